@@ -1,0 +1,43 @@
+// Where the host's TPM and its event log are.
+#pragma once
+
+#include <string>
+
+#include "vmsec/interface.hpp"
+
+namespace vmsec {
+
+struct HostEvidence {
+  // A TCTI configuration as tpm2-tss's tctildr reads it: "device:/dev/tpmrm0",
+  // "swtpm:path=/run/host-a/tpm.sock".
+  std::string tcti;
+  // The TCG PC Client event log of this host's boot, as firmware wrote it.
+  std::string event_log;
+  static constexpr std::string_view kMessage = "vmsec.HostEvidence";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "tcti", &HostEvidence::tcti),
+                           wire::field(2, "event_log", &HostEvidence::event_log));
+  }
+};
+
+class BootEvidence {
+ public:
+  virtual ~BootEvidence() = default;
+  // `unsupported` on a host without a TPM.
+  virtual Result<HostEvidence> host(const Empty&) = 0;
+};
+
+template <>
+struct Methods<BootEvidence> {
+  static constexpr std::string_view kName = "vmsec.BootEvidence";
+  static constexpr auto table() { return std::make_tuple(method(1, "Host", &BootEvidence::host)); }
+};
+
+template <>
+class Proxy<BootEvidence> final : public Remote<BootEvidence> {
+ public:
+  using Remote::Remote;
+  Result<HostEvidence> host(const Empty& r) override { return invoke<1>(r); }
+};
+
+}  // namespace vmsec

@@ -1,0 +1,185 @@
+// Moving a domain to another host. Implemented by the migration module.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vmsec/capability/migration.hpp"
+#include "vmsec/service/attestation.hpp"
+
+namespace vmsec {
+
+enum class Cipher : std::uint32_t {
+  policy = 0,  // what this host's policy prefers
+  aes_128_gcm = 1,
+  aes_256_gcm = 2,
+  chacha20_poly1305 = 3,
+  none = 4,  // authenticated, readable: for benchmarks, where both ends' policies allow it
+};
+
+inline std::string_view to_string(Cipher cipher) {
+  switch (cipher) {
+    case Cipher::policy:
+      return "policy";
+    case Cipher::aes_128_gcm:
+      return "aes-128-gcm";
+    case Cipher::aes_256_gcm:
+      return "aes-256-gcm";
+    case Cipher::chacha20_poly1305:
+      return "chacha20-poly1305";
+    case Cipher::none:
+      return "none";
+  }
+  return "unknown";
+}
+
+// As an operator sees it; the durable record's phases are in docs/migration-protocol.md.
+enum class MigrationState : std::uint32_t {
+  unknown = 0,
+  preparing = 1,     // connecting, ticket, attestation
+  transferring = 2,  // pre-copy; the guest runs at the source
+  switching = 3,     // the guest is stopped
+  completed = 4,     // runs at the destination
+  failed = 5,        // runs at the source (or was never touched)
+  in_doubt = 6,      // neither end runs it until `resolve`
+};
+
+inline std::string_view to_string(MigrationState state) {
+  switch (state) {
+    case MigrationState::unknown:
+      return "unknown";
+    case MigrationState::preparing:
+      return "preparing";
+    case MigrationState::transferring:
+      return "transferring";
+    case MigrationState::switching:
+      return "switching";
+    case MigrationState::completed:
+      return "completed";
+    case MigrationState::failed:
+      return "failed";
+    case MigrationState::in_doubt:
+      return "in doubt";
+  }
+  return "unknown";
+}
+
+struct MigrateRequest {
+  Uuid domain;
+  std::string destination;  // a [[peer]]'s name
+  std::string ticket;       // an encoded SignedTicket
+  Cipher cipher = Cipher::policy;
+  MigrationOptions options;
+  static constexpr std::string_view kMessage = "vmsec.MigrateRequest";
+  static constexpr auto fields() {
+    return std::make_tuple(
+        wire::field(1, "domain", &MigrateRequest::domain), wire::field(2, "destination", &MigrateRequest::destination),
+        wire::field(3, "ticket", &MigrateRequest::ticket), wire::field(4, "cipher", &MigrateRequest::cipher),
+        wire::field(5, "options", &MigrateRequest::options));
+  }
+};
+
+struct MigrationRef {
+  Uuid migration;
+  Microseconds wait;  // status: how long to wait for the end
+  static constexpr std::string_view kMessage = "vmsec.MigrationRef";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "migration", &MigrationRef::migration),
+                           wire::field(2, "wait", &MigrationRef::wait));
+  }
+};
+
+// Progress while it runs, the whole report when it has ended.
+struct MigrationStatus {
+  Uuid migration;
+  Uuid domain;
+  std::string name;
+  bool outgoing = false;
+  std::string peer;
+  MigrationState state = MigrationState::unknown;
+  std::string cause;     // why it failed or is in doubt
+  Code code = Code::ok;  // the cause's
+  TransferProgress transfer;
+  std::string cipher;  // "AES-128-GCM by OpenSSL 3.0.17 EVP"
+  std::uint32_t streams = 0;
+  Bytes bytes_sent;   // on the wire, after the control messages: records and their overhead
+  Bytes guest_bytes;  // what the hypervisor handed over
+  Microseconds total_time;
+  Microseconds downtime;   // from the gate at the source to activation's acknowledgement
+  Microseconds local_cpu;  // of this agent, for this migration
+  Microseconds peer_cpu;
+  std::string attested;  // "host-b: trusted", or why nobody was
+  UnixSeconds started;
+  static constexpr std::string_view kMessage = "vmsec.MigrationStatus";
+  static constexpr auto fields() {
+    return std::make_tuple(
+        wire::field(1, "migration", &MigrationStatus::migration), wire::field(2, "domain", &MigrationStatus::domain),
+        wire::field(3, "name", &MigrationStatus::name), wire::field(4, "outgoing", &MigrationStatus::outgoing),
+        wire::field(5, "peer", &MigrationStatus::peer), wire::field(6, "state", &MigrationStatus::state),
+        wire::field(7, "cause", &MigrationStatus::cause), wire::field(8, "code", &MigrationStatus::code),
+        wire::field(9, "transfer", &MigrationStatus::transfer), wire::field(10, "cipher", &MigrationStatus::cipher),
+        wire::field(11, "streams", &MigrationStatus::streams),
+        wire::field(12, "bytes_sent", &MigrationStatus::bytes_sent),
+        wire::field(13, "guest_bytes", &MigrationStatus::guest_bytes),
+        wire::field(14, "total_time", &MigrationStatus::total_time),
+        wire::field(15, "downtime", &MigrationStatus::downtime),
+        wire::field(16, "local_cpu", &MigrationStatus::local_cpu),
+        wire::field(17, "peer_cpu", &MigrationStatus::peer_cpu),
+        wire::field(18, "attested", &MigrationStatus::attested), wire::field(19, "started", &MigrationStatus::started));
+  }
+};
+
+struct MigrationList {
+  std::vector<MigrationStatus> migrations;
+  static constexpr std::string_view kMessage = "vmsec.MigrationList";
+  static constexpr auto fields() { return std::make_tuple(wire::field(1, "migrations", &MigrationList::migrations)); }
+};
+
+struct ResolveMigration {
+  Uuid migration;      // nil: all that are not decided
+  std::string fenced;  // the operator's word that this host is off, and stays off
+  static constexpr std::string_view kMessage = "vmsec.ResolveMigration";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "migration", &ResolveMigration::migration),
+                           wire::field(2, "fenced", &ResolveMigration::fenced));
+  }
+};
+
+// Any thread. Refusals before the first guest byte leave the domain untouched.
+class Migrator {
+ public:
+  virtual ~Migrator() = default;
+  // Begins, and answers at once with the migration's id. What goes wrong later
+  // is in its status.
+  virtual Result<MigrationStatus> migrate(const MigrateRequest&) = 0;
+  virtual Result<MigrationStatus> status(const MigrationRef&) = 0;
+  // Those under way, in doubt, and the last 100 that ended.
+  virtual Result<MigrationList> list(const Empty&) = 0;
+  // Brings what is not decided to its one end, from both sides' records.
+  // `in_doubt` while the peer that knows cannot be reached.
+  virtual Result<MigrationList> resolve(const ResolveMigration&) = 0;
+  virtual Result<MigrationStatus> abort(const MigrationRef&) = 0;
+};
+
+template <>
+struct Methods<Migrator> {
+  static constexpr std::string_view kName = "vmsec.Migrator";
+  static constexpr auto table() {
+    return std::make_tuple(method(1, "Migrate", &Migrator::migrate), method(2, "Status", &Migrator::status),
+                           method(3, "List", &Migrator::list), method(4, "Resolve", &Migrator::resolve),
+                           method(5, "Abort", &Migrator::abort));
+  }
+};
+
+template <>
+class Proxy<Migrator> final : public Remote<Migrator> {
+ public:
+  using Remote::Remote;
+  Result<MigrationStatus> migrate(const MigrateRequest& r) override { return invoke<1>(r); }
+  Result<MigrationStatus> status(const MigrationRef& r) override { return invoke<2>(r); }
+  Result<MigrationList> list(const Empty& r) override { return invoke<3>(r); }
+  Result<MigrationList> resolve(const ResolveMigration& r) override { return invoke<4>(r); }
+  Result<MigrationStatus> abort(const MigrationRef& r) override { return invoke<5>(r); }
+};
+
+}  // namespace vmsec
