@@ -1,0 +1,62 @@
+// The Host: loads one backend and any number of modules, hands each module what
+// the policy grants, serves operators and peers, and writes down what happened.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vmsec/backend.hpp"
+#include "vmsec/control.hpp"
+#include "vmsec/service/host_control.hpp"
+#include "vmsec/settings.hpp"
+
+namespace vmsec {
+
+struct IdentityFiles {
+  std::string ca;
+  std::string certificate;
+  std::string key;
+  std::string revocations;                  // the authority's revocation list
+  std::vector<std::string> placement_keys;  // public keys that may sign migration tickets
+};
+
+struct HostOptions {
+  std::string name = "localhost";
+  std::string state_dir;  // records, audit log, spent tickets; created 0700
+  std::string run_dir;    // sockets of this process; created 0700
+  std::string plugin = "kvm";
+  std::vector<std::string> plugin_path;  // folders searched in order; empty: the installed one
+  std::vector<std::string> module_path;
+  BackendOptions backend;
+  std::map<std::string, Settings> modules;  // to load, each with its configuration
+  std::string policy_file;                  // empty: no policy; then no module is granted anything
+  bool trusted_without_policy = false;      // for tools of one call: modules get all that they need
+  IdentityFiles identity;                   // all empty: no peers
+  std::string listen;                       // "address:port" for peers; port 0: any; empty: none
+  std::map<std::string, std::string> peers; // host name to "address:port"
+  std::string control_socket;               // for serve_control()
+};
+
+// Reads a host configuration file (docs/configuration.md). Errors name file,
+// line and column.
+VMSEC_EXPORT Result<HostOptions> read_host_options(const std::string& file);
+
+class VMSEC_EXPORT Host : public Control {
+ public:
+  // Opens backend, audit log and modules, and checks the policy; on any failure
+  // nothing stays behind. The policy's limits are not applied: apply_policy() does.
+  static Result<std::shared_ptr<Host>> open(HostOptions options);
+  ~Host() override;
+
+  // Threads of their own, until the Host is destroyed.
+  virtual Status serve_peers() = 0;    // on options.listen
+  virtual Status serve_control() = 0;  // on options.control_socket; root and our own user only
+  // Where peers reach this host, once serve_peers() has succeeded: "127.0.0.1:40213".
+  [[nodiscard]] virtual std::string peer_address() const = 0;
+  // Stops serving, and ends what waits.
+  virtual void shut_down() = 0;
+};
+
+}  // namespace vmsec

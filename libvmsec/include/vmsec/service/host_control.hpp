@@ -1,0 +1,162 @@
+// The host itself, as an operator sees it: what is loaded, policy, audit log.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vmsec/interface.hpp"
+#include "vmsec/service/enforcement.hpp"
+#include "vmsec/service/journal.hpp"
+
+namespace vmsec {
+
+// What a backend answers when a capability is asked for.
+struct CapabilityInfo {
+  std::string interface;  // "vmsec.IoControl"
+  bool available = false;
+  std::string reason;     // why not
+  static constexpr std::string_view kMessage = "vmsec.CapabilityInfo";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "interface", &CapabilityInfo::interface),
+                           wire::field(2, "available", &CapabilityInfo::available),
+                           wire::field(3, "reason", &CapabilityInfo::reason));
+  }
+};
+
+struct ModuleInfo {
+  std::string name;
+  std::string version;
+  std::string summary;
+  std::string file;
+  std::string digest;  // SHA-256 of the file, hexadecimal
+  std::string section;
+  std::vector<std::string> provides;
+  std::vector<std::string> needs;
+  std::vector<std::string> asks;
+  static constexpr std::string_view kMessage = "vmsec.ModuleInfo";
+  static constexpr auto fields() {
+    return std::make_tuple(
+        wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
+        wire::field(3, "summary", &ModuleInfo::summary), wire::field(4, "file", &ModuleInfo::file),
+        wire::field(5, "digest", &ModuleInfo::digest), wire::field(6, "section", &ModuleInfo::section),
+        wire::field(7, "provides", &ModuleInfo::provides), wire::field(8, "needs", &ModuleInfo::needs),
+        wire::field(9, "asks", &ModuleInfo::asks));
+  }
+};
+
+struct PluginInfo {
+  std::string name;
+  std::string summary;
+  std::string file;
+  std::string problem;  // why it does not load here; empty: it does
+  static constexpr std::string_view kMessage = "vmsec.PluginInfo";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "name", &PluginInfo::name),
+                           wire::field(2, "summary", &PluginInfo::summary),
+                           wire::field(3, "file", &PluginInfo::file),
+                           wire::field(4, "problem", &PluginInfo::problem));
+  }
+};
+
+struct HostInfo {
+  std::string name;
+  std::string version;
+  std::string backend;
+  std::string backend_uri;
+  std::string listen;  // where peers reach it; empty: nowhere
+  std::string policy_file;
+  std::string state_dir;
+  std::vector<CapabilityInfo> capabilities;
+  std::vector<ModuleInfo> modules;
+  std::vector<PluginInfo> plugins;
+  std::vector<std::string> peers;
+  static constexpr std::string_view kMessage = "vmsec.HostInfo";
+  static constexpr auto fields() {
+    return std::make_tuple(
+        wire::field(1, "name", &HostInfo::name), wire::field(2, "version", &HostInfo::version),
+        wire::field(3, "backend", &HostInfo::backend), wire::field(4, "backend_uri", &HostInfo::backend_uri),
+        wire::field(5, "listen", &HostInfo::listen), wire::field(6, "policy_file", &HostInfo::policy_file),
+        wire::field(7, "state_dir", &HostInfo::state_dir),
+        wire::field(8, "capabilities", &HostInfo::capabilities),
+        wire::field(9, "modules", &HostInfo::modules), wire::field(10, "plugins", &HostInfo::plugins),
+        wire::field(11, "peers", &HostInfo::peers));
+  }
+};
+
+struct PolicyText {
+  std::string text;  // TOML; empty: the host's own policy file
+  std::string file;  // its name in messages
+  static constexpr std::string_view kMessage = "vmsec.PolicyText";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "text", &PolicyText::text),
+                           wire::field(2, "file", &PolicyText::file));
+  }
+};
+
+// What a policy changes, or would change, at one domain by one module.
+struct DomainChanges {
+  Uuid domain;
+  std::string name;
+  std::string module;
+  std::vector<Change> changes;
+  std::string error;  // why it could not be read or applied; empty: it could
+  Code code = Code::ok;
+  static constexpr std::string_view kMessage = "vmsec.DomainChanges";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "domain", &DomainChanges::domain),
+                           wire::field(2, "name", &DomainChanges::name),
+                           wire::field(3, "module", &DomainChanges::module),
+                           wire::field(4, "changes", &DomainChanges::changes),
+                           wire::field(5, "error", &DomainChanges::error),
+                           wire::field(6, "code", &DomainChanges::code));
+  }
+};
+
+struct PolicyReport {
+  std::string file;
+  std::vector<Finding> findings;         // any: nothing was read or applied
+  std::vector<DomainChanges> domains;    // those that a rule matches
+  static constexpr std::string_view kMessage = "vmsec.PolicyReport";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "file", &PolicyReport::file),
+                           wire::field(2, "findings", &PolicyReport::findings),
+                           wire::field(3, "domains", &PolicyReport::domains));
+  }
+};
+
+// Any thread. Each apply_policy() runs alone.
+class HostControl {
+ public:
+  virtual ~HostControl() = default;
+  virtual Result<HostInfo> info(const Empty&) = 0;
+  // Findings are an answer, not an Error.
+  virtual Result<PolicyReport> check_policy(const PolicyText&) = 0;
+  virtual Result<PolicyReport> diff_policy(const PolicyText&) = 0;
+  // Applies what it can; a domain that fails is reported and the others go on.
+  // Applying twice changes nothing the second time. The grants of an applied
+  // policy are in force from then on.
+  virtual Result<PolicyReport> apply_policy(const PolicyText&) = 0;
+};
+
+template <>
+struct Methods<HostControl> {
+  static constexpr std::string_view kName = "vmsec.HostControl";
+  static constexpr auto table() {
+    return std::make_tuple(method(1, "Info", &HostControl::info),
+                           method(2, "CheckPolicy", &HostControl::check_policy),
+                           method(3, "DiffPolicy", &HostControl::diff_policy),
+                           method(4, "ApplyPolicy", &HostControl::apply_policy));
+  }
+};
+
+template <>
+class Proxy<HostControl> final : public Remote<HostControl> {
+ public:
+  using Remote::Remote;
+  Result<HostInfo> info(const Empty& r) override { return invoke<1>(r); }
+  Result<PolicyReport> check_policy(const PolicyText& r) override { return invoke<2>(r); }
+  Result<PolicyReport> diff_policy(const PolicyText& r) override { return invoke<3>(r); }
+  Result<PolicyReport> apply_policy(const PolicyText& r) override { return invoke<4>(r); }
+};
+
+}  // namespace vmsec

@@ -1,0 +1,25 @@
+// What a module says of itself: TOML in its ELF section .vmsec.manifest.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vmsec/result.hpp"
+
+namespace vmsec::loader {
+
+struct Manifest {
+  std::string name;
+  std::string version;
+  std::string summary;
+  std::string section;                // of the policy; empty: none
+  std::vector<std::string> provides;  // interfaces that others may call
+  std::vector<std::string> needs;     // capabilities and services of the host
+  std::vector<std::string> asks;      // interfaces of other modules
+};
+
+// Unknown keys, wrong types and absent names are errors with line and column.
+Result<Manifest> parse_manifest(std::string_view text, const std::string& file);
+
+}  // namespace vmsec::loader

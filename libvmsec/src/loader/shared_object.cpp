@@ -1,0 +1,66 @@
+#include "loader/shared_object.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace vmsec::loader {
+namespace {
+
+bool is_object_name(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+}  // namespace
+
+void SharedObject::Close::operator()(void* handle) const { ::dlclose(handle); }
+
+Result<SharedObject> SharedObject::open(const std::string& file) {
+  void* handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    const char* cause = ::dlerror();
+    return fail(Code::unavailable, "load " + file + ": " + (cause != nullptr ? cause : "unknown cause"));
+  }
+  return SharedObject(file, handle);
+}
+
+const void* SharedObject::symbol(const char* name) const { return ::dlsym(handle_.get(), name); }
+
+Result<std::string> find_object(const std::string& name, const std::vector<std::string>& folders,
+                                const std::string& kind) {
+  if (!is_object_name(name))
+    return fail(Code::invalid_argument, "find " + kind + " \"" + name + "\": names are a-z, 0-9 and _");
+  std::string searched;
+  for (const auto& folder : folders) {
+    const std::string file = folder + "/" + name + ".so";
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(file, ignored)) return file;
+    searched += (searched.empty() ? "" : ", ") + folder;
+  }
+  return fail(Code::not_found, "find " + kind + " " + name + ": no " + name + ".so in " + searched);
+}
+
+std::vector<std::string> list_objects(const std::vector<std::string>& folders) {
+  std::set<std::string> names;
+  for (const auto& folder : folders) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+      if (entry.path().extension() == ".so" && is_object_name(entry.path().stem())) names.insert(entry.path().stem());
+  }
+  return {names.begin(), names.end()};
+}
+
+std::string installed_folder(const std::string& kind) {
+  Dl_info self{};
+  if (::dladdr(reinterpret_cast<const void*>(&installed_folder), &self) == 0 || self.dli_fname == nullptr)
+    return "vmsec/" + kind;
+  std::error_code ignored;
+  const auto library = std::filesystem::canonical(self.dli_fname, ignored);
+  return (library.parent_path() / "vmsec" / kind).string();
+}
+
+}  // namespace vmsec::loader

@@ -1,0 +1,69 @@
+#include <mutex>
+#include <vector>
+
+#include "rpc/messages.hpp"
+#include "rpc/unix_frame.hpp"
+#include "vmsec/control.hpp"
+
+namespace vmsec {
+
+Control::~Control() = default;
+
+namespace {
+
+class AgentClient final : public Control {
+ public:
+  explicit AgentClient(std::string path) : path_(std::move(path)) {}
+
+  Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
+    VMSEC_TRY(Fd socket, take_connection());
+    rpc::Request message{std::string(interface), method, std::move(request.bytes)};
+    VMSEC_CHECK(rpc::send_frame(socket.get(), Packet{wire::encode(message), std::move(request.fds)}));
+    VMSEC_TRY(Packet answer, rpc::receive_frame(socket.get()));
+    VMSEC_TRY(rpc::Reply reply, wire::decode<rpc::Reply>(answer.bytes));
+    give_back(std::move(socket));
+    if (reply.error) return fail(reply.error->error());
+    return Packet{std::move(reply.payload), std::move(answer.fds)};
+  }
+
+  // Connects now, so that a wrong path is known at once.
+  Status probe() {
+    VMSEC_TRY(Fd socket, take_connection());
+    give_back(std::move(socket));
+    return {};
+  }
+
+ private:
+  Result<Fd> take_connection() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        Fd socket = std::move(idle_.back());
+        idle_.pop_back();
+        return socket;
+      }
+    }
+    auto socket = rpc::connect_unix(path_);
+    if (!socket) return fail(socket.error().in("reach vmsecd"));
+    return socket;
+  }
+
+  void give_back(Fd socket) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(socket));
+  }
+
+  const std::string path_;
+  std::mutex mutex_;
+  std::vector<Fd> idle_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Control>> connect_agent(const std::string& socket_path) {
+  auto client = std::make_shared<AgentClient>(socket_path);
+  VMSEC_CHECK(client->probe());
+  return std::shared_ptr<Control>(std::move(client));
+}
+
+}  // namespace vmsec
