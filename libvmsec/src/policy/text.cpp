@@ -1,0 +1,163 @@
+#include "policy/text.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "policy/findings.hpp"
+#include "vmsec/fd.hpp"
+
+namespace vmsec::policy {
+
+namespace {
+
+// Walks TOML's tokens just far enough to know what is inside of a string or a
+// comment. Where the text is no TOML the parser stops at the same place.
+class DepthScanner {
+ public:
+  explicit DepthScanner(std::string_view text) : text_(text) {}
+
+  std::optional<Finding> run() {
+    while (at_ < text_.size()) {
+      if (const bool deep = step(); deep) return finding("tables or arrays nest too deeply: at most 16 levels");
+    }
+    return std::nullopt;
+  }
+
+ private:
+  // True when the nesting went beyond the limit.
+  bool step() {
+    const char c = text_[at_];
+    if (c == '"' || c == '\'') {
+      skip_string(c);
+      return false;
+    }
+    if (c == '#') {
+      while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+      return false;
+    }
+    advance();
+    switch (c) {
+      case '.':
+        return ++dots_ > PolicyLimits::kDepth;
+      case '[':
+      case '{':
+        dots_ = 0;
+        return ++brackets_ > PolicyLimits::kDepth;
+      case ']':
+      case '}':
+        if (brackets_ > 0) --brackets_;
+        dots_ = 0;
+        return false;
+      case ',':
+      case '=':
+      case '\n':
+        dots_ = 0;
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  void skip_string(char quote) {
+    const std::string triple(3, quote);
+    if (text_.substr(at_).starts_with(triple)) return skip_long_string(quote, triple);
+    advance();
+    while (at_ < text_.size() && text_[at_] != '\n') {  // a newline ends it: the parser refuses such a string
+      const char c = text_[at_];
+      advance();
+      if (c == quote) return;
+      if (c == '\\' && quote == '"' && at_ < text_.size() && text_[at_] != '\n') advance();
+    }
+  }
+
+  void skip_long_string(char quote, const std::string& triple) {
+    for (int i = 0; i < 3; ++i) advance();
+    while (at_ < text_.size()) {
+      if (text_.substr(at_).starts_with(triple)) {
+        // Up to two more quotes still belong to the string.
+        for (int i = 0; i < 5 && at_ < text_.size() && text_[at_] == quote; ++i) advance();
+        return;
+      }
+      const char c = text_[at_];
+      advance();
+      if (c == '\\' && quote == '"' && at_ < text_.size()) advance();
+    }
+  }
+
+  void advance() {
+    const bool newline = text_[at_++] == '\n';
+    line_ += newline ? 1 : 0;
+    column_ = newline ? 1 : column_ + 1;
+  }
+
+  [[nodiscard]] Finding finding(std::string message) const { return {line_, column_ - 1, std::move(message)}; }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::size_t dots_ = 0;
+  std::size_t brackets_ = 0;
+  std::uint32_t line_ = 1;
+  std::uint32_t column_ = 1;
+};
+
+std::optional<Finding> find_bad_character(std::string_view text) {
+  std::uint32_t line = 1;
+  std::uint32_t column = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] == '\0') return Finding{line, column, "the file has a NUL"};
+    const std::size_t length = utf8_length(text.substr(at));
+    if (length == 0) return Finding{line, column, "the file is not UTF-8"};
+    const bool newline = text[at] == '\n';
+    line += newline ? 1 : 0;
+    column = newline ? 1 : column + 1;
+    at += length;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::size_t utf8_length(std::string_view text) {
+  if (text.empty()) return 0;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  const bool overlong = (lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xf0 && byte(1) < 0x90);
+  const bool surrogate = lead == 0xed && byte(1) >= 0xa0;
+  const bool beyond = lead == 0xf4 && byte(1) >= 0x90;
+  return overlong || surrogate || beyond ? 0 : length;
+}
+
+std::optional<Finding> find_hostile_text(std::string_view text) {
+  if (text.size() > PolicyLimits::kFileSize)
+    return Finding{0, 0, "the file has " + std::to_string(text.size()) + " bytes; at most 1048576 are read"};
+  if (auto bad = find_bad_character(text)) return bad;
+  return DepthScanner(text).run();
+}
+
+Result<std::string> read_text(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) {
+    const int number = errno;
+    return fail(errno_error("open " + path, number, number == ENOENT ? Code::not_found : Code::io));
+  }
+  std::string text(PolicyLimits::kFileSize + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(errno_error("read " + path));
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  if (size > PolicyLimits::kFileSize)
+    return fail(Code::limit_exceeded, "read " + path + ": it has more than 1048576 bytes");
+  text.resize(size);
+  return text;
+}
+
+}  // namespace vmsec::policy
