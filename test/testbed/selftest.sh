@@ -101,6 +101,21 @@ code=0
 [[ $code == 4 ]] || fail "a tick printed on both hosts was not noticed (exit $code)"
 ok "a tick on both hosts is noticed"
 
+# One bit of the guest's memory is changed from outside, through the memfd that holds it.
+python3 - "$(cat "$TB_QEMU_PID_DIR_B/flat.pid")" <<'PY'
+import os, sys
+fds = f"/proc/{sys.argv[1]}/fd"
+path = next(f"{fds}/{n}" for n in os.listdir(fds) if "memory-backend-memfd" in os.readlink(f"{fds}/{n}"))
+fd = os.open(path, os.O_RDWR)
+at = (100 << 20) + 5
+os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 1]), at)
+PY
+await 10 "verify BAD addr=0x06400004" "$log_b"
+code=0
+"$here/kvm/watch_ticks.py" --for 0 --settle 0.5 "$log_a" "$log_b" > /dev/null || code=$?
+[[ $code == 5 ]] || fail "damaged memory was not noticed (exit $code)"
+ok "one changed bit of memory is noticed by the guest, with its address"
+
 "$here/kvm/hosts.sh" down
 "$here/kvm/hosts.sh" down
 ip netns | grep -qw "vt${TB_INDEX}a" && fail "a namespace was left"

@@ -11,6 +11,7 @@
 # Options: --dir DIR (else $VMSEC_TESTBED, else /tmp/vmsec-testbed), --index N (else $VMSEC_TESTBED_INDEX, else the first free one):
 # several pairs live side by side, pair N with namespaces vt<N>a and vt<N>b and addresses 10.78.N.1 and .2.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # libvirtd and ip, also from a plain user's shell under sudo
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 die() { echo "hosts.sh: $*" >&2; exit 1; }
 usage() { sed -n '2,13s/^# \?//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
@@ -159,6 +160,7 @@ start_host() { # HOST: its namespaces and mounts
     nsenter --net="/run/netns/$ns" unshare --mount --uts --propagation private \
         "$here/host_ns.sh" "$dir/$h" "$cache" "vmsec-$h" "vmsec-$ns" "$dir/hosts" > "$dir/$h/log/holder.log" 2>&1 < /dev/null &
     echo $! > "$dir/$h/holder.pid"
+    disown # or bash reports its end
     for _ in {1..100}; do [[ -e $dir/$h/ready ]] && return; sleep 0.05; done
     cat "$dir/$h/log/holder.log" >&2
     die "host $h: its namespaces could not be set up"
@@ -167,6 +169,7 @@ start_host() { # HOST: its namespaces and mounts
 start_libvirtd() { # HOST
     enter "$1" setsid libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$dir/$1/libvirtd.pid" \
         >> "$dir/$1/log/libvirtd.out" 2>&1 < /dev/null &
+    disown
 }
 
 wait_libvirtd() { # HOST; the very first start probes QEMU's abilities for 10 to 20 s, later ones find them in the cache
@@ -235,10 +238,10 @@ down() {
 up() {
     need
     down
-    rm -rf "$dir/last-logs"
+    rm -rf "${dir:?}/last-logs"
     need_user
     cache=${VMSEC_TESTBED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmsec-testbed}/libvirt
-    mkdir -p "$dir" "$cache" "$owners" /run/libvirt /var/{lib,cache,log}/libvirt /etc/libvirt /var/log/swtpm/libvirt /var/lib/swtpm-localca "$dir/guest"
+    mkdir -p "$dir/last-logs" "$cache" "$owners" /run/libvirt /var/{lib,cache,log}/libvirt /etc/libvirt /var/log/swtpm/libvirt /var/lib/swtpm-localca "$dir/guest"
     trap '[[ $? == 0 ]] || { down || true; echo "hosts.sh: up failed; logs are in $dir/last-logs" >&2; }' EXIT
     trap 'exit 130' INT TERM
     take_index
@@ -284,7 +287,8 @@ status) status ;;
 env) cat "$dir/env" ;;
 kill-libvirtd)
     check_host "$host"
-    pid=$(cat "$dir/$host/libvirtd.pid")
+    pid=$(cat "$dir/$host/libvirtd.pid" 2>/dev/null || true)
+    [[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == libvirtd ]] || die "host $host: no libvirtd runs"
     kill -9 "$pid"
     for _ in {1..50}; do [[ -d /proc/$pid ]] || break; sleep 0.02; done
     ;;
