@@ -30,13 +30,13 @@ struct HostOptions {
   std::vector<std::string> plugin_path;  // folders searched in order; empty: the installed one
   std::vector<std::string> module_path;
   BackendOptions backend;
-  std::map<std::string, Settings> modules;  // to load, each with its configuration
-  std::string policy_file;                  // empty: no policy; then no module is granted anything
-  bool trusted_without_policy = false;      // for tools of one call: modules get all that they need
-  IdentityFiles identity;                   // all empty: no peers
-  std::string listen;                       // "address:port" for peers; port 0: any; empty: none
-  std::map<std::string, std::string> peers; // host name to "address:port"
-  std::string control_socket;               // for serve_control()
+  std::map<std::string, Settings> modules;   // to load, each with its configuration
+  std::string policy_file;                   // empty: no policy; then no module is granted anything
+  bool trusted_without_policy = false;       // for tools of one call: modules get all that they need
+  IdentityFiles identity;                    // all empty: no peers
+  std::string listen;                        // "address:port" for peers; port 0: any; empty: none
+  std::map<std::string, std::string> peers;  // host name to "address:port"
+  std::string control_socket;                // for serve_control()
 };
 
 // Reads a host configuration file (docs/configuration.md). Errors name file,

@@ -31,7 +31,9 @@ Result<std::string> digest_of_file(const std::string& file) {
 }
 
 Status check_entry(const vmsec_module* entry, const std::string& file) {
-  const auto refuse = [&](const std::string& cause) { return fail(Code::unsupported, "load module " + file + ": " + cause); };
+  const auto refuse = [&](const std::string& cause) {
+    return fail(Code::unsupported, "load module " + file + ": " + cause);
+  };
   if (entry == nullptr) return refuse("it has no symbol vmsec_module_entry");
   if (entry->abi_major != VMSEC_ABI_MAJOR || entry->abi_minor > VMSEC_ABI_MINOR)
     return refuse("its ABI is " + std::to_string(entry->abi_major) + "." + std::to_string(entry->abi_minor) +

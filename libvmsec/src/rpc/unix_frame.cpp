@@ -52,8 +52,8 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path || path.find('\0') != std::string::npos)
-    return fail(Code::invalid_argument, "socket path \"" + path + "\": want 1 to " +
-                                            std::to_string(sizeof address.sun_path - 1) + " bytes");
+    return fail(Code::invalid_argument,
+                "socket path \"" + path + "\": want 1 to " + std::to_string(sizeof address.sun_path - 1) + " bytes");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }

@@ -14,7 +14,7 @@ namespace vmsec {
 struct CapabilityInfo {
   std::string interface;  // "vmsec.IoControl"
   bool available = false;
-  std::string reason;     // why not
+  std::string reason;  // why not
   static constexpr std::string_view kMessage = "vmsec.CapabilityInfo";
   static constexpr auto fields() {
     return std::make_tuple(wire::field(1, "interface", &CapabilityInfo::interface),
@@ -35,12 +35,12 @@ struct ModuleInfo {
   std::vector<std::string> asks;
   static constexpr std::string_view kMessage = "vmsec.ModuleInfo";
   static constexpr auto fields() {
-    return std::make_tuple(
-        wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
-        wire::field(3, "summary", &ModuleInfo::summary), wire::field(4, "file", &ModuleInfo::file),
-        wire::field(5, "digest", &ModuleInfo::digest), wire::field(6, "section", &ModuleInfo::section),
-        wire::field(7, "provides", &ModuleInfo::provides), wire::field(8, "needs", &ModuleInfo::needs),
-        wire::field(9, "asks", &ModuleInfo::asks));
+    return std::make_tuple(wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
+                           wire::field(3, "summary", &ModuleInfo::summary), wire::field(4, "file", &ModuleInfo::file),
+                           wire::field(5, "digest", &ModuleInfo::digest),
+                           wire::field(6, "section", &ModuleInfo::section),
+                           wire::field(7, "provides", &ModuleInfo::provides),
+                           wire::field(8, "needs", &ModuleInfo::needs), wire::field(9, "asks", &ModuleInfo::asks));
   }
 };
 
@@ -51,10 +51,8 @@ struct PluginInfo {
   std::string problem;  // why it does not load here; empty: it does
   static constexpr std::string_view kMessage = "vmsec.PluginInfo";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "name", &PluginInfo::name),
-                           wire::field(2, "summary", &PluginInfo::summary),
-                           wire::field(3, "file", &PluginInfo::file),
-                           wire::field(4, "problem", &PluginInfo::problem));
+    return std::make_tuple(wire::field(1, "name", &PluginInfo::name), wire::field(2, "summary", &PluginInfo::summary),
+                           wire::field(3, "file", &PluginInfo::file), wire::field(4, "problem", &PluginInfo::problem));
   }
 };
 
@@ -76,8 +74,7 @@ struct HostInfo {
         wire::field(1, "name", &HostInfo::name), wire::field(2, "version", &HostInfo::version),
         wire::field(3, "backend", &HostInfo::backend), wire::field(4, "backend_uri", &HostInfo::backend_uri),
         wire::field(5, "listen", &HostInfo::listen), wire::field(6, "policy_file", &HostInfo::policy_file),
-        wire::field(7, "state_dir", &HostInfo::state_dir),
-        wire::field(8, "capabilities", &HostInfo::capabilities),
+        wire::field(7, "state_dir", &HostInfo::state_dir), wire::field(8, "capabilities", &HostInfo::capabilities),
         wire::field(9, "modules", &HostInfo::modules), wire::field(10, "plugins", &HostInfo::plugins),
         wire::field(11, "peers", &HostInfo::peers));
   }
@@ -88,8 +85,7 @@ struct PolicyText {
   std::string file;  // its name in messages
   static constexpr std::string_view kMessage = "vmsec.PolicyText";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "text", &PolicyText::text),
-                           wire::field(2, "file", &PolicyText::file));
+    return std::make_tuple(wire::field(1, "text", &PolicyText::text), wire::field(2, "file", &PolicyText::file));
   }
 };
 
@@ -103,19 +99,17 @@ struct DomainChanges {
   Code code = Code::ok;
   static constexpr std::string_view kMessage = "vmsec.DomainChanges";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "domain", &DomainChanges::domain),
-                           wire::field(2, "name", &DomainChanges::name),
-                           wire::field(3, "module", &DomainChanges::module),
-                           wire::field(4, "changes", &DomainChanges::changes),
-                           wire::field(5, "error", &DomainChanges::error),
-                           wire::field(6, "code", &DomainChanges::code));
+    return std::make_tuple(
+        wire::field(1, "domain", &DomainChanges::domain), wire::field(2, "name", &DomainChanges::name),
+        wire::field(3, "module", &DomainChanges::module), wire::field(4, "changes", &DomainChanges::changes),
+        wire::field(5, "error", &DomainChanges::error), wire::field(6, "code", &DomainChanges::code));
   }
 };
 
 struct PolicyReport {
   std::string file;
-  std::vector<Finding> findings;         // any: nothing was read or applied
-  std::vector<DomainChanges> domains;    // those that a rule matches
+  std::vector<Finding> findings;       // any: nothing was read or applied
+  std::vector<DomainChanges> domains;  // those that a rule matches
   static constexpr std::string_view kMessage = "vmsec.PolicyReport";
   static constexpr auto fields() {
     return std::make_tuple(wire::field(1, "file", &PolicyReport::file),
@@ -142,8 +136,7 @@ template <>
 struct Methods<HostControl> {
   static constexpr std::string_view kName = "vmsec.HostControl";
   static constexpr auto table() {
-    return std::make_tuple(method(1, "Info", &HostControl::info),
-                           method(2, "CheckPolicy", &HostControl::check_policy),
+    return std::make_tuple(method(1, "Info", &HostControl::info), method(2, "CheckPolicy", &HostControl::check_policy),
                            method(3, "DiffPolicy", &HostControl::diff_policy),
                            method(4, "ApplyPolicy", &HostControl::apply_policy));
   }

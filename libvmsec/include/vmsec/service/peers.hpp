@@ -85,7 +85,11 @@ struct StreamEnd {
   }
 };
 
-// The core's side, called by modules. Any thread, at once. `not_found` for a
+// The core's side, called by modules. Any thread, at once; calls on one
+// connection take turns. A call reaches the module of the caller's own name on
+// the peer. Another module may be handed a connection's number to call its own
+// twin over it (so that a quote is bound to the connection that it protects);
+// only the module that opened it closes it. `not_found` for a
 // host that is not configured, `unavailable` when it cannot be reached or the
 // connection broke, `unauthenticated` when its certificate does not verify
 // (wrong authority, expired, revoked, another host's name), `expired` when the

@@ -1,0 +1,40 @@
+// The backend's capabilities by name, with the check of grants in one place.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "host/domain_names.hpp"
+#include "vmsec/backend.hpp"
+
+namespace vmsec::host {
+
+// Who calls, and what it may.
+struct Caller {
+  // May it use the interface on this domain? `domain` is null for a call that is
+  // about no single domain.
+  std::function<Status(std::string_view interface, const Uuid* domain)> check;
+  // Does it see this domain in a list?
+  std::function<bool(const DomainInfo&)> sees;
+};
+
+class Capabilities {
+ public:
+  explicit Capabilities(Backend& backend) : backend_(backend), names_(domains_of(backend)) {}
+
+  [[nodiscard]] static bool is_capability(std::string_view interface);
+  // Is it there on this backend? The error says why not.
+  Status available(std::string_view interface);
+  // Checks the request's domain before the backend sees it. Of a list of
+  // domains, the caller gets those that it may use.
+  Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request, const Caller& caller);
+  DomainNames& names() { return names_; }
+
+ private:
+  static DomainControl* domains_of(Backend& backend);
+
+  Backend& backend_;
+  DomainNames names_;
+};
+
+}  // namespace vmsec::host

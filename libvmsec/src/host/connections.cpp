@@ -1,0 +1,38 @@
+#include "host/connections.hpp"
+
+namespace vmsec::host {
+
+PeerContext context_of(const channel::TlsConnection& tls, std::uint64_t number) {
+  return {tls.peer_name(), tls.local_name(), tls.peer_certificate_digest(), tls.local_certificate_digest(),
+          number,          tls.binding()};
+}
+
+std::shared_ptr<Connection> Connections::add(std::unique_ptr<channel::TlsConnection> tls, std::string owner) {
+  auto connection = std::make_shared<Connection>();
+  const std::lock_guard lock(mutex_);
+  connection->context = context_of(*tls, ++last_);
+  connection->tls = std::move(tls);
+  connection->owner = std::move(owner);
+  connections_[last_] = connection;
+  return connection;
+}
+
+Result<std::shared_ptr<Connection>> Connections::find(std::uint64_t number) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = connections_.find(number);
+  if (found == connections_.end())
+    return fail(Code::unavailable, "connection " + std::to_string(number) + " has ended");
+  return found->second;
+}
+
+void Connections::remove(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  connections_.erase(number);
+}
+
+void Connections::shut_down_all() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [number, connection] : connections_) connection->tls->shutdown();
+}
+
+}  // namespace vmsec::host

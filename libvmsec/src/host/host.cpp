@@ -1,0 +1,240 @@
+#include "vmsec/host.hpp"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "host/authority_service.hpp"
+#include "host/journal_service.hpp"
+#include "host/local_identity.hpp"
+#include "host/log.hpp"
+#include "host/modules_service.hpp"
+#include "host/peer_server.hpp"
+#include "host/peers_service.hpp"
+#include "host/policy_service.hpp"
+#include "host/records_service.hpp"
+#include "host/registry.hpp"
+#include "loader/plugin_file.hpp"
+#include "rpc/agent_server.hpp"
+#include "vmsec/audit.hpp"
+
+namespace vmsec {
+namespace host {
+namespace {
+
+Status make_folder(const std::string& path) {
+  if (path.empty()) return fail(Code::invalid_argument, "open host: state_dir and run_dir must be given");
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail(errno_error("make folder " + path));
+  return {};
+}
+
+class LocalHost final : public Host, private HostControl {
+ public:
+  explicit LocalHost(HostOptions options) : options_(std::move(options)), grants_(options_.trusted_without_policy) {}
+  ~LocalHost() override { shut_down(); }
+
+  Status start() {
+    if (options_.plugin_path.empty()) options_.plugin_path = {loader::installed_folder("plugins")};
+    if (options_.module_path.empty()) options_.module_path = {loader::installed_folder("modules")};
+    VMSEC_CHECK(make_folder(options_.state_dir));
+    VMSEC_CHECK(make_folder(options_.run_dir));
+    VMSEC_CHECK(open_identity());
+    VMSEC_CHECK(open_backend());
+    for (const auto& [name, settings] : options_.modules) VMSEC_CHECK(load_module(name, settings));
+    return policy_->adopt_file();
+  }
+
+  Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
+    if (interface == Methods<HostControl>::kName)
+      return dispatch(static_cast<HostControl&>(*this), method, std::move(request));
+    if (!Capabilities::is_capability(interface)) return registry_.call(interface, method, std::move(request));
+    const Caller host{[](std::string_view, const Uuid*) { return Status(); }, [](const DomainInfo&) { return true; }};
+    return capabilities_->call(interface, method, std::move(request), host);
+  }
+
+  Status serve_peers() override {
+    if (!context_) return fail(Code::wrong_state, "serve peers: the configuration has no [identity]");
+    if (options_.listen.empty()) return fail(Code::wrong_state, "serve peers: the configuration has no host.listen");
+    VMSEC_TRY(peer_server_,
+              PeerServer::start(
+                  *context_, options_.listen, connections_,
+                  [this](const std::string& module, std::uint32_t method, Packet packet) {
+                    return registry_.call(module + ":" + std::string(Methods<PeerHandler>::kName), method,
+                                          std::move(packet));
+                  },
+                  [this](const std::string& peer, const Error& error) { record_refused_peer(peer, error); }));
+    write_log(LogLevel::info, "host", "peers reach " + options_.name + " at " + peer_server_->address());
+    return {};
+  }
+
+  Status serve_control() override {
+    VMSEC_TRY(agent_server_, rpc::AgentServer::start(*this, options_.control_socket));
+    return {};
+  }
+
+  [[nodiscard]] std::string peer_address() const override { return peer_server_ ? peer_server_->address() : ""; }
+
+  void shut_down() override {
+    agent_server_.reset();
+    connections_.shut_down_all();
+    peer_server_.reset();
+    registry_.clear();
+  }
+
+ private:
+  Status open_identity() {
+    const bool configured = !options_.identity.certificate.empty();
+    auto identity = configured ? load_identity(options_) : local_identity(options_.state_dir, options_.name);
+    if (!identity) return fail(identity.error());
+    identity_ = std::move(*identity);
+    if (configured) {
+      if (identity_->name() != options_.name)
+        return fail(Code::invalid_argument, "open host: host.name is \"" + options_.name + "\", its certificate is \"" +
+                                                identity_->name() + "\"'s");
+      VMSEC_TRY(context_, channel::TlsContext::create(*identity_));
+    }
+    VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_));
+    return {};
+  }
+
+  Status open_backend() {
+    VMSEC_TRY(const std::string file, loader::find_object(options_.plugin, options_.plugin_path, "plugin"));
+    VMSEC_TRY(loader::PluginFile plugin, loader::PluginFile::open(file));
+    plugin_ = std::make_unique<loader::PluginFile>(std::move(plugin));
+    BackendOptions backend = options_.backend;
+    if (backend.run_dir.empty()) backend.run_dir = options_.run_dir + "/" + options_.plugin;
+    if (backend.state_dir.empty()) backend.state_dir = options_.state_dir + "/" + options_.plugin;
+    VMSEC_CHECK(make_folder(backend.run_dir));
+    VMSEC_CHECK(make_folder(backend.state_dir));
+    VMSEC_TRY(backend_, plugin_->entry().open(backend));
+    capabilities_ = std::make_unique<Capabilities>(*backend_);
+    policy_ = std::make_unique<PolicyService>(registry_, *capabilities_, grants_, options_.policy_file);
+    return {};
+  }
+
+  Status load_module(const std::string& name, const Settings& settings) {
+    VMSEC_TRY(const std::string path, loader::find_object(name, options_.module_path, "module"));
+    VMSEC_TRY(loader::ModuleFile file, loader::ModuleFile::open(path));
+    if (file.manifest().name != name)
+      return fail(Code::invalid_argument,
+                  "load module " + path + ": its manifest names it \"" + file.manifest().name + "\"");
+    auto link = std::make_unique<ModuleLink>(
+        file.manifest(), *capabilities_, grants_,
+        [this](const std::string& module, std::string_view interface, std::uint32_t method, const Uuid& domain,
+               const std::string& cause) { record_refused_call(module, interface, method, domain, cause); });
+    VMSEC_CHECK(offer_services(*link));
+    auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
+    const vmsec_host host = module->link->host();
+    auto instance = loader::ModuleInstance::create(module->file.entry(), host, settings);
+    if (!instance) return fail(instance.error().in("start module " + name));
+    module->instance = std::move(*instance);
+    registry_.add(std::move(module));
+    return {};
+  }
+
+  Status offer_services(ModuleLink& link) {
+    const std::string& name = link.manifest().name;
+    link.offer<Records>(std::make_unique<RecordsService>(options_.state_dir + "/records." + name));
+    link.offer<Journal>(std::make_unique<JournalService>(name, *audit_));
+    link.offer<Modules>(std::make_unique<ModulesService>(
+        link.manifest(), [this](std::string_view interface, std::uint32_t method, Packet packet) {
+          return registry_.call(interface, method, std::move(packet));
+        }));
+    link.offer<Peers>(std::make_unique<PeersService>(name, context_, options_.peers, connections_));
+    VMSEC_TRY(SpentTickets spent, SpentTickets::open(options_.state_dir));
+    link.offer<Authority>(std::make_unique<AuthorityService>(*identity_, std::move(spent), connections_));
+    return {};
+  }
+
+  void record_refused_call(const std::string& module, std::string_view interface, std::uint32_t method,
+                           const Uuid& domain, const std::string& cause) {
+    const std::string what = std::string(interface) + " method " + std::to_string(method) + ": " + cause;
+    write_log(LogLevel::warning, module, "refused " + what);
+    record(module, AuditEntry{"grant.refuse", Outcome::refused, domain, {}, what});
+  }
+
+  void record_refused_peer(const std::string& peer, const Error& error) {
+    write_log(LogLevel::warning, "host", "refused a connection from " + peer + ": " + error.message);
+    record("core", AuditEntry{"peer.refuse", Outcome::refused, {}, peer, error.message});
+  }
+
+  // What was refused stays refused, also when its record cannot be written.
+  void record(const std::string& module, const AuditEntry& entry) {
+    const auto written = audit_->append(module, entry);
+    if (!written) write_log(LogLevel::error, "audit", written.error().message);
+  }
+
+  // HostControl
+  Result<HostInfo> info(const Empty&) override {
+    HostInfo info;
+    info.name = options_.name;
+    info.version = VMSEC_VERSION;
+    info.backend = backend_->name();
+    info.backend_uri = options_.backend.uri;
+    info.listen = peer_address();
+    info.policy_file = options_.policy_file;
+    info.state_dir = options_.state_dir;
+    for (const auto interface : kGrantableInterfaces) {
+      const auto available = capabilities_->available(interface);
+      info.capabilities.push_back(
+          {std::string(interface), available.has_value(), available ? std::string() : available.error().message});
+    }
+    for (const auto& module : registry_.modules()) info.modules.push_back(describe(module->file));
+    for (const auto& name : loader::list_objects(options_.plugin_path)) info.plugins.push_back(describe_plugin(name));
+    for (const auto& [name, address] : options_.peers) info.peers.push_back(name);
+    return info;
+  }
+
+  PluginInfo describe_plugin(const std::string& name) const {
+    auto file = loader::find_object(name, options_.plugin_path, "plugin");
+    if (!file) return {name, {}, {}, file.error().message};
+    auto plugin = loader::PluginFile::open(*file);
+    if (!plugin) return {name, {}, *file, plugin.error().message};
+    return {name, plugin->entry().summary, *file, {}};
+  }
+
+  Result<PolicyReport> check_policy(const PolicyText& text) override { return policy_->check(text); }
+  Result<PolicyReport> diff_policy(const PolicyText& text) override { return policy_->diff(text); }
+  Result<PolicyReport> apply_policy(const PolicyText& text) override {
+    auto report = policy_->apply(text);
+    if (report && report->findings.empty()) {
+      const auto changed = std::count_if(report->domains.begin(), report->domains.end(),
+                                         [](const DomainChanges& entry) { return !entry.changes.empty(); });
+      VMSEC_CHECK(audit_->append(
+          "core",
+          AuditEntry{
+              "policy.apply", Outcome::succeeded, {}, {}, report->file + ": " + std::to_string(changed) + " changed"}));
+    }
+    return report;
+  }
+
+  // Members are destroyed from the bottom up: servers, modules, then what those use.
+  HostOptions options_;
+  Grants grants_;
+  Connections connections_;
+  std::optional<HostIdentity> identity_;
+  std::optional<channel::TlsContext> context_;
+  std::unique_ptr<AuditLog> audit_;
+  std::unique_ptr<loader::PluginFile> plugin_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Capabilities> capabilities_;
+  Registry registry_;
+  std::unique_ptr<PolicyService> policy_;
+  std::unique_ptr<PeerServer> peer_server_;
+  std::unique_ptr<rpc::AgentServer> agent_server_;
+};
+
+}  // namespace
+}  // namespace host
+
+Host::~Host() = default;
+
+Result<std::shared_ptr<Host>> Host::open(HostOptions options) {
+  auto host = std::make_shared<host::LocalHost>(std::move(options));
+  VMSEC_CHECK(host->start());
+  return std::shared_ptr<Host>(std::move(host));
+}
+
+}  // namespace vmsec

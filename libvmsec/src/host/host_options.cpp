@@ -1,0 +1,139 @@
+// vmsecd's configuration file: docs/configuration.md lists its keys.
+#include <filesystem>
+#include <functional>
+
+#include "vmsec/host.hpp"
+#include "vmsec/policy.hpp"
+
+namespace vmsec {
+namespace {
+
+class OptionsReader {
+ public:
+  explicit OptionsReader(std::string file) : file_(std::move(file)) {}
+
+  Result<HostOptions> read(const Settings& settings) {
+    for (const Setting& setting : settings.settings) VMSEC_CHECK(take(setting));
+    for (auto& [index, peer] : peers_) VMSEC_CHECK(add_peer(peer));
+    return options_;
+  }
+
+ private:
+  struct Peer {
+    std::string name;
+    std::string address;
+    std::uint32_t line = 0;
+  };
+
+  [[nodiscard]] std::unexpected<Error> at(const Setting& setting, const std::string& cause) const {
+    return fail(Code::invalid_argument, file_ + ":" + std::to_string(setting.line) + ":" +
+                                            std::to_string(setting.column) + ": " + setting.path + ": " + cause);
+  }
+
+  Status take_text(const Setting& setting, std::string& target) const {
+    if (setting.type != SettingType::text) return at(setting, "must be a text");
+    target = setting.text;
+    return {};
+  }
+
+  // Paths are relative to the configuration file's folder.
+  Status take_path(const Setting& setting, std::string& target) const {
+    VMSEC_CHECK(take_text(setting, target));
+    if (!target.empty() && target.front() != '/')
+      target = (std::filesystem::absolute(file_).parent_path() / target).lexically_normal().string();
+    return {};
+  }
+
+  Status take_paths(const Setting& setting, std::vector<std::string>& target) const {
+    if (setting.type != SettingType::list) return at(setting, "must be a list of texts");
+    for (const std::string& element : setting.list) {
+      std::string path;
+      VMSEC_CHECK(take_path(
+          Setting{setting.path, SettingType::text, element, 0, false, 0, {}, setting.line, setting.column}, path));
+      target.push_back(std::move(path));
+    }
+    return {};
+  }
+
+  Status take(const Setting& setting) {
+    const std::map<std::string, std::string*> texts = {{"backend.plugin", &options_.plugin},
+                                                       {"backend.uri", &options_.backend.uri},
+                                                       {"host.name", &options_.name},
+                                                       {"host.listen", &options_.listen},
+                                                       {"tpm.tcti", &options_.backend.tpm_tcti}};
+    const std::map<std::string, std::string*> paths = {
+        {"host.state", &options_.state_dir},           {"host.run", &options_.run_dir},
+        {"host.control", &options_.control_socket},    {"host.policy", &options_.policy_file},
+        {"identity.ca", &options_.identity.ca},        {"identity.certificate", &options_.identity.certificate},
+        {"identity.key", &options_.identity.key},      {"identity.revocations", &options_.identity.revocations},
+        {"tpm.event_log", &options_.backend.event_log}};
+    const std::map<std::string, std::vector<std::string>*> lists = {
+        {"identity.placement_keys", &options_.identity.placement_keys},
+        {"host.plugin_path", &options_.plugin_path},
+        {"host.module_path", &options_.module_path}};
+    if (const auto text = texts.find(setting.path); text != texts.end()) return take_text(setting, *text->second);
+    if (const auto path = paths.find(setting.path); path != paths.end()) return take_path(setting, *path->second);
+    if (const auto list = lists.find(setting.path); list != lists.end()) return take_paths(setting, *list->second);
+    return take_table(setting);
+  }
+
+  Status take_table(const Setting& setting) {
+    constexpr std::string_view kBackend = "backend.settings.";
+    constexpr std::string_view kModule = "module.";
+    constexpr std::string_view kPeer = "peer[";
+    if (setting.path.starts_with(kBackend))
+      return take_text(setting, options_.backend.settings[setting.path.substr(kBackend.size())]);
+    if (setting.path == "host.modules") return take_modules(setting);
+    if (setting.path.starts_with(kModule)) return take_module_setting(setting, setting.path.substr(kModule.size()));
+    if (setting.path.starts_with(kPeer)) return take_peer(setting);
+    return at(setting, "unknown key");
+  }
+
+  Status take_modules(const Setting& setting) {
+    if (setting.type != SettingType::list) return at(setting, "must be a list of module names");
+    for (const std::string& name : setting.list) options_.modules[name];
+    return {};
+  }
+
+  Status take_module_setting(const Setting& setting, const std::string& rest) {
+    const auto dot = rest.find('.');
+    if (dot == std::string::npos) return at(setting, "unknown key");
+    Setting inner = setting;
+    inner.path = rest.substr(dot + 1);
+    options_.modules[rest.substr(0, dot)].settings.push_back(std::move(inner));
+    return {};
+  }
+
+  Status take_peer(const Setting& setting) {
+    const auto dot = setting.path.find("].");
+    if (dot == std::string::npos) return at(setting, "unknown key");
+    Peer& peer = peers_[setting.path.substr(0, dot)];
+    peer.line = setting.line;
+    const std::string key = setting.path.substr(dot + 2);
+    if (key == "name") return take_text(setting, peer.name);
+    if (key == "address") return take_text(setting, peer.address);
+    return at(setting, "unknown key");
+  }
+
+  Status add_peer(const Peer& peer) {
+    const std::string where = file_ + ":" + std::to_string(peer.line) + ": [[peer]]: ";
+    if (peer.name.empty() || peer.address.empty())
+      return fail(Code::invalid_argument, where + "name and address must be given");
+    if (!options_.peers.emplace(peer.name, peer.address).second)
+      return fail(Code::invalid_argument, where + "a second peer \"" + peer.name + "\"");
+    return {};
+  }
+
+  const std::string file_;
+  HostOptions options_;
+  std::map<std::string, Peer> peers_;
+};
+
+}  // namespace
+
+Result<HostOptions> read_host_options(const std::string& file) {
+  VMSEC_TRY(const Settings settings, read_settings(file));
+  return OptionsReader(file).read(settings);
+}
+
+}  // namespace vmsec

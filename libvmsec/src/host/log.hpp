@@ -1,0 +1,13 @@
+// The process's log: one line per event on standard error.
+#pragma once
+
+#include <string>
+
+#include "vmsec/service/journal.hpp"
+
+namespace vmsec::host {
+
+// Control characters and bytes beyond ASCII are escaped: a line is one line.
+void write_log(LogLevel level, const std::string& source, const std::string& text);
+
+}  // namespace vmsec::host

@@ -1,0 +1,86 @@
+// What one module reaches of the host: handles, grants, refusals.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "host/capabilities.hpp"
+#include "loader/manifest.hpp"
+#include "vmsec/abi.h"
+#include "vmsec/interface.hpp"
+#include "vmsec/policy.hpp"
+
+namespace vmsec::host {
+
+// The grants in force: replaced as a whole when a policy is applied.
+class Grants {
+ public:
+  // Without a policy: everything that manifests ask for, or nothing.
+  explicit Grants(bool all_without_policy) : all_without_policy_(all_without_policy) {}
+  void replace(Policy policy);
+  [[nodiscard]] bool allows(const std::string& module, const DomainName* domain, std::string_view interface) const;
+
+ private:
+  [[nodiscard]] std::shared_ptr<const Policy> current() const;
+
+  const bool all_without_policy_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Policy> policy_;
+};
+
+// Told of each refusal: module, interface, method, domain (nil: none), cause.
+using Refused =
+    std::function<void(const std::string&, std::string_view, std::uint32_t, const Uuid&, const std::string&)>;
+
+// Any thread. Outlives its module's instance.
+class ModuleLink {
+ public:
+  ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused);
+  ModuleLink(const ModuleLink&) = delete;
+  ModuleLink& operator=(const ModuleLink&) = delete;
+
+  // Offers a service of the core's to this module. Before the instance is created.
+  template <class I>
+  void offer(std::unique_ptr<I> service) {
+    offer(std::string(Methods<I>::kName), std::make_unique<Owned<I>>(std::move(service)));
+  }
+
+  [[nodiscard]] vmsec_host host();
+  [[nodiscard]] const loader::Manifest& manifest() const { return manifest_; }
+
+ private:
+  template <class I>
+  class Owned final : public Endpoint {
+   public:
+    explicit Owned(std::unique_ptr<I> service) : service_(std::move(service)) {}
+    [[nodiscard]] std::string_view interface_name() const override { return Methods<I>::kName; }
+    Result<Packet> call(std::uint32_t method, Packet request) override {
+      return dispatch(*service_, method, std::move(request));
+    }
+
+   private:
+    std::unique_ptr<I> service_;
+  };
+
+  void offer(std::string interface, std::unique_ptr<Endpoint> service);
+  static void entry(void* context, const vmsec_call* call, vmsec_reply* reply);
+  Result<Packet> open_handle(Packet request);
+  Result<Packet> call_handle(std::uint64_t handle, std::uint32_t method, Packet request);
+  Status check(std::string_view interface, std::uint32_t method, const Uuid* domain);
+  std::unexpected<Error> refuse(std::string_view interface, std::uint32_t method, const Uuid* domain,
+                                const std::string& cause);
+
+  const loader::Manifest manifest_;
+  Capabilities& capabilities_;
+  const Grants& grants_;
+  const Refused refused_;
+  std::map<std::string, std::unique_ptr<Endpoint>, std::less<>> services_;
+  std::mutex mutex_;
+  std::vector<std::string> handles_;  // the interface of handle id - 1
+};
+
+}  // namespace vmsec::host

@@ -1,0 +1,100 @@
+#include "host/peer_server.hpp"
+
+#include <set>
+
+#include "host/peer_protocol.hpp"
+
+namespace vmsec::host {
+namespace {
+
+constexpr Microseconds kHelloTimeout{10'000'000};
+// PeerHandler's methods, as its table numbers them.
+constexpr std::uint32_t kIncomingCall = 1;
+constexpr std::uint32_t kIncomingStream = 2;
+constexpr std::uint32_t kStreamReady = 3;
+constexpr std::uint32_t kDisconnected = 4;
+// A peer that asks for ever new names makes us remember no more than these.
+constexpr std::size_t kMaximumModules = 32;
+
+}  // namespace
+
+template <class Reply, class Request>
+Result<Reply> PeerServer::ask(const std::string& module, std::uint32_t method, Request&& request) {
+  VMSEC_TRY(Packet reply, handler_(module, method, wire::pack(std::forward<Request>(request))));
+  return wire::unpack<Reply>(std::move(reply));
+}
+
+Result<std::unique_ptr<PeerServer>> PeerServer::start(const channel::TlsContext& context, const std::string& address,
+                                                      Connections& connections, CallHandler handler,
+                                                      PeerRefused refused) {
+  std::unique_ptr<PeerServer> server(new PeerServer(connections, std::move(handler), std::move(refused)));
+  VMSEC_TRY(server->listener_,
+            channel::Listener::start(
+                context, address,
+                [raw = server.get()](std::unique_ptr<channel::TlsConnection> tls) { raw->serve(std::move(tls)); },
+                server->refused_));
+  return server;
+}
+
+PeerServer::~PeerServer() {
+  if (!listener_) return;
+  connections_.shut_down_all();
+  listener_->stop();
+}
+
+void PeerServer::serve(std::unique_ptr<channel::TlsConnection> tls) {
+  auto frame = tls->receive(kHelloTimeout);
+  if (!frame) return;
+  auto hello = wire::decode<Hello>(*frame);
+  if (!hello) return refused_(tls->peer_name(), hello.error());
+  switch (hello->purpose) {
+    case Purpose::calls:
+      return serve_calls(std::move(tls));
+    case Purpose::stream:
+      return serve_stream(*tls, hello->module, std::move(hello->payload));
+    case Purpose::unknown:
+      break;
+  }
+  refused_(tls->peer_name(), Error{Code::invalid_argument, "a first message without a purpose", 0, {}});
+}
+
+void PeerServer::serve_calls(std::unique_ptr<channel::TlsConnection> tls) {
+  if (!tls->send(encode_answer(std::string()))) return;
+  const auto connection = connections_.add(std::move(tls), {});
+  std::set<std::string> modules;
+  while (true) {
+    auto frame = connection->tls->receive();
+    if (!frame) break;
+    const auto answer = [&]() -> Result<std::string> {
+      VMSEC_TRY(PeerRequest request, wire::decode<PeerRequest>(*frame));
+      if (modules.size() < kMaximumModules) modules.insert(request.module);
+      IncomingCall call{connection->context, request.method, std::move(request.payload)};
+      VMSEC_TRY(PeerReply reply, ask<PeerReply>(request.module, kIncomingCall, std::move(call)));
+      return std::move(reply.payload);
+    };
+    if (!connection->tls->send(encode_answer(answer()))) break;
+  }
+  connections_.remove(connection->context.connection);
+  // Whoever waits for this peer learns it; the answer is of no use any more.
+  for (const std::string& module : modules) std::ignore = ask<Empty>(module, kDisconnected, connection->context);
+}
+
+void PeerServer::serve_stream(channel::TlsConnection& tls, const std::string& module, std::string payload) {
+  const PeerContext from = context_of(tls, 0);
+  if (payload.size() > kMaximumStreamPayload)
+    return refused_(from.peer, Error{Code::limit_exceeded, "a stream's payload beyond 4 KiB", 0, {}});
+  auto admitted = ask<PeerReply>(module, kIncomingStream, IncomingStream{from, payload});
+  if (!admitted) {
+    refused_(from.peer, admitted.error());
+    std::ignore = tls.send(encode_answer(fail(admitted.error())));
+    std::ignore = tls.close();
+    return;
+  }
+  if (!tls.send(encode_answer(admitted->payload))) return;
+  auto stream = take_stream(tls, admitted->payload);
+  if (!stream) return refused_(from.peer, stream.error());
+  auto ready = ask<Empty>(module, kStreamReady, StreamReady{from, std::move(*stream), std::move(payload)});
+  if (!ready) refused_(from.peer, ready.error());
+}
+
+}  // namespace vmsec::host

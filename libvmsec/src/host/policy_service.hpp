@@ -1,0 +1,42 @@
+// A policy against what is: checked, compared, applied.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "host/capabilities.hpp"
+#include "host/registry.hpp"
+#include "vmsec/policy.hpp"
+
+namespace vmsec::host {
+
+class PolicyService {
+ public:
+  PolicyService(Registry& registry, Capabilities& capabilities, Grants& grants, std::string file)
+      : registry_(registry), capabilities_(capabilities), grants_(grants), file_(std::move(file)) {}
+
+  // Puts the grants of the host's own policy file in force. Findings are an Error.
+  Status adopt_file();
+  Result<PolicyReport> check(const PolicyText& text);
+  Result<PolicyReport> diff(const PolicyText& text);
+  Result<PolicyReport> apply(const PolicyText& text);
+
+ private:
+  struct Checked {
+    PolicyReport report;
+    std::optional<Policy> policy;  // absent: the report has findings
+  };
+  Checked read(const PolicyText& text);
+  Findings check_sections(const Policy& policy);
+  Result<PolicyReport> compare(const PolicyText& text, std::uint32_t method);
+  void compare_domain(const Policy& policy, const DomainInfo& info, std::uint32_t method, PolicyReport& report);
+
+  Registry& registry_;
+  Capabilities& capabilities_;
+  Grants& grants_;
+  const std::string file_;
+  std::mutex turn_;
+};
+
+}  // namespace vmsec::host

@@ -1,0 +1,47 @@
+#include "host/registry.hpp"
+
+#include <algorithm>
+
+namespace vmsec::host {
+
+void Registry::clear() {
+  while (!modules_.empty()) modules_.pop_back();
+}
+
+LoadedModule* Registry::find(std::string_view name) const {
+  for (const auto& module : modules_)
+    if (module->manifest().name == name) return module.get();
+  return nullptr;
+}
+
+Result<LoadedModule*> Registry::provider(std::string_view name, std::string_view interface) const {
+  LoadedModule* found = nullptr;
+  for (const auto& module : modules_) {
+    const auto& provides = module->manifest().provides;
+    if (std::find(provides.begin(), provides.end(), interface) == provides.end()) continue;
+    if (!name.empty() && module->manifest().name != name) continue;
+    if (found != nullptr)
+      return fail(Code::invalid_argument, "several modules provide " + std::string(interface) + ": name one, as in \"" +
+                                              module->manifest().name + ":" + std::string(interface) + "\"");
+    found = module.get();
+  }
+  if (found != nullptr) return found;
+  return fail(Code::not_found, (name.empty() ? "no loaded module" : "no module \"" + std::string(name) + "\" that") +
+                                   " provides " + std::string(interface));
+}
+
+Result<Packet> Registry::call(std::string_view interface, std::uint32_t method, Packet request) {
+  const auto colon = interface.find(':');
+  const std::string_view name = colon == std::string_view::npos ? std::string_view() : interface.substr(0, colon);
+  const std::string_view plain = colon == std::string_view::npos ? interface : interface.substr(colon + 1);
+  VMSEC_TRY(LoadedModule * module, provider(name, plain));
+  return module->instance->call(plain, method, std::move(request));
+}
+
+ModuleInfo describe(const loader::ModuleFile& file) {
+  const auto& manifest = file.manifest();
+  return {manifest.name,    manifest.version,  manifest.summary, file.file(),  file.digest(),
+          manifest.section, manifest.provides, manifest.needs,   manifest.asks};
+}
+
+}  // namespace vmsec::host

@@ -1,0 +1,42 @@
+// The modules that are loaded, and who provides which interface.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/module_link.hpp"
+#include "loader/module_file.hpp"
+#include "vmsec/service/host_control.hpp"
+
+namespace vmsec::host {
+
+// Destroyed from the bottom up: the instance first, then what it calls, then its code.
+struct LoadedModule {
+  loader::ModuleFile file;
+  std::unique_ptr<ModuleLink> link;
+  std::unique_ptr<loader::ModuleInstance> instance;
+  [[nodiscard]] const loader::Manifest& manifest() const { return file.manifest(); }
+};
+
+// Filled before anybody calls; then read by any thread.
+class Registry {
+ public:
+  void add(std::unique_ptr<LoadedModule> module) { modules_.push_back(std::move(module)); }
+  // Ends the modules, the last one first. No call is under way.
+  void clear();
+  // "vmsec.Migrator", or "throttle:vmsec.Enforcement". `not_found`; `invalid_argument`
+  // where several modules provide the plain name.
+  Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request);
+  [[nodiscard]] LoadedModule* find(std::string_view name) const;
+  [[nodiscard]] const std::vector<std::unique_ptr<LoadedModule>>& modules() const { return modules_; }
+
+ private:
+  Result<LoadedModule*> provider(std::string_view module, std::string_view interface) const;
+
+  std::vector<std::unique_ptr<LoadedModule>> modules_;
+};
+
+ModuleInfo describe(const loader::ModuleFile& file);
+
+}  // namespace vmsec::host
