@@ -1,0 +1,47 @@
+"""The lab's certificate authority and placement key, made with `vmsec pki` as an operator would."""
+import pathlib
+import subprocess
+
+
+class Pki:
+    def __init__(self, folder, build):
+        self.folder = pathlib.Path(folder)
+        self.vmsec = str(pathlib.Path(build) / "bin/vmsec")
+        self.placement = self.folder / "placement.key"
+
+    def run(self, *arguments):
+        done = subprocess.run([self.vmsec, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"vmsec {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+        return done.stdout
+
+    def create(self, hosts):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.run("pki", "init", self.folder / "ca", "--name", "lab")
+        for host in hosts:
+            self.issue(host)
+        self.run("pki", "crl", self.folder / "ca", "--days", "7")
+        self.run("pki", "placement-key", self.placement)
+
+    def issue(self, host):
+        out = self.folder / host
+        out.mkdir(exist_ok=True)
+        self.run("pki", "issue", self.folder / "ca", host, "--out", out)
+
+    def certificate(self, host):
+        return self.folder / host / f"{host}.crt"
+
+    def identity(self, host):
+        """The [identity] table of a host's configuration."""
+        return {"ca": str(self.folder / "ca/ca.crt"), "certificate": str(self.certificate(host)),
+                "key": str(self.folder / host / f"{host}.key"), "revocations": str(self.folder / "ca/ca.crl"),
+                "placement_keys": [str(self.placement) + ".pub"]}
+
+    def ticket(self, agent, domain, source, destination, file, *more):
+        """A ticket for one migration, from the source agent's description of the domain."""
+        done = agent.show("ticket", "create", "--key", self.placement, "--domain", domain, "--to", destination,
+                          "--source-cert", self.certificate(source), "--destination-cert", self.certificate(destination),
+                          "--out", file, *more)
+        if done.returncode != 0:
+            raise RuntimeError(f"vmsec ticket create: {done.stderr.strip()}")
+        return file
