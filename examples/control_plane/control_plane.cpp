@@ -32,7 +32,7 @@ Result<DomainInfo> find_domain(DomainControl& domains, const std::string& name) 
   return fail(Code::not_found, "no domain " + name);
 }
 
-Status list(Control& control) {
+Status list_domains(Control& control) {
   VMSEC_TRY(const DomainList list, control.open<DomainControl>()->list({}));
   for (const DomainInfo& info : list.domains)
     std::printf("%s  %-20s %s  %u vCPUs  %llu MiB\n", info.domain.text().c_str(), info.name.c_str(),
@@ -41,7 +41,7 @@ Status list(Control& control) {
   return {};
 }
 
-Status apply(Control& control, const std::string& file) {
+Status apply_policy(Control& control, const std::string& file) {
   VMSEC_TRY(const std::string text, read_file(file));
   VMSEC_TRY(const PolicyReport report, control.open<HostControl>()->apply_policy({text, file}));
   for (const Finding& finding : report.findings)
@@ -94,8 +94,8 @@ Status events(Control& control, int seconds) {
 Status run(int count, char** arguments) {
   const std::string command = count > 2 ? arguments[2] : "";
   VMSEC_TRY(const auto control, connect_agent(count > 1 ? arguments[1] : ""));
-  if (command == "list" && count == 3) return list(*control);
-  if (command == "apply" && count == 4) return apply(*control, arguments[3]);
+  if (command == "list" && count == 3) return list_domains(*control);
+  if (command == "apply" && count == 4) return apply_policy(*control, arguments[3]);
   if (command == "migrate" && count == 6) return migrate(*control, arguments[3], arguments[4], arguments[5]);
   if (command == "events" && count == 4) return events(*control, std::atoi(arguments[3]));
   return fail(Code::invalid_argument, "usage: control_plane AGENT_SOCKET list|apply|migrate|events ...");
