@@ -25,6 +25,9 @@ inline constexpr std::size_t kMaxFrame = 4 << 20;
 inline constexpr std::string_view kProtocol = "vmsec/1";
 inline constexpr Microseconds kHandshakeTimeout{10'000'000};
 inline constexpr Microseconds kSendTimeout{30'000'000};
+inline constexpr Microseconds kFrameTimeout{30'000'000};
+
+struct Session;
 
 // Our certificate and rules, for any number of connections. Copies share it. Any thread.
 class VMSEC_EXPORT TlsContext {
@@ -34,14 +37,15 @@ class VMSEC_EXPORT TlsContext {
 
  private:
   friend class TlsConnection;
+  friend struct Session;
   struct Impl;
   std::shared_ptr<const Impl> impl_;
 };
 
 // One connection. At a time one thread may be in receive(), and any number in
-// send() (frames stay whole); shutdown() and the plain getters from any thread;
-// detach(), close() and destruction while nobody else is in a call. SIGPIPE is never raised: the
-// socket is written with MSG_NOSIGNAL.
+// send() (frames stay whole); shutdown(), close() and the plain getters from any
+// thread; detach() and destruction while nobody else is in a call. SIGPIPE is
+// never raised: the socket is written with MSG_NOSIGNAL.
 class VMSEC_EXPORT TlsConnection {
  public:
   // address: "host:port", "1.2.3.4:port" or "[v6]:port". expected_name: of the
@@ -65,15 +69,17 @@ class VMSEC_EXPORT TlsConnection {
   Status send(std::string_view frame, Microseconds timeout = kSendTimeout);
 
   // The next frame. timeout 0: waits for as long as it takes. `timeout`: none
-  // began in time, the connection lives on; one that began and does not end
-  // within the same time again is an error too, and the connection is dead.
+  // began in time, the connection lives on; a frame that began and does not end
+  // within kFrameTimeout is an error too, and the connection is dead.
   // `unavailable`: the connection ended: ended_in_order() tells a close() by the
   // peer between two frames from a cut. `limit_exceeded`: a frame beyond
-  // kMaxFrame was announced; nothing was allocated. `cancelled`: shutdown().
+  // kMaxFrame was announced; nothing was allocated. `tampered`: a record's seal
+  // is wrong. `cancelled`: shutdown() or close() by our own side.
   Result<std::string> receive(Microseconds timeout = {});
 
-  // Says goodbye (close_notify) and ends the connection.
-  Status close();
+  // Says goodbye (close_notify) and ends the connection; as shutdown() otherwise.
+  // Where a send is under way in another thread the peer sees a cut instead.
+  void close();
   // Ends the connection at once; whoever waits in a call gets `cancelled`.
   void shutdown();
 
@@ -110,12 +116,8 @@ class VMSEC_EXPORT TlsConnection {
   Result<Fd> detach();
 
  private:
-  struct Impl;
-  explicit TlsConnection(std::unique_ptr<Impl> impl);
-  static Result<std::unique_ptr<TlsConnection>> handshake(const TlsContext& context, Fd socket,
-                                                          std::string_view expected_name, std::string address,
-                                                          Microseconds timeout, bool client);
-  std::unique_ptr<Impl> impl_;
+  explicit TlsConnection(std::unique_ptr<Session> session);
+  std::unique_ptr<Session> session_;
 };
 
 // A receive() error that is the peer's orderly close().
