@@ -128,6 +128,8 @@ enum class SessionEventKind : std::uint32_t {
   done = 3,     // source: this copy can never run; destination: loaded, paused
   failed = 4,   // source: the guest goes on here; destination: nothing is left
   doubt = 5,    // the backend cannot know which; see Migration::holding
+  refused = 6,  // destination: the peer asked for what this host does not allow (`detail`
+                // says what; to be audited). The session ends: `failed` follows
 };
 
 struct NextSessionEvent {

@@ -1,0 +1,27 @@
+// What a migration asks libvirt about a domain, and has it do, outside of the
+// migration itself.
+#pragma once
+
+#include <string>
+
+#include "connection.hpp"
+#include "vmsec/capability/migration.hpp"
+
+namespace vmsec::kvm {
+
+Result<DomainDescription> describe_domain(const Connection& connection, const Uuid& uuid);
+// What this host has of it; a domain that libvirt has not is not an error here.
+Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid);
+// Of the job under way, or of the one that has ended.
+enum class Job { active, completed };
+Result<TransferProgress> job_progress(const Connection& connection, const Uuid& uuid, Job job);
+
+// Runs a paused domain; one that runs is fine already.
+Status run_domain(const Connection& connection, const Uuid& uuid, const std::string& operation);
+// Destroys a paused domain and its definition; one that is not there is fine.
+// `wrong_state` for a domain that runs.
+Status remove_domain(const Connection& connection, const Uuid& uuid, const std::string& operation);
+// Refuses where a domain of this UUID or this name is here.
+Status expect_absent(const Connection& connection, const Uuid& uuid, const std::string& name);
+
+}  // namespace vmsec::kvm

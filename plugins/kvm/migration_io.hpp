@@ -1,0 +1,79 @@
+// Sockets and folders of one migration session.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "rpc_message.hpp"
+#include "vmsec/fd.hpp"
+#include "vmsec/types.hpp"
+
+namespace vmsec::kvm {
+
+// A folder of one session below the backend's run_dir, removed with what is in it.
+//
+//   <run_dir>/<migration>/rpc.sock      libvirtd connects here
+//   <run_dir>/<migration>/q/data.sock   QEMU connects here, or listens
+//
+// QEMU may run as another user: only `q` is that user's.
+class SessionFolder {
+ public:
+  // `qemu_user`: empty where QEMU runs as this process's user.
+  static Result<SessionFolder> create(const std::string& run_dir, const Uuid& migration, const std::string& qemu_user);
+  SessionFolder(SessionFolder&& other) noexcept;
+  SessionFolder& operator=(SessionFolder&&) = delete;
+  ~SessionFolder();
+
+  [[nodiscard]] std::string rpc_socket() const { return path_ + "/rpc.sock"; }
+  [[nodiscard]] std::string data_socket() const { return path_ + "/q/data.sock"; }
+  [[nodiscard]] std::uint32_t qemu_uid() const { return qemu_uid_; }
+  // Gives a socket that we listen on to QEMU's user.
+  [[nodiscard]] Status give_to_qemu(const std::string& path) const;
+
+ private:
+  SessionFolder(std::string path, std::uint32_t uid, std::uint32_t gid)
+      : path_(std::move(path)), qemu_uid_(uid), qemu_gid_(gid) {}
+  std::string path_;
+  std::uint32_t qemu_uid_;
+  std::uint32_t qemu_gid_;
+};
+
+Result<Fd> listen_on(const std::string& path);
+// Blocks for up to ten seconds.
+Result<Fd> connect_to(const std::string& path);
+Result<std::pair<Fd, Fd>> socket_pair();
+Result<Fd> event_descriptor();
+Status set_nonblocking(const Fd& fd);
+// The user on the other side of a Unix socket.
+Result<std::uint32_t> peer_uid(const Fd& fd);
+
+// One side of a libvirt connection: whole messages in, bytes out, never blocking.
+class RpcLink {
+ public:
+  enum class State { open, closed };
+
+  RpcLink() = default;
+  explicit RpcLink(Fd fd) : fd_(std::move(fd)) {}
+
+  [[nodiscard]] bool is_open() const { return fd_.valid(); }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] short events() const;
+  // An error names what the other side sent; the link is of no more use then.
+  Result<State> receive(const std::function<void(const rpc::Message&)>& each);
+  // Closes the link when the other side does not read.
+  void send(std::string_view bytes);
+  void flush();
+  void close() { fd_.reset(); }
+  // What could not be sent yet is sent, for up to a second, before the end.
+  void close_gently();
+
+ private:
+  Fd fd_;
+  rpc::Framer framer_;
+  std::string out_;
+};
+
+}  // namespace vmsec::kvm

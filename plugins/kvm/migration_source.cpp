@@ -1,0 +1,358 @@
+#include "migration_source.hpp"
+
+#include <sys/socket.h>
+
+#include "migration_domain.hpp"
+
+namespace vmsec::kvm {
+
+namespace {
+
+constexpr Microseconds kEndWait{30'000'000};
+constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
+
+// Parameters of virDomainMigrateToURI3.
+class Parameters {
+ public:
+  Parameters() = default;
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
+  ~Parameters() { virTypedParamsFree(list_, count_); }
+  bool text(const char* name, const std::string& value) {
+    return virTypedParamsAddString(&list_, &count_, &room_, name, value.c_str()) == 0;
+  }
+  bool number(const char* name, std::uint64_t value) {
+    return virTypedParamsAddULLong(&list_, &count_, &room_, name, value) == 0;
+  }
+  bool integer(const char* name, int value) { return virTypedParamsAddInt(&list_, &count_, &room_, name, value) == 0; }
+  [[nodiscard]] virTypedParameterPtr list() const { return list_; }
+  [[nodiscard]] unsigned count() const { return static_cast<unsigned>(count_); }
+
+ private:
+  virTypedParameterPtr list_ = nullptr;
+  int count_ = 0;
+  int room_ = 0;
+};
+
+std::string data_uri(const SessionFolder& folder) { return "unix://" + folder.data_socket(); }
+
+bool readable(const std::vector<pollfd>& fds, int fd, short events) {
+  for (const pollfd& each : fds)
+    if (each.fd == fd && fd >= 0 && (each.revents & events) != 0) return true;
+  return false;
+}
+
+constexpr short kInput = POLLIN | POLLHUP | POLLERR;
+
+}  // namespace
+
+SourceSession::SourceSession(std::shared_ptr<Context> context, const StartOutgoing& request, SessionFolder folder,
+                             const DomainDescription& description)
+    : Session(std::move(context), {request.migration, request.domain}),
+      folder_(std::move(folder)),
+      description_(description),
+      bulk_channels_(request.options.bulk_channels),
+      calls_({description.domain, description.name}, data_uri(folder_)) {}
+
+Result<std::shared_ptr<SourceSession>> SourceSession::start(std::shared_ptr<Context> context,
+                                                            const StartOutgoing& request,
+                                                            const DomainDescription& description) {
+  VMSEC_TRY(SessionFolder folder,
+            SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));
+  const std::shared_ptr<SourceSession> session(
+      new SourceSession(std::move(context), request, std::move(folder), description));
+  VMSEC_CHECK(session->listen());
+  VMSEC_CHECK(session->start_pump());
+  VMSEC_CHECK(session->start_call(request));
+  return session;
+}
+
+SourceSession::~SourceSession() {
+  // Whatever libvirt still waits for will not come: the guest goes on here. That
+  // is safe, because no destination runs before this side has said so.
+  if (call_thread_.joinable()) {
+    post([this] {
+      cancelled_ = true;
+      libvirt_.close();
+      peer_.close();
+      rpc_listener_.reset();
+      data_listener_.reset();
+    });
+    call_thread_.join();
+  }
+  stop_pump();
+}
+
+Status SourceSession::listen() {
+  VMSEC_TRY(rpc_listener_, listen_on(folder_.rpc_socket()));
+  VMSEC_TRY(data_listener_, listen_on(folder_.data_socket()));
+  return folder_.give_to_qemu(folder_.data_socket());
+}
+
+Status SourceSession::start_call(const StartOutgoing& request) {
+  const std::string operation = "start " + about();
+  // Of its own: the call takes as long as the migration does.
+  VMSEC_TRY(call_connection_, Connection::open(context_->connection->uri()));
+  VMSEC_TRY(DomainPtr domain, call_connection_->domain(request.domain, operation));
+  int state = 0;
+  if (virDomainGetState(domain.get(), &state, nullptr, 0) < 0) return fail(virt_error(operation));
+  was_paused_ = state == VIR_DOMAIN_PAUSED;
+  const int persistent = virDomainIsPersistent(domain.get());
+  if (persistent < 0) return fail(virt_error(operation));
+  const std::uint64_t milliseconds = request.options.maximum_downtime.value / 1000;
+  if (request.options.maximum_downtime.value > 0 &&
+      virDomainMigrateSetMaxDowntime(domain.get(), std::max<std::uint64_t>(milliseconds, 1), 0) < 0)
+    return fail(virt_error(operation + ": set the maximum downtime"));
+  context_->held.hold(request.domain, request.migration);
+  call_thread_ =
+      std::thread([this, request, persistent, owned = std::move(domain)] { call(owned, request, persistent == 1); });
+  return {};
+}
+
+void SourceSession::call(const DomainPtr& domain, const StartOutgoing& request, bool persistent) {
+  Parameters parameters;
+  unsigned flags = VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_LIVE | VIR_MIGRATE_PAUSED;
+  if (persistent) flags |= VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
+  bool ready = parameters.text(VIR_MIGRATE_PARAM_URI, data_uri(folder_));
+  if (bulk_channels_ > 0) {
+    flags |= VIR_MIGRATE_PARALLEL;
+    ready = ready && parameters.integer(VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, static_cast<int>(bulk_channels_));
+  }
+  const std::uint64_t bandwidth = (request.options.bandwidth.value + kMebibyte - 1) / kMebibyte;
+  if (bandwidth > 0) ready = ready && parameters.number(VIR_MIGRATE_PARAM_BANDWIDTH, bandwidth);
+  const std::string destination = "qemu+unix:///system?socket=" + folder_.rpc_socket();
+  const bool succeeded = ready && virDomainMigrateToURI3(domain.get(), destination.c_str(), parameters.list(),
+                                                         parameters.count(), flags) == 0;
+  const std::string message = succeeded ? std::string() : virt_error("migrate " + description_.name).message;
+  post([this, succeeded, message] { conclude(succeeded, message); });
+}
+
+void SourceSession::watch(std::vector<pollfd>& fds) {
+  for (const Fd* listener : {&rpc_listener_, &data_listener_})
+    if (listener->valid()) fds.push_back({listener->get(), POLLIN, 0});
+  for (const RpcLink* link : {&libvirt_, &peer_})
+    if (link->is_open()) fds.push_back({link->fd(), link->events(), 0});
+}
+
+void SourceSession::handle(const std::vector<pollfd>& fds) {
+  libvirt_.flush();
+  peer_.flush();
+  if (readable(fds, data_listener_.get(), kInput)) accept_qemu();
+  if (readable(fds, libvirt_.fd(), kInput)) {
+    const auto state = libvirt_.receive([this](const rpc::Message& message) { from_libvirt(message); });
+    if (!state || *state == RpcLink::State::closed) libvirt_closed();
+  }
+  if (readable(fds, peer_.fd(), kInput)) {
+    const auto state = peer_.receive([this](const rpc::Message& message) { from_peer(message); });
+    if (!state)
+      peer_closed(state.error().message);
+    else if (*state == RpcLink::State::closed)
+      peer_closed("the connection to the destination is gone");
+  }
+  if (readable(fds, rpc_listener_.get(), kInput)) accept_libvirt();
+}
+
+void SourceSession::accept_libvirt() {
+  Fd fd(::accept4(rpc_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!fd.valid()) return;
+  const auto uid = peer_uid(fd);
+  if (!uid || (*uid != 0 && *uid != ::geteuid())) return;
+  // One connection is all that a migration makes.
+  rpc_listener_.reset();
+  if (cancelled_) return;
+  auto pair = socket_pair();
+  if (!pair || !set_nonblocking(fd) || !set_nonblocking(pair->first)) return;
+  libvirt_ = RpcLink(std::move(fd));
+  peer_ = RpcLink(std::move(pair->first));
+  SessionEvent event;
+  event.kind = SessionEventKind::channel;
+  event.channel = ChannelKind::control;
+  event.fd = std::move(pair->second);
+  raise(std::move(event));
+}
+
+void SourceSession::accept_qemu() {
+  Fd fd(::accept4(data_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!fd.valid()) return;
+  const auto uid = peer_uid(fd);
+  if (!uid || (*uid != 0 && *uid != ::geteuid() && *uid != folder_.qemu_uid())) return;
+  SessionEvent event;
+  event.kind = SessionEventKind::channel;
+  // QEMU opens its main channel first.
+  event.channel = accepted_ == 0 ? ChannelKind::main : ChannelKind::bulk;
+  event.index = accepted_ == 0 ? 0 : accepted_ - 1;
+  event.fd = std::move(fd);
+  ++accepted_;
+  if (accepted_ > bulk_channels_) data_listener_.reset();
+  raise(std::move(event));
+}
+
+void SourceSession::from_libvirt(const rpc::Message& message) {
+  const rpc::Step step = calls_.from_libvirt(message);
+  if (step.action == rpc::Action::forward) peer_.send(step.bytes);
+  if (step.action == rpc::Action::answer) libvirt_.send(step.bytes);
+  if (step.action != rpc::Action::hold) return;
+  if (cancelled_) return refuse_held("cancelled");
+  if (!peer_.is_open()) return refuse_held(peer_loss_);
+  raise(SessionEventKind::gate);
+}
+
+void SourceSession::from_peer(const rpc::Message& message) {
+  if (!peer_.is_open()) return;
+  const auto step = calls_.from_peer(message);
+  if (!step) return peer_closed(step.error().message);
+  if (step->action == rpc::Action::forward) libvirt_.send(step->bytes);
+}
+
+void SourceSession::refuse_held(const std::string& reason) {
+  refusal_ = reason;
+  const auto refusal = calls_.refuse("the source refused to hand over " + description_.name + ": " + reason);
+  peer_.send(refusal.to_peer);
+  libvirt_.send(refusal.to_libvirt);
+}
+
+void SourceSession::peer_closed(const std::string& why) {
+  peer_.close();
+  peer_loss_ = why;
+  if (calls_.finish() == rpc::FinishState::held) refuse_held(why);
+  calls_.peer_lost();
+  switch (calls_.finish()) {
+    case rpc::FinishState::in_doubt:
+      // libvirt's connection stays open: its end would let the guest go on here,
+      // and the destination may have it.
+      in_doubt_ = true;
+      return raise(SessionEventKind::doubt, why +
+                                                " after it was told to load the guest; which of both has it now "
+                                                "is not known here");
+    case rpc::FinishState::none:
+    case rpc::FinishState::cancelled:
+      return libvirt_.close();
+    case rpc::FinishState::held:
+    case rpc::FinishState::sent:
+    case rpc::FinishState::answered:
+      return;
+  }
+}
+
+void SourceSession::libvirt_closed() {
+  libvirt_.close();
+  if (calls_.finish() == rpc::FinishState::held) refuse_held("libvirt's connection is gone");
+  // The peer's answer to Finish still tells whether it has the guest.
+  if (calls_.finish() != rpc::FinishState::sent) peer_.close_gently();
+}
+
+Result<Empty> SourceSession::decide(const GateDecision& decision) {
+  VMSEC_CHECK(in_pump([&]() -> Status {
+    if (calls_.finish() != rpc::FinishState::held)
+      return fail(Code::wrong_state, "decide " + about() + ": it does not wait at its gate");
+    if (decision.proceed)
+      peer_.send(calls_.proceed());
+    else
+      refuse_held(decision.reason);
+    return {};
+  }));
+  return Empty{};
+}
+
+Status SourceSession::cancel_in_pump(bool& abort) {
+  if (ended_) return {};
+  const auto too_late = [&] {
+    return fail(Code::wrong_state, "cancel " + about() + ": the destination was told to load the guest already");
+  };
+  switch (calls_.finish()) {
+    case rpc::FinishState::none:
+      cancelled_ = true;
+      abort = calls_.prepared();
+      // Before QEMU sends there is no job that could be aborted.
+      if (!abort) libvirt_.close(), rpc_listener_.reset();
+      return {};
+    case rpc::FinishState::held:
+      cancelled_ = true;
+      refuse_held("cancelled");
+      return {};
+    case rpc::FinishState::sent:
+    case rpc::FinishState::in_doubt:
+      return too_late();
+    case rpc::FinishState::cancelled:
+      return {};
+    case rpc::FinishState::answered:
+      return calls_.loaded() ? Status(too_late()) : Status();
+  }
+  return {};
+}
+
+Result<Empty> SourceSession::cancel() {
+  bool abort = false;
+  VMSEC_CHECK(in_pump([&] { return cancel_in_pump(abort); }));
+  if (ended_) return Empty{};
+  if (!abort) return Empty{};
+  const auto domain = context_->connection->domain(ref_.domain, "cancel " + about());
+  if (domain && virDomainAbortJob(domain->get()) == 0) return Empty{};
+  // Without its connection to the destination libvirt gives up too.
+  post([this] {
+    if (calls_.finish() == rpc::FinishState::none) libvirt_.close();
+  });
+  return Empty{};
+}
+
+Result<Empty> SourceSession::resolve(Resolution resolution) {
+  VMSEC_CHECK(in_pump([&]() -> Status {
+    if (calls_.finish() != rpc::FinishState::in_doubt)
+      return fail(Code::wrong_state, "resolve " + about() + ": it is not in doubt");
+    libvirt_.send(resolution == Resolution::guest_is_loaded_there
+                      ? calls_.answer_loaded()
+                      : calls_.answer_failed("the migration of " + description_.name +
+                                             " was resolved: it goes on "
+                                             "here"));
+    return {};
+  }));
+  if (wait_ended(kEndWait)) return Empty{};
+  return fail(Code::timeout, "resolve " + about() + ": libvirt has not ended the migration");
+}
+
+Result<Empty> SourceSession::close() {
+  if (ended_) return Empty{};
+  if (in_doubt_)
+    return fail(Code::wrong_state, "close " + about() + ": it is in doubt; reclaim or release the domain first");
+  VMSEC_CHECK(cancel());
+  if (wait_ended(kEndWait)) return Empty{};
+  return fail(Code::timeout, "close " + about() + ": libvirt has not ended the migration");
+}
+
+void SourceSession::finish(SessionEventKind kind, const std::string& detail) {
+  in_doubt_ = false;
+  libvirt_.close();
+  peer_.close_gently();
+  rpc_listener_.reset();
+  data_listener_.reset();
+  // In doubt nobody else may run it.
+  if (kind != SessionEventKind::doubt) context_->held.release(ref_.domain);
+  end(kind, detail);
+}
+
+void SourceSession::conclude(bool succeeded, const std::string& message) {
+  const auto here = domain_holding(*context_->connection, ref_.domain);
+  if (!here)
+    return finish(SessionEventKind::doubt, message + "; and the domain cannot be looked at: " + here.error().message);
+  const bool off = !here->present || here->state == DomainState::shut_off;
+  if (off && (succeeded || calls_.loaded())) return finish(SessionEventKind::done, {});
+  if (succeeded) return finish(SessionEventKind::doubt, "libvirt says that the guest has moved, but it is still here");
+  conclude_failed(*here, message);
+}
+
+void SourceSession::conclude_failed(const Holding& here, const std::string& message) {
+  std::string why = refusal_.empty() ? message : refusal_;
+  if (refusal_.empty() && !peer_loss_.empty()) why += " (" + peer_loss_ + ")";
+  if (here.state == DomainState::running || was_paused_) return finish(SessionEventKind::failed, why);
+  if (here.state != DomainState::paused)
+    return finish(SessionEventKind::failed, why + "; the guest is not running here any more");
+  const rpc::FinishState state = calls_.finish();
+  if (calls_.loaded() || state == rpc::FinishState::sent || state == rpc::FinishState::in_doubt)
+    return finish(SessionEventKind::doubt, why + "; the guest is paused here, and the destination may have it");
+  // Nobody else has it: what libvirt did not do is done here.
+  const Status resumed = run_domain(*context_->connection, ref_.domain, "let the guest go on");
+  if (resumed) return finish(SessionEventKind::failed, why);
+  finish(SessionEventKind::doubt, why + "; the guest is paused here: " + resumed.error().message);
+}
+
+}  // namespace vmsec::kvm

@@ -1,0 +1,76 @@
+// The source's side of a migration: libvirt's call, and who is told what of it.
+#pragma once
+
+#include <optional>
+
+#include "migration_session.hpp"
+#include "rpc_source.hpp"
+
+namespace vmsec::kvm {
+
+// Threads: the pump, and one that sits in virDomainMigrateToURI3 until it ends.
+class SourceSession final : public Session {
+ public:
+  // `description` is the domain's as it is now.
+  static Result<std::shared_ptr<SourceSession>> start(std::shared_ptr<Context> context, const StartOutgoing& request,
+                                                      const DomainDescription& description);
+  ~SourceSession() override;
+
+  Result<Empty> decide(const GateDecision& decision) override;
+  Result<Empty> cancel() override;
+  Result<Empty> close() override;
+  [[nodiscard]] bool outgoing() const override { return true; }
+
+  // Ends a doubt: libvirt gets the answer that it waits for. Waits for what it
+  // makes of it.
+  enum class Resolution { guest_goes_on_here, guest_is_loaded_there };
+  Result<Empty> resolve(Resolution resolution);
+  // libvirt waits for an answer that only resolve() gives.
+  [[nodiscard]] bool waits_for_resolution() const { return in_doubt_; }
+  // The guest was paused before the migration began, and stays so.
+  [[nodiscard]] bool was_paused() const { return was_paused_; }
+
+ private:
+  SourceSession(std::shared_ptr<Context> context, const StartOutgoing& request, SessionFolder folder,
+                const DomainDescription& description);
+
+  void watch(std::vector<pollfd>& fds) override;
+  void handle(const std::vector<pollfd>& fds) override;
+
+  Status listen();
+  Status start_call(const StartOutgoing& request);
+  void call(const DomainPtr& domain, const StartOutgoing& request, bool persistent);
+
+  void accept_libvirt();
+  void accept_qemu();
+  void from_libvirt(const rpc::Message& message);
+  void from_peer(const rpc::Message& message);
+  void libvirt_closed();
+  void peer_closed(const std::string& why);
+  void refuse_held(const std::string& reason);
+  Status cancel_in_pump(bool& abort);
+
+  // After the call: what libvirt says that the domain is, and what follows.
+  void conclude(bool succeeded, const std::string& message);
+  void conclude_failed(const Holding& here, const std::string& message);
+  void finish(SessionEventKind kind, const std::string& detail);
+
+  SessionFolder folder_;
+  const DomainDescription description_;
+  const std::uint32_t bulk_channels_;
+  rpc::SourceCalls calls_;
+  Fd rpc_listener_;
+  Fd data_listener_;
+  RpcLink libvirt_;
+  RpcLink peer_;
+  std::uint32_t accepted_ = 0;
+  bool cancelled_ = false;
+  std::string peer_loss_;
+  std::string refusal_;  // why the gate was refused
+  std::atomic<bool> in_doubt_ = false;
+  std::atomic<bool> was_paused_ = false;
+  std::shared_ptr<Connection> call_connection_;
+  std::thread call_thread_;
+};
+
+}  // namespace vmsec::kvm
