@@ -45,9 +45,6 @@ VMSEC_EXPORT Result<HostOptions> read_host_options(const std::string& file);
 
 class VMSEC_EXPORT Host : public Control {
  public:
-  // Opens backend, audit log and modules, and checks the policy; on any failure
-  // nothing stays behind. The policy's limits are not applied: apply_policy() does.
-  static Result<std::shared_ptr<Host>> open(HostOptions options);
   ~Host() override;
 
   // Threads of their own, until the Host is destroyed.
@@ -58,5 +55,9 @@ class VMSEC_EXPORT Host : public Control {
   // Stops serving, and ends what waits.
   virtual void shut_down() = 0;
 };
+
+// Opens backend, audit log and modules, and checks the policy; on any failure
+// nothing stays behind. The policy's limits are not applied: apply_policy() does.
+VMSEC_EXPORT Result<std::shared_ptr<Host>> open_host(HostOptions options);
 
 }  // namespace vmsec

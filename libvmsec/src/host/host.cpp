@@ -231,7 +231,7 @@ class LocalHost final : public Host, private HostControl {
 
 Host::~Host() = default;
 
-Result<std::shared_ptr<Host>> Host::open(HostOptions options) {
+Result<std::shared_ptr<Host>> open_host(HostOptions options) {
   auto host = std::make_shared<host::LocalHost>(std::move(options));
   VMSEC_CHECK(host->start());
   return std::shared_ptr<Host>(std::move(host));
