@@ -7,6 +7,7 @@
 //  - Records after the last checkpoint: whoever can write the file can cut or
 //    forge those; at most AuditOptions::checkpoint_every of them. An orderly close
 //    writes a checkpoint: `AuditReport::unsigned_records` says how many are open.
+//    After a crash the next open() signs them as it finds them.
 //  - A file cut back to an earlier checkpoint. The newest checkpoint is also kept
 //    in audit.head beside the log, so cutting the log alone is found; restoring an
 //    older copy of both is found only by an anchor kept elsewhere (another host,
@@ -14,10 +15,10 @@
 //  - Whoever holds the host's key can write a new history after the last anchor.
 //
 // When the disk is full, or the log cannot be written for any other reason, an
-// append answers an error and the act that it records must not happen. A torn
-// line (a crash or a full disk in mid-write) is never cut: the next append ends
-// it and adds a record of kind `torn` that names its length and digest. The file
-// only ever grows.
+// append answers an error and the act that it records must not happen; the bytes
+// that it wrote by then are taken back. A torn line (a crash in mid-write) is never
+// cut: the next append ends it and adds a record of kind `torn` that names its
+// length and digest.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +66,7 @@ VMSEC_EXPORT Result<AuditRecord> parse_audit_line(std::string_view line);
 struct AuditOptions {
   std::uint32_t checkpoint_every = 16;       // records; 1 to 4096
   std::function<Microseconds()> clock = {};  // since 1970; empty: the system's
+  std::vector<PublicKey> former_keys = {};   // that may have signed the log's last checkpoint
 };
 
 inline constexpr std::size_t kMaxAuditDetail = 8192;  // a longer detail is cut, and says so
@@ -74,8 +76,11 @@ inline constexpr std::size_t kMaxAuditDetail = 8192;  // a longer detail is cut,
 class VMSEC_EXPORT AuditLog {
  public:
   // Creates the log (mode 0600; the folder must exist) or goes on with the one
-  // that is there, after checking its whole chain: `tampered` where it is broken;
-  // an operator then verifies it and moves it away. The log keeps the identity.
+  // that is there, after checking it: its whole chain, the last checkpoint's
+  // signature, audit.head, and that no more is unsigned than checkpoint_every
+  // leaves. `tampered` where that fails, `untrusted` where another key signed it;
+  // an operator then verifies the log and moves it away. So a host with a new key
+  // begins a new log, unless former_keys names the old one.
   static Result<std::unique_ptr<AuditLog>> open(const std::filesystem::path& dir, const HostIdentity& identity,
                                                 const AuditOptions& options = {});
   ~AuditLog();  // closes, if close() was not called

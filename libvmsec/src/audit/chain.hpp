@@ -1,0 +1,55 @@
+// Walks a log's lines and checks that they are one chain.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "vmsec/audit.hpp"
+
+namespace vmsec::audit {
+
+// What a crash may leave at most: a few lines, none of them a record.
+inline constexpr std::size_t kMaxTorn = 256 << 10;
+
+enum class Tail {
+  clean,
+  unended,  // the last record lacks only its newline
+  torn,     // bytes that are no record: Chain::torn
+};
+
+class Chain {
+ public:
+  // Called for each record that fits; an error of it ends the walk.
+  using Visit = std::function<Status(const AuditRecord&)>;
+
+  // Goes on from where the last walk ended, to the file's end. `tampered` (or the
+  // visitor's error) with bad_line() set; `io`.
+  Result<Tail> walk(int fd, const Visit& visit);
+  // Takes a record that was written at the end just now.
+  void accept(const AuditRecord& record, std::uint64_t end);
+  // The record that continues the chain: sequence and previous hash are set.
+  [[nodiscard]] AuditRecord next(AuditKind kind) const;
+
+  std::uint64_t sequence = 0;
+  std::string hash = std::string(32, '\0');
+  std::string host;  // of all records
+  std::uint64_t unsigned_records = 0;
+  std::uint64_t end = 0;  // offset behind the last record that fits
+  std::string torn;       // bytes behind it that are no record
+  [[nodiscard]] std::uint64_t bad_line() const { return bad_line_; }
+  [[nodiscard]] std::uint64_t lines() const { return line_; }
+  [[nodiscard]] std::uint64_t torn_line() const { return torn_line_; }
+
+ private:
+  std::unexpected<Error> bad(std::uint64_t line, std::string cause, Code code = Code::tampered);
+  Status take(std::string_view line, std::uint64_t end_of_line, const Visit& visit);
+  Status check_link(const AuditRecord& record) const;
+  Result<Tail> take_tail(std::string_view rest, const Visit& visit);
+
+  std::uint64_t line_ = 0;       // lines seen, those of `torn` too
+  std::uint64_t torn_line_ = 0;  // the first of them
+  std::uint64_t bad_line_ = 0;
+};
+
+}  // namespace vmsec::audit

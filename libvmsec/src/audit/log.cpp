@@ -1,0 +1,275 @@
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <mutex>
+
+#include "audit/chain.hpp"
+#include "audit/line.hpp"
+#include "audit/text.hpp"
+#include "identity/files.hpp"
+#include "identity/openssl.hpp"
+
+namespace vmsec {
+namespace fs = std::filesystem;
+
+namespace {
+
+// Records that mending after crashes may add to an unsigned end.
+constexpr std::uint64_t kRecoveryRecords = 8;
+
+Microseconds system_microseconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count())};
+}
+
+// flock() for as long as it lives. It belongs to the open file: two AuditLogs
+// exclude each other even within one process.
+class Turn {
+ public:
+  static Result<Turn> take(int fd) {
+    while (::flock(fd, LOCK_EX) != 0) {
+      if (errno != EINTR) return fail(errno_error("lock audit log"));
+    }
+    return Turn(fd);
+  }
+  Turn(Turn&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Turn& operator=(Turn&&) = delete;
+  ~Turn() {
+    if (fd_ >= 0) ::flock(fd_, LOCK_UN);
+  }
+
+ private:
+  explicit Turn(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+}  // namespace
+
+struct AuditLog::Impl {
+  Impl(fs::path log, HostIdentity host, AuditOptions wanted)
+      : path(std::move(log)), identity(std::move(host)), options(std::move(wanted)) {}
+
+  fs::path path;
+  HostIdentity identity;
+  AuditOptions options;
+  Fd fd;
+  audit::Chain chain;
+  std::mutex mutex;
+  bool closed = false;
+  bool broken = false;  // what is on the disk is not known: a new open() finds out
+
+  Status open_file();
+  Status catch_up();
+  Status check_file() const;
+  Status adopt();
+  Status check_head(const std::optional<AuditRecord>& head, bool head_seen) const;
+  Status check_last_checkpoint(const std::optional<AuditRecord>& last) const;
+  Microseconds now() const;
+  Status write(std::string_view bytes);
+  Status write_record(AuditRecord record, std::string_view before = {});
+  Status mend(audit::Tail tail);
+  Status write_torn();
+  Status write_checkpoint();
+  Status sign_rest();
+};
+
+Status AuditLog::Impl::open_file() {
+  fd = Fd(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid()) return fail(errno_error("open"));
+  return identity::sync_folder(path.parent_path());
+}
+
+// The file is still ours: nobody moved, cut or replaced it under our hands.
+Status AuditLog::Impl::check_file() const {
+  struct stat ours{};
+  struct stat there{};
+  if (::fstat(fd.get(), &ours) != 0) return fail(errno_error("look at it"));
+  if (::stat(path.c_str(), &there) != 0 || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+    return fail(Code::tampered, "the file was moved or removed while it was in use");
+  if (static_cast<std::uint64_t>(ours.st_size) < chain.end)
+    return fail(Code::tampered, "the file was cut while it was in use");
+  return {};
+}
+
+// Whoever cut the log back would have us sign what he put there instead.
+Status AuditLog::Impl::check_head(const std::optional<AuditRecord>& head, bool head_seen) const {
+  if (head && !head_seen)
+    return fail(Code::tampered, "it does not hold record " + std::to_string(head->sequence) +
+                                    ", of which audit.head tells: it was cut back or rewritten");
+  // A crash right after the very first checkpoint is all that leaves a log without a head.
+  if (!head && chain.sequence > 1) return fail(Code::tampered, "audit.head is missing");
+  const std::uint64_t most = options.checkpoint_every + kRecoveryRecords;
+  if (chain.unsigned_records > most)
+    return fail(Code::tampered, std::to_string(chain.unsigned_records) +
+                                    " records at its end are unsigned, more than a checkpoint every " +
+                                    std::to_string(options.checkpoint_every) + " leaves (was that lowered?)");
+  return {};
+}
+
+Status AuditLog::Impl::check_last_checkpoint(const std::optional<AuditRecord>& last) const {
+  if (!last) return {};
+  std::vector<PublicKey> keys = options.former_keys;
+  keys.push_back(identity.public_key());
+  for (const auto& key : keys) {
+    if (!identity::equal_digests(key.digest(), last->key)) continue;
+    const Status good = key.verify(audit::kCheckpointLabel, audit::signed_part(*last), last->signature);
+    return good ? good : fail(good.error().in("checkpoint " + std::to_string(last->sequence)));
+  }
+  return fail(Code::untrusted,
+              "its last checkpoint was signed by another key: this host's former one? Then move the "
+              "log away, or name that key (former_keys)");
+}
+
+Microseconds AuditLog::Impl::now() const {
+  constexpr Microseconds kYear9999{253'402'300'799'000'000};  // four digits are what a line has room for
+  return std::min(options.clock(), kYear9999);
+}
+
+Status AuditLog::Impl::write(std::string_view bytes) {
+  struct stat before{};
+  if (::fstat(fd.get(), &before) != 0) return fail(errno_error("look at it"));
+  const Status written = identity::write_all(fd.get(), bytes, "write");
+  if (!written) {
+    // These bytes are of this very call and nobody has had an answer: taken back.
+    if (::ftruncate(fd.get(), before.st_size) != 0) broken = true;
+    return written;
+  }
+  if (::fdatasync(fd.get()) == 0) return {};
+  broken = true;
+  return fail(errno_error("write to disk"));
+}
+
+Status AuditLog::Impl::write_record(AuditRecord record, std::string_view before) {
+  record.host = identity.name();
+  audit::seal(record);
+  const std::string bytes = std::string(before) + audit_line(record) + "\n";
+  const std::uint64_t start = chain.end + chain.torn.size();
+  VMSEC_CHECK(write(bytes));
+  chain.accept(record, start + bytes.size());
+  return {};
+}
+
+// Ends the torn line, and tells of it: nothing is cut off.
+Status AuditLog::Impl::write_torn() {
+  const bool ended = chain.torn.ends_with('\n');
+  AuditRecord record = chain.next(AuditKind::torn);
+  const std::string bytes = chain.torn + (ended ? "" : "\n");
+  record.time = now();
+  record.torn_bytes = bytes.size();
+  record.torn_digest = identity::sha256(bytes);
+  return write_record(std::move(record), ended ? "" : "\n");
+}
+
+Status AuditLog::Impl::write_checkpoint() {
+  AuditRecord record = chain.next(AuditKind::checkpoint);
+  record.time = now();
+  record.host = identity.name();
+  record.key = identity.key_digest();
+  VMSEC_TRY(record.signature, identity.sign(audit::kCheckpointLabel, audit::signed_part(record)));
+  VMSEC_CHECK(write_record(record));
+  audit::seal(record);
+  return identity::replace_file(audit::head_file(path), audit_line(record) + "\n", 0600);
+}
+
+Status AuditLog::Impl::sign_rest() {
+  if (chain.unsigned_records == 0 && chain.sequence > 0) return {};
+  return write_checkpoint();
+}
+
+// Takes in what other processes appended, and what a crash left.
+Status AuditLog::Impl::catch_up() {
+  VMSEC_CHECK(check_file());
+  VMSEC_TRY(const audit::Tail tail, chain.walk(fd.get(), [](const AuditRecord&) -> Status { return {}; }));
+  return mend(tail);
+}
+
+Status AuditLog::Impl::mend(audit::Tail tail) {
+  if (tail == audit::Tail::unended) return write("\n");
+  return tail == audit::Tail::torn ? write_torn() : Status();
+}
+
+// Opens the file, and takes the log over only where all of it is what was written.
+Status AuditLog::Impl::adopt() {
+  VMSEC_CHECK(open_file());
+  VMSEC_TRY(const auto turn, Turn::take(fd.get()));
+  VMSEC_TRY(const auto head, audit::read_head(path));
+  bool head_seen = false;
+  std::optional<AuditRecord> last;
+  const auto visit = [&](const AuditRecord& record) -> Status {
+    if (head && record.sequence == head->sequence) head_seen = identity::equal_digests(record.hash, head->hash);
+    if (record.kind == AuditKind::checkpoint) last = record;
+    return {};
+  };
+  VMSEC_TRY(const audit::Tail tail, chain.walk(fd.get(), visit));
+  if (chain.sequence > 0 && chain.host != identity.name())
+    return fail(Code::wrong_state, "it is " + chain.host + "'s, not " + identity.name() + "'s");
+  VMSEC_CHECK(check_head(head, head_seen));
+  VMSEC_CHECK(check_last_checkpoint(last));
+  VMSEC_CHECK(mend(tail));
+  return sign_rest();
+}
+
+Result<std::unique_ptr<AuditLog>> AuditLog::open(const fs::path& dir, const HostIdentity& identity,
+                                                 const AuditOptions& options) {
+  if (options.checkpoint_every < 1 || options.checkpoint_every > 4096)
+    return fail(Code::invalid_argument, "open audit log: a checkpoint every " +
+                                            std::to_string(options.checkpoint_every) + " records: want 1 to 4096");
+  auto impl = std::make_unique<Impl>(dir / "audit.log", identity, options);
+  if (!impl->options.clock) impl->options.clock = system_microseconds;
+  const Status begun = impl->adopt();
+  if (!begun) return fail(begun.error().in("open audit log " + impl->path.string()));
+  return std::unique_ptr<AuditLog>(new AuditLog(std::move(impl)));
+}
+
+AuditLog::AuditLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AuditLog::~AuditLog() { static_cast<void>(close()); }
+
+Result<std::uint64_t> AuditLog::append(std::string_view module, const AuditEntry& entry) {
+  const std::lock_guard lock(impl_->mutex);
+  std::uint64_t sequence = 0;
+  const auto write = [&]() -> Status {
+    if (impl_->closed) return fail(Code::wrong_state, "it was closed");
+    if (impl_->broken) return fail(Code::io, "an earlier write did not reach the disk: open it anew");
+    VMSEC_TRY(const auto turn, Turn::take(impl_->fd.get()));
+    VMSEC_CHECK(impl_->catch_up());
+    // One that is overdue (it failed after the last record) comes first: the
+    // bound on unsigned records holds always.
+    if (impl_->chain.unsigned_records >= impl_->options.checkpoint_every) VMSEC_CHECK(impl_->write_checkpoint());
+    AuditRecord record = impl_->chain.next(AuditKind::act);
+    record.time = impl_->now();
+    record.module = audit::clean_text(module, 64);
+    record.entry = audit::clean_entry(entry);
+    VMSEC_CHECK(impl_->write_record(std::move(record)));
+    sequence = impl_->chain.sequence;
+    // The record is safe whatever becomes of the checkpoint: the next append sees to it.
+    if (impl_->chain.unsigned_records >= impl_->options.checkpoint_every) static_cast<void>(impl_->write_checkpoint());
+    return {};
+  };
+  const Status written = write();
+  if (!written) return fail(written.error().in("append to audit log " + impl_->path.string()));
+  return sequence;
+}
+
+Status AuditLog::checkpoint() {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->closed) return fail(Code::wrong_state, "audit log " + impl_->path.string() + ": it was closed");
+  VMSEC_TRY(const auto turn, Turn::take(impl_->fd.get()));
+  VMSEC_CHECK(impl_->catch_up());
+  return impl_->sign_rest();
+}
+
+Status AuditLog::close() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->closed) return {};
+  }
+  const Status signed_off = checkpoint();
+  const std::lock_guard lock(impl_->mutex);
+  impl_->closed = true;
+  return signed_off;
+}
+
+const fs::path& AuditLog::path() const { return impl_->path; }
+
+}  // namespace vmsec
