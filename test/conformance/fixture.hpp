@@ -1,0 +1,90 @@
+// Two hosts of one plugin in this process, with the domains that the checks use.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "vmsec/host.hpp"
+
+namespace vmsec::conformance {
+
+struct HostSetup {
+  std::string uri;
+  std::string tcti;
+  std::string event_log;
+  std::map<std::string, std::string> settings;
+};
+
+struct Setup {
+  std::string plugin;
+  std::string plugin_path;
+  std::string module_path;
+  std::string domain;     // runs on host a; has a disk that it reads, uses its CPU, and may have a NIC
+  std::string disk;       // target
+  std::string nic;        // target; empty: none
+  std::string traveller;  // runs on host a; is migrated to host b
+  HostSetup a;
+  HostSetup b;
+};
+
+class Fixture {
+ public:
+  // Makes identities, and opens both hosts with all modules. The folder is removed at the end.
+  static Result<std::unique_ptr<Fixture>> open(const Setup& setup);
+  ~Fixture();
+
+  const Setup& setup() const { return setup_; }
+  Control& host() { return *a_; }
+  template <class I>
+  std::unique_ptr<I> open_a() {
+    return a_->open<I>();
+  }
+  template <class I>
+  std::unique_ptr<I> open_b() {
+    return b_->open<I>();
+  }
+  template <class I>
+  std::unique_ptr<I> module_of_a(const std::string& module) {
+    return a_->open<I>(module + ":" + std::string(Methods<I>::kName));
+  }
+  Result<Uuid> find(const std::string& name);
+  Result<Uuid> domain() { return find(setup_.domain); }
+  // An encoded ticket for the traveller from a to b; or one that `spoil` has changed.
+  Result<std::string> ticket(const Uuid& domain, const std::string& destination = "conformance-b");
+
+ private:
+  explicit Fixture(Setup setup) : setup_(std::move(setup)) {}
+  Status make_identities();
+  Result<std::shared_ptr<Host>> open_host(const std::string& name, const HostSetup& setup);
+
+  Setup setup_;
+  std::filesystem::path folder_;
+  std::shared_ptr<Host> a_;
+  std::shared_ptr<Host> b_;
+  std::string address_a_;
+  std::string address_b_;
+};
+
+// A domain that nobody has.
+Uuid stranger();
+
+// Waits for a condition; the limit only says that it will never come.
+template <class Condition>
+bool wait_until(Condition&& condition, std::chrono::seconds limit = std::chrono::seconds(30));
+
+}  // namespace vmsec::conformance
+
+#include <thread>
+
+template <class Condition>
+bool vmsec::conformance::wait_until(Condition&& condition, std::chrono::seconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}

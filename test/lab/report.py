@@ -1,0 +1,41 @@
+"""The demo's report: one readable page, and whether every line of it held."""
+import sys
+import time
+
+
+class Report:
+    def __init__(self, title):
+        self.title = title
+        self.started = time.monotonic()
+        self.rows = []
+        self.failed = []
+
+    def step(self, text):
+        print(f"[{time.monotonic() - self.started:6.1f} s] {text}", flush=True)
+
+    def check(self, what, value, good, wanted=""):
+        """A line of the report; `good` says whether it is as wanted."""
+        self.rows.append((what, str(value), wanted, "ok" if good else "FAILED"))
+        if not good:
+            self.failed.append(what)
+            self.step(f"FAILED: {what}: {value}" + (f" (wanted {wanted})" if wanted else ""))
+
+    def fact(self, what, value):
+        self.rows.append((what, str(value), "", ""))
+
+    def section(self, title):
+        self.rows.append((title,))
+
+    def print(self):
+        print(f"\n{self.title}\n{'=' * len(self.title)}")
+        table = [row for row in self.rows if len(row) > 1]
+        widths = [max((len(row[column]) for row in table), default=0) for column in range(3)]
+        for row in self.rows:
+            if len(row) == 1:
+                print(f"\n{row[0]}")
+            else:
+                print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) + "  " + row[3])
+        seconds = time.monotonic() - self.started
+        print(f"\n{len([r for r in table if r[3] == 'ok'])} held, {len(self.failed)} failed, {seconds:.0f} s")
+        sys.stdout.flush()
+        return not self.failed
