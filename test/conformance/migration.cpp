@@ -16,22 +16,6 @@ Outcome describe_is_stable(Fixture& fixture) {
   return passed(first.format);
 }
 
-Outcome description_follows_limits(Fixture& fixture) {
-  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
-  const auto io = fixture.open_a<IoControl>();
-  CONFORMANCE_TRY(const auto before, fixture.open_a<Migration>()->describe({domain}));
-  DiskLimit limit;
-  limit.target = fixture.setup().disk;
-  limit.read = {3'000'000};
-  CONFORMANCE_CHECK(io->set_disk({domain, limit}));
-  const auto with = fixture.open_a<Migration>()->describe({domain});
-  CONFORMANCE_CHECK(io->set_disk({domain, DiskLimit{limit.target}}));
-  if (!with) return from_error(with.error());
-  CONFORMANCE_EXPECT(with->configuration != before.configuration,
-                     "a limit is not part of the configuration: it would be lost");
-  return passed();
-}
-
 Outcome holding_of_running(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.domain());
   CONFORMANCE_TRY(const auto holding, fixture.open_a<Migration>()->holding({kMigration, domain}));
@@ -96,7 +80,6 @@ void add_migration(Checks& checks) {
     checks.push_back({"Migration", std::move(claim), std::move(run)});
   };
   add("a description is stable and whole", describe_is_stable);
-  add("limits are part of the description", description_follows_limits);
   add("holding tells that a domain runs here", holding_of_running);
   add("holding tells that a stranger is not here", holding_of_stranger);
   add("a domain that is here is not prepared again", prepare_of_own_domain);

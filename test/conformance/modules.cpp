@@ -164,6 +164,7 @@ Outcome plaintext_is_refused(Fixture& fixture) {
 
 Outcome traveller_arrives(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.find(fixture.setup().traveller));
+  CONFORMANCE_CHECK(fixture.module_of_a<Enforcement>("isolation")->apply({domain, kQuota}));
   CONFORMANCE_TRY(const std::string ticket, fixture.ticket(domain));
   CONFORMANCE_TRY(const auto status, migrate(fixture, domain, ticket, Cipher::aes_128_gcm));
   CONFORMANCE_EXPECT(status.state == MigrationState::completed, status.cause);
@@ -175,7 +176,19 @@ Outcome traveller_arrives(Fixture& fixture) {
   return passed(status.cipher + ", " + std::to_string(status.bytes_sent.value >> 10) + " KiB");
 }
 
-Outcome spent_ticket(Fixture& fixture) {
+Outcome limits_travel(Fixture& fixture) {
+  CONFORMANCE_TRY(const auto list, fixture.open_b<DomainControl>()->list({}));
+  for (const auto& info : list.domains) {
+    if (info.name != fixture.setup().traveller) continue;
+    CONFORMANCE_TRY(const auto limits, fixture.open_b<ResourceControl>()->get({info.domain}));
+    const auto quota = limits.cpu_quota_millis.value_or(0);
+    CONFORMANCE_EXPECT(quota >= 395 && quota <= 405, "the quota of 400 is " + std::to_string(quota) + " at the destination");
+    return passed();
+  }
+  return failed("the traveller is not at the destination");
+}
+
+Outcome nothing_in_doubt(Fixture& fixture) {
   CONFORMANCE_TRY(const auto list, fixture.open_a<Migrator>()->list({}));
   CONFORMANCE_EXPECT(!list.migrations.empty(), "no migration is listed");
   CONFORMANCE_TRY(const auto resolved, fixture.open_a<Migrator>()->resolve({}));
@@ -209,7 +222,8 @@ void add_modules(Checks& checks) {
   add("migration", "a spoiled ticket moves nothing", spoiled_ticket);
   add("migration", "no encryption is refused where it is required", plaintext_is_refused);
   add("migration", "a domain moves, encrypted, and runs at one host", traveller_arrives);
-  add("migration", "nothing is in doubt afterwards", spent_ticket);
+  add("migration", "its limits have moved with it", limits_travel);
+  add("migration", "nothing is in doubt afterwards", nothing_in_doubt);
 }
 
 }  // namespace vmsec::conformance
