@@ -1,0 +1,47 @@
+#include "config.hpp"
+
+#include "ek_certificate.hpp"
+#include "files.hpp"
+#include "vmsec/section.hpp"
+
+namespace vmsec::boot {
+namespace {
+
+constexpr std::uint32_t kLongestAge = 600;
+constexpr std::size_t kMaxRootsBytes = std::size_t{1} << 20;
+
+Result<std::string> absolute_path(const Setting& setting) {
+  VMSEC_TRY(const auto text, text_of(setting, "an absolute path"));
+  if (!text.starts_with('/')) return fail(Code::invalid_argument, "it is no absolute path");
+  return std::string(text);
+}
+
+Status read_one(const Setting& setting, const SettingPath& path, Config& config) {
+  if (path == SettingPath{"reference"}) {
+    VMSEC_TRY(config.reference, absolute_path(setting));
+    return {};
+  }
+  if (path == SettingPath{"ek_roots"}) {
+    VMSEC_TRY(const auto file, absolute_path(setting));
+    VMSEC_TRY(config.ek_roots, read_file(file, kMaxRootsBytes, "ek_roots"));
+    VMSEC_CHECK(check_roots(config.ek_roots));
+    return {};
+  }
+  if (path == SettingPath{"max_age_seconds"}) {
+    VMSEC_TRY(const auto seconds, integer_of(setting, 1, kLongestAge));
+    config.max_age = std::chrono::seconds(seconds);
+    return {};
+  }
+  return unknown_key("reference, ek_roots or max_age_seconds");
+}
+
+}  // namespace
+
+Result<Config> Config::read(const Settings& settings) {
+  Config config;
+  VMSEC_CHECK(no_findings(read_section(
+      settings, [&](const Setting& setting, const SettingPath& path) { return read_one(setting, path, config); })));
+  return config;
+}
+
+}  // namespace vmsec::boot

@@ -1,0 +1,20 @@
+// The module's settings.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "vmsec/result.hpp"
+#include "vmsec/settings.hpp"
+
+namespace vmsec::boot {
+
+struct Config {
+  std::string reference;             // path; empty: nothing can be attested, only enrolled and learned
+  std::string ek_roots;              // PEM text; empty: endorsement keys need no certificate
+  std::chrono::seconds max_age{30};  // from the nonce to the verdict
+  // Strict: an unknown key, a wrong type or an ek_roots file that cannot be read is an error with its place.
+  static Result<Config> read(const Settings& settings);
+};
+
+}  // namespace vmsec::boot

@@ -1,0 +1,132 @@
+#include "digest.hpp"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+
+#include <array>
+#include <memory>
+
+#include "bytes.hpp"
+
+namespace vmsec::boot {
+namespace {
+
+struct HashEntry {
+  Hash hash;
+  std::string_view name;
+  std::size_t size;
+  const EVP_MD* (*md)();
+};
+
+constexpr std::array<HashEntry, 8> kHashes{{
+    {Hash::sha1, "sha1", 20, EVP_sha1},
+    {Hash::sha256, "sha256", 32, EVP_sha256},
+    {Hash::sha384, "sha384", 48, EVP_sha384},
+    {Hash::sha512, "sha512", 64, EVP_sha512},
+    {Hash::sm3_256, "sm3_256", 32, EVP_sm3},
+    {Hash::sha3_256, "sha3_256", 32, EVP_sha3_256},
+    {Hash::sha3_384, "sha3_384", 48, EVP_sha3_384},
+    {Hash::sha3_512, "sha3_512", 64, EVP_sha3_512},
+}};
+
+const HashEntry* find(Hash hash) {
+  for (const auto& entry : kHashes)
+    if (entry.hash == hash) return &entry;
+  return nullptr;
+}
+
+struct MdContextFree {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+struct MacFree {
+  void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
+};
+struct MacContextFree {
+  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+};
+
+const unsigned char* data(std::string_view bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+
+}  // namespace
+
+Error openssl_error(std::string_view operation, Code code) {
+  const unsigned long number = ERR_get_error();
+  std::array<char, 256> text{};
+  ERR_error_string_n(number, text.data(), text.size());
+  ERR_clear_error();
+  std::string message(operation);
+  if (number != 0) message += std::string(": ") + text.data();
+  return Error{code, std::move(message), static_cast<std::int64_t>(number), "openssl"};
+}
+
+std::string to_string(Hash hash) {
+  if (const auto* entry = find(hash)) return std::string(entry->name);
+  return "algorithm 0x" + to_hex(big_endian(static_cast<std::uint16_t>(hash)));
+}
+
+std::optional<std::size_t> digest_size(Hash hash) {
+  const auto* entry = find(hash);
+  if (entry == nullptr) return std::nullopt;
+  return entry->size;
+}
+
+Result<std::string> digest(Hash hash, std::initializer_list<std::string_view> parts) {
+  const auto* entry = find(hash);
+  if (entry == nullptr) return fail(Code::unsupported, "compute a digest: no " + to_string(hash) + " here");
+  const std::unique_ptr<EVP_MD_CTX, MdContextFree> context(EVP_MD_CTX_new());
+  if (!context || EVP_DigestInit_ex(context.get(), entry->md(), nullptr) != 1)
+    return fail(openssl_error("compute a digest by " + to_string(hash), Code::unsupported));
+  for (const auto part : parts)
+    if (EVP_DigestUpdate(context.get(), part.data(), part.size()) != 1) return fail(openssl_error("compute a digest"));
+  std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
+  unsigned int size = 0;
+  if (EVP_DigestFinal_ex(context.get(), out.data(), &size) != 1) return fail(openssl_error("compute a digest"));
+  return std::string(reinterpret_cast<const char*>(out.data()), size);
+}
+
+Result<std::string> sha256(std::initializer_list<std::string_view> parts) { return digest(Hash::sha256, parts); }
+
+Result<std::string> sha256_of_list(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const auto part : parts) {
+    all += big_endian(static_cast<std::uint32_t>(part.size()));
+    all += part;
+  }
+  return sha256({all});
+}
+
+Result<std::string> hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts) {
+  const std::unique_ptr<EVP_MAC, MacFree> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+  if (!mac) return fail(openssl_error("compute an HMAC"));
+  const std::unique_ptr<EVP_MAC_CTX, MacContextFree> context(EVP_MAC_CTX_new(mac.get()));
+  std::string name = "SHA256";
+  const std::array<OSSL_PARAM, 2> parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
+                                             OSSL_PARAM_construct_end()};
+  if (!context || EVP_MAC_init(context.get(), data(key), key.size(), parameters.data()) != 1)
+    return fail(openssl_error("compute an HMAC"));
+  for (const auto part : parts)
+    if (EVP_MAC_update(context.get(), data(part), part.size()) != 1) return fail(openssl_error("compute an HMAC"));
+  std::string out(kSha256Size, '\0');
+  std::size_t size = 0;
+  if (EVP_MAC_final(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, out.size()) != 1 ||
+      size != out.size())
+    return fail(openssl_error("compute an HMAC"));
+  return out;
+}
+
+bool equal(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+Result<std::string> random_bytes(std::size_t count) {
+  std::string out(count, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)) != 1)
+    return fail(openssl_error("get " + std::to_string(count) + " random bytes"));
+  return out;
+}
+
+}  // namespace vmsec::boot

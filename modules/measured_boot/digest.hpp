@@ -1,0 +1,48 @@
+// Digests by their TCG algorithm number, over OpenSSL.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "vmsec/result.hpp"
+
+namespace vmsec::boot {
+
+// TCG Algorithm Registry. A number that is none of these may still be met in a log.
+enum class Hash : std::uint16_t {
+  sha1 = 0x0004,
+  sha256 = 0x000b,
+  sha384 = 0x000c,
+  sha512 = 0x000d,
+  sm3_256 = 0x0012,
+  sha3_256 = 0x0027,
+  sha3_384 = 0x0028,
+  sha3_512 = 0x0029,
+};
+
+inline constexpr std::size_t kSha256Size = 32;
+
+// "sha256"; "algorithm 0x1234" for a number that is not in the registry above.
+std::string to_string(Hash hash);
+std::optional<std::size_t> digest_size(Hash hash);
+
+// `unsupported` for an algorithm that OpenSSL does not have here.
+Result<std::string> digest(Hash hash, std::initializer_list<std::string_view> parts);
+Result<std::string> sha256(std::initializer_list<std::string_view> parts);
+
+// SHA-256 over the parts, each behind its length: no two lists give the same bytes.
+Result<std::string> sha256_of_list(std::initializer_list<std::string_view> parts);
+Result<std::string> hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts);
+
+// In constant time for equal lengths.
+bool equal(std::string_view a, std::string_view b);
+
+Result<std::string> random_bytes(std::size_t count);
+
+// The Error of a failed OpenSSL call; empties OpenSSL's queue.
+Error openssl_error(std::string_view operation, Code code = Code::internal);
+
+}  // namespace vmsec::boot

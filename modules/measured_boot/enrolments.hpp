@@ -1,0 +1,45 @@
+// Which attestation key belongs to which host.
+#pragma once
+
+#include <mutex>
+#include <vector>
+
+#include "messages.hpp"
+#include "tpm_public.hpp"
+#include "vmsec/service/attestation.hpp"
+#include "vmsec/service/journal.hpp"
+#include "vmsec/service/records.hpp"
+
+namespace vmsec::boot {
+
+struct KeyPair {
+  TpmPublic endorsement;
+  TpmPublic attestation;
+};
+
+enum class Replace { no, yes };
+
+// Any thread, at once. Borrows the services.
+class Enrolments {
+ public:
+  Enrolments(Records& records, Journal& journal) : records_(records), journal_(journal) {}
+
+  // `not_found` for a host that is not enrolled; an error, too, for a damaged record.
+  Result<KeyPair> find(const std::string& host);
+  // Binds the keys to the host, durably. `already_exists`: the host has others,
+  // and they are not to be replaced. `denied`: the keys are another host's.
+  Result<Enrolment> add(const std::string& host, const KeyPair& keys, Replace replace);
+
+ private:
+  Status check_others(const std::string& host, const KeyPair& keys);
+
+  Records& records_;
+  Journal& journal_;
+  std::mutex mutex_;  // no other host may come between check and put
+};
+
+// That the name can be a record's key.
+Status check_host_name(const std::string& host);
+UnixSeconds now();
+
+}  // namespace vmsec::boot

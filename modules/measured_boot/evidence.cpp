@@ -1,0 +1,69 @@
+#include "evidence.hpp"
+
+#include "bytes.hpp"
+#include "digest.hpp"
+
+namespace vmsec::boot {
+namespace {
+
+// The host's claim about its PCRs is of use once the quote's digest confirms it.
+Result<std::optional<PcrValues>> confirmed_claim(const Evidence& evidence, const Quote& quote) {
+  PcrValues values;
+  PcrMask given;
+  for (const auto& claim : evidence.claimed) {
+    if (claim.pcr >= kPcrCount || given.has(claim.pcr) || claim.value.size() != kSha256Size) return std::nullopt;
+    given.add(claim.pcr);
+    values[claim.pcr] = claim.value;
+  }
+  if (given != quote.pcrs) return std::nullopt;
+  VMSEC_TRY(const auto claimed, pcr_digest(values, quote.pcrs));
+  if (!equal(claimed, quote.pcr_digest)) return std::nullopt;
+  return values;
+}
+
+// The log does not lead to what was quoted: which PCR is it?
+Result<std::string> explain(const Evidence& evidence, const Quote& quote, const PcrValues& replayed) {
+  VMSEC_TRY(const auto claimed, confirmed_claim(evidence, quote));
+  if (claimed) {
+    for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
+      if (quote.pcrs.has(pcr) && !equal((*claimed)[pcr], replayed[pcr]))
+        return "PCR " + std::to_string(pcr) + " is " + to_hex((*claimed)[pcr]) +
+               " in the TPM, the event log leads to " + to_hex(replayed[pcr]);
+  }
+  return "the event log does not lead to the PCRs that were quoted (" + to_string(quote.pcrs) + ")";
+}
+
+}  // namespace
+
+Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const QuoteDemand& demand,
+                          AttestationReport& report) {
+  Confirmed confirmed;
+  VMSEC_TRY(confirmed.quote, verify_quote(key, evidence.attest, evidence.signature, demand));
+  report.reset_count = confirmed.quote.reset_count;
+  report.restart_count = confirmed.quote.restart_count;
+  VMSEC_TRY(confirmed.replay, replay(evidence.event_log));
+  report.events = confirmed.replay.events;
+  const auto* bank = confirmed.replay.bank(Hash::sha256);
+  if (bank == nullptr) return fail(Code::untrusted, "the event log has no sha256 digests");
+  confirmed.values = bank->values;
+  VMSEC_TRY(const auto expected, pcr_digest(confirmed.values, demand.pcrs));
+  if (equal(expected, confirmed.quote.pcr_digest)) return confirmed;
+  VMSEC_TRY(auto cause, explain(evidence, confirmed.quote, confirmed.values));
+  return fail(Code::untrusted, std::move(cause));
+}
+
+void judge(const Evidence& evidence, const TpmPublic& key, const QuoteDemand& demand, const Reference& reference,
+           AttestationReport& report) {
+  report.verdict = Verdict::untrusted;
+  const auto confirmed = confirm(evidence, key, demand, report);
+  if (!confirmed) {
+    report.cause = confirmed.error().message;
+    return;
+  }
+  auto comparison = compare(reference, confirmed->replay, confirmed->values);
+  report.pcrs = std::move(comparison.pcrs);
+  report.cause = std::move(comparison.cause);
+  if (report.cause.empty()) report.verdict = Verdict::trusted;
+}
+
+}  // namespace vmsec::boot

@@ -1,0 +1,105 @@
+// What measured_boot says to itself on another host, and what it keeps
+// (proto/vmsec/measured_boot.proto).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vmsec/types.hpp"
+#include "vmsec/wire.hpp"
+
+namespace vmsec::boot {
+
+// Method numbers of Peers.call.
+inline constexpr std::uint32_t kMethodKeys = 1;      // vmsec.Empty to Keys
+inline constexpr std::uint32_t kMethodActivate = 2;  // ActivateRequest to ActivateReply
+inline constexpr std::uint32_t kMethodQuote = 3;     // QuoteRequest to Evidence
+
+inline constexpr std::size_t kNonceBytes = 32;
+
+struct Keys {
+  std::string endorsement_key;  // TPMT_PUBLIC
+  std::string endorsement_certificate;
+  std::string attestation_key;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.Keys";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "endorsement_key", &Keys::endorsement_key),
+                           wire::field(2, "endorsement_certificate", &Keys::endorsement_certificate),
+                           wire::field(3, "attestation_key", &Keys::attestation_key));
+  }
+};
+
+struct ActivateRequest {
+  std::string id_object;
+  std::string encrypted_secret;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.ActivateRequest";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "id_object", &ActivateRequest::id_object),
+                           wire::field(2, "encrypted_secret", &ActivateRequest::encrypted_secret));
+  }
+};
+
+struct ActivateReply {
+  std::string proof;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.ActivateReply";
+  static constexpr auto fields() { return std::make_tuple(wire::field(1, "proof", &ActivateReply::proof)); }
+};
+
+struct QuoteRequest {
+  std::string nonce;       // 32 bytes
+  std::uint32_t pcrs = 0;  // bits, PCR 0 the lowest; SHA-256 bank
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.QuoteRequest";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "nonce", &QuoteRequest::nonce), wire::field(2, "pcrs", &QuoteRequest::pcrs));
+  }
+};
+
+// A PCR as the host says: to name the one that differs, never to decide.
+struct ClaimedPcr {
+  std::uint32_t pcr = 0;
+  std::string value;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.ClaimedPcr";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "pcr", &ClaimedPcr::pcr), wire::field(2, "value", &ClaimedPcr::value));
+  }
+};
+
+struct Evidence {
+  std::string attest;     // TPMS_ATTEST
+  std::string signature;  // TPMT_SIGNATURE
+  std::string event_log;
+  std::vector<ClaimedPcr> claimed;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.Evidence";
+  static constexpr auto fields() {
+    return std::make_tuple(
+        wire::field(1, "attest", &Evidence::attest), wire::field(2, "signature", &Evidence::signature),
+        wire::field(3, "event_log", &Evidence::event_log), wire::field(4, "claimed", &Evidence::claimed));
+  }
+};
+
+// Record "enrolled.HOST": the keys of a host that has proven them.
+struct EnrolledHost {
+  std::string host;
+  std::string endorsement_key;  // TPMT_PUBLIC
+  std::string attestation_key;
+  UnixSeconds time;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.EnrolledHost";
+  static constexpr auto fields() {
+    return std::make_tuple(
+        wire::field(1, "host", &EnrolledHost::host), wire::field(2, "endorsement_key", &EnrolledHost::endorsement_key),
+        wire::field(3, "attestation_key", &EnrolledHost::attestation_key), wire::field(4, "time", &EnrolledHost::time));
+  }
+};
+
+// Record "attestation-key": this host's own, wrapped by its TPM.
+struct KeptKey {
+  std::string public_area;
+  std::string private_area;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.KeptKey";
+  static constexpr auto fields() {
+    return std::make_tuple(wire::field(1, "public_area", &KeptKey::public_area),
+                           wire::field(2, "private_area", &KeptKey::private_area));
+  }
+};
+
+}  // namespace vmsec::boot

@@ -1,0 +1,27 @@
+// A choice of PCRs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "eventlog.hpp"
+
+namespace vmsec::boot {
+
+// PCRs as bits, PCR 0 the lowest. Always of the SHA-256 bank.
+struct PcrMask {
+  std::uint32_t bits = 0;
+
+  [[nodiscard]] constexpr bool has(std::uint32_t pcr) const { return (bits >> pcr & 1U) != 0; }
+  constexpr void add(std::uint32_t pcr) { bits |= 1U << pcr; }
+  [[nodiscard]] constexpr bool valid() const { return bits != 0 && bits >> kPcrCount == 0; }
+  friend constexpr bool operator==(const PcrMask&, const PcrMask&) = default;
+};
+
+// "0,1,2,7"
+std::string to_string(PcrMask mask);
+
+inline constexpr PcrMask kFirmwarePcrs{0x0000ff};  // 0 to 7: what a reference covers unless it says otherwise
+inline constexpr PcrMask kUsualPcrs{0x0002ff};     // and 9, of what was booted: always quoted
+
+}  // namespace vmsec::boot

@@ -1,0 +1,120 @@
+#include "prover.hpp"
+
+#include "bytes.hpp"
+#include "credential.hpp"
+#include "digest.hpp"
+#include "secret.hpp"
+
+namespace vmsec::boot {
+namespace {
+
+const std::string kKeyRecord = "attestation-key";
+
+Result<PcrMask> checked(const QuoteRequest& request) {
+  if (request.nonce.size() != kNonceBytes)
+    return fail(Code::invalid_argument,
+                "quote: a nonce of " + std::to_string(request.nonce.size()) + " bytes, want 32");
+  const PcrMask pcrs{request.pcrs};
+  if (!pcrs.valid()) return fail(Code::invalid_argument, "quote: want one PCR at least, of 0 to 23");
+  return pcrs;
+}
+
+}  // namespace
+
+Result<std::string> qualifying_data(std::string_view binding, std::string_view host_certificate,
+                                    std::string_view nonce) {
+  return sha256_of_list({"vmsec quote v1", binding, host_certificate, nonce});
+}
+
+Result<std::string> local_qualifying_data(std::string_view nonce) {
+  return sha256_of_list({"vmsec local quote v1", nonce});
+}
+
+Status check_context(const PeerContext& context) {
+  if (context.binding.size() == kSha256Size && !context.peer.empty() && !context.local_certificate.empty() &&
+      !context.peer_certificate.empty())
+    return {};
+  return fail(Code::unauthenticated, "measured_boot: the connection to host \"" + printable(context.peer, 128) +
+                                         "\" has no binding or certificates to quote over");
+}
+
+Result<KeyBlob> Prover::kept_key() {
+  VMSEC_TRY(const auto record, records_.get({kKeyRecord}));
+  VMSEC_TRY(auto kept, wire::decode<KeptKey>(record.value));
+  return KeyBlob{std::move(kept.public_area), std::move(kept.private_area)};
+}
+
+Result<KeyBlob> Prover::new_key(Tpm& tpm, const std::string& why) {
+  VMSEC_TRY(auto key, tpm.create_attestation_key());
+  VMSEC_CHECK(journal_.audit({"measured_boot.new_key", Outcome::succeeded, {}, {}, why}));
+  VMSEC_CHECK(records_.put({kKeyRecord, wire::encode(KeptKey{key.public_area, key.private_area})}));
+  return key;
+}
+
+Result<KeyBlob> Prover::usable_key(Tpm& tpm) {
+  auto key = kept_key();
+  if (!key && key.error().code == Code::not_found) return new_key(tpm, "this host had no attestation key");
+  if (!key) return fail(key.error().in("read this host's attestation key"));
+  const Status loads = tpm.check_loads(*key);
+  if (loads) return key;
+  // A key that this TPM cannot load again is of no use to anybody; who enrolled
+  // it will refuse the new one, until an operator says that it may be replaced.
+  if (loads.error().code == Code::wrong_state) return new_key(tpm, loads.error().message);
+  return fail(loads.error());
+}
+
+Result<Keys> Prover::keys() {
+  VMSEC_TRY(const auto host, evidence_.host({}));
+  VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
+  VMSEC_TRY(const auto key, usable_key(tpm));
+  VMSEC_TRY(auto endorsement, tpm.endorsement_key());
+  VMSEC_TRY(auto attestation, public_area(key));
+  return Keys{std::move(endorsement.public_area), std::move(endorsement.certificate), std::move(attestation)};
+}
+
+Result<ActivateReply> Prover::activate(const PeerContext& from, const ActivateRequest& request) {
+  VMSEC_CHECK(check_context(from));
+  VMSEC_TRY(const auto host, evidence_.host({}));
+  VMSEC_TRY(const auto key, kept_key());
+  VMSEC_TRY(const auto area, public_area(key));
+  VMSEC_TRY(const auto parsed, parse_public(area, "attestation key"));
+  VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
+  VMSEC_TRY(auto opened, tpm.activate(key, request.id_object, request.encrypted_secret));
+  const Secret secret(std::move(opened));
+  VMSEC_TRY(auto proof, activation_proof(secret.bytes(), from.binding, from.local_certificate, parsed.name()));
+  return ActivateReply{std::move(proof)};
+}
+
+Result<Evidence> Prover::quote(const PeerContext& from, const QuoteRequest& request) {
+  VMSEC_TRY(const auto pcrs, checked(request));
+  VMSEC_CHECK(check_context(from));
+  VMSEC_TRY(const auto qualifying, qualifying_data(from.binding, from.local_certificate, request.nonce));
+  VMSEC_TRY(const auto host, evidence_.host({}));
+  VMSEC_TRY(const auto key, kept_key());
+  VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
+  return quote(tpm, host, key, qualifying, pcrs);
+}
+
+Result<Prover::Local> Prover::quote_locally(const QuoteRequest& request) {
+  VMSEC_TRY(const auto pcrs, checked(request));
+  VMSEC_TRY(const auto qualifying, local_qualifying_data(request.nonce));
+  VMSEC_TRY(const auto host, evidence_.host({}));
+  VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
+  VMSEC_TRY(const auto key, usable_key(tpm));
+  Local local;
+  VMSEC_TRY(local.evidence, quote(tpm, host, key, qualifying, pcrs));
+  VMSEC_TRY(local.attestation_key, public_area(key));
+  return local;
+}
+
+Result<Evidence> Prover::quote(Tpm& tpm, const HostEvidence& host, const KeyBlob& key, const std::string& qualifying,
+                               PcrMask pcrs) {
+  VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, pcrs));
+  VMSEC_TRY(const auto values, tpm.read_pcrs(pcrs));
+  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), host.event_log, {}};
+  for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
+    if (pcrs.has(pcr)) evidence.claimed.push_back({pcr, values[pcr]});
+  return evidence;
+}
+
+}  // namespace vmsec::boot

@@ -1,0 +1,108 @@
+#include "reference.hpp"
+
+#include <algorithm>
+
+#include "bytes.hpp"
+#include "digest.hpp"
+#include "files.hpp"
+
+namespace vmsec::boot {
+namespace {
+
+// Every candidate is compared, in constant time.
+bool is_one_of(std::string_view digest, const std::vector<std::string>& allowed) {
+  bool found = false;
+  for (const auto& each : allowed) found |= equal(digest, each);
+  return found;
+}
+
+const Measurement* first_unknown(const Replay& replay, std::uint32_t pcr, const std::vector<std::string>& allowed) {
+  for (const auto& event : replay.measurements)
+    if (event.pcr == pcr && !is_one_of(event.digest, allowed)) return &event;
+  return nullptr;
+}
+
+bool measured(const Replay& replay, std::uint32_t pcr) {
+  return std::ranges::any_of(replay.measurements, [&](const Measurement& event) { return event.pcr == pcr; });
+}
+
+std::string describe(const Measurement& event) {
+  return "event " + std::to_string(event.number) + " " + event_type_name(event.type) + " digest " +
+         to_hex(event.digest);
+}
+
+std::string reference_text(const PcrReference& reference) {
+  if (reference.values.empty()) return "only events of its list of " + std::to_string(reference.events.size());
+  std::string out = to_hex(reference.values.front());
+  if (reference.values.size() > 1) out += " or " + std::to_string(reference.values.size() - 1) + " more";
+  return out;
+}
+
+// Why the PCR is not as the reference says; empty when it is.
+std::string difference(const PcrReference& reference, const Replay& replay, std::uint32_t pcr,
+                       const std::string& value) {
+  const std::string name = "PCR " + std::to_string(pcr);
+  const auto* unknown = reference.events.empty() ? nullptr : first_unknown(replay, pcr, reference.events);
+  const std::string first = unknown == nullptr ? "" : "first differing " + describe(*unknown);
+  if (!reference.values.empty() && !is_one_of(value, reference.values)) {
+    std::string cause = name + " is " + to_hex(value) + ", the reference says " + reference_text(reference);
+    if (unknown != nullptr) return cause + "; " + first;
+    return reference.events.empty() ? cause : cause + "; each of its events is known, but not in this order or number";
+  }
+  if (unknown != nullptr) return name + " was measured what the reference does not list: " + first;
+  if (!reference.events.empty() && !measured(replay, pcr)) return name + ": nothing was measured into it";
+  return {};
+}
+
+std::string quoted(std::string_view digest) { return "\"" + to_hex(digest) + "\""; }
+
+}  // namespace
+
+PcrMask Reference::mask() const {
+  PcrMask mask;
+  for (const auto& [pcr, reference] : pcrs) mask.add(pcr);
+  return mask;
+}
+
+Result<Reference> read_reference(const std::string& path) {
+  VMSEC_TRY(const auto text, read_file(path, kMaxReferenceBytes, "reference"));
+  return parse_reference(text, path);
+}
+
+Comparison compare(const Reference& reference, const Replay& replay, const PcrValues& values) {
+  Comparison comparison;
+  for (const auto& [pcr, wanted] : reference.pcrs) {
+    const std::string cause = difference(wanted, replay, pcr, values[pcr]);
+    PcrValue row{pcr, "sha256", to_hex(values[pcr]), cause.empty(), {}};
+    if (!cause.empty()) row.reference = reference_text(wanted);
+    comparison.pcrs.push_back(std::move(row));
+    if (comparison.cause.empty()) comparison.cause = cause;
+  }
+  return comparison;
+}
+
+std::string write_reference(const Replay& replay, const PcrValues& values, PcrMask pcrs, const std::string& host) {
+  std::string out = "# What a host must have booted. Learned from " + printable(host, 128) +
+                    ", whose TPM had quoted these values:\n# review it before you trust it.\nversion = 1\npcrs = [";
+  std::string separator;
+  for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) {
+    if (!pcrs.has(pcr)) continue;
+    out += separator + std::to_string(pcr);
+    separator = ", ";
+  }
+  out += "]\n";
+  for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) {
+    if (!pcrs.has(pcr)) continue;
+    out += "\n[pcr." + std::to_string(pcr) + "]\nvalues = [" + quoted(values[pcr]) + "]\n";
+    if (!measured(replay, pcr)) continue;
+    out += "events = [\n";
+    for (const auto& event : replay.measurements)
+      if (event.pcr == pcr)
+        out += "  " + quoted(event.digest) + ",  # " + std::to_string(event.number) + " " +
+               event_type_name(event.type) + "\n";
+    out += "]\n";
+  }
+  return out;
+}
+
+}  // namespace vmsec::boot

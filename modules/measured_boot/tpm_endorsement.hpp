@@ -1,0 +1,16 @@
+// Finding the endorsement key, and its certificate, in the TPM.
+#pragma once
+
+#include "tpm.hpp"
+#include "tpm_handles.hpp"
+
+namespace vmsec::boot {
+
+struct LoadedEndorsementKey {
+  TpmHandle handle;
+  EndorsementKey key;
+};
+
+Result<LoadedEndorsementKey> load_endorsement_key(ESYS_CONTEXT* esys);
+
+}  // namespace vmsec::boot

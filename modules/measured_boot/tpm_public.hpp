@@ -1,0 +1,53 @@
+// A TPM key's public area (TPMT_PUBLIC), read without a TPM.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "openssl_handles.hpp"
+#include "vmsec/result.hpp"
+
+namespace vmsec::boot {
+
+// TPMA_OBJECT, TPM 2.0 part 2, 8.3.
+inline constexpr std::uint32_t kFixedTpm = 1U << 1;
+inline constexpr std::uint32_t kFixedParent = 1U << 4;
+inline constexpr std::uint32_t kSensitiveDataOrigin = 1U << 5;
+inline constexpr std::uint32_t kRestricted = 1U << 16;
+inline constexpr std::uint32_t kDecrypt = 1U << 17;
+inline constexpr std::uint32_t kSign = 1U << 18;
+
+enum class KeyType : std::uint16_t { rsa = 0x0001, ecc = 0x0023 };
+
+// ECC on NIST P-256, or RSA of 2048 to 4096 bits; its name algorithm is SHA-256.
+struct TpmPublic {
+  std::string bytes;  // the public area as it came
+  KeyType type = KeyType::ecc;
+  std::uint32_t attributes = 0;
+  std::string auth_policy;
+  std::uint16_t symmetric = 0;  // TPM_ALG of a storage key's symmetric cipher
+  std::uint16_t symmetric_bits = 0;
+  std::uint16_t scheme = 0;  // TPM_ALG of the signing scheme, kAlgNull where it is open
+  std::uint16_t scheme_hash = 0;
+  std::string x;  // ECC; as in the public area
+  std::string y;
+  std::string modulus;  // RSA
+  std::uint32_t exponent = 0;
+  std::string name_digest;  // SHA-256 of the public area
+
+  // The name that the TPM gives the key: the name algorithm, then the digest.
+  [[nodiscard]] std::string name() const;
+  [[nodiscard]] Result<PkeyPtr> key() const;
+};
+
+// `what` names the key in errors ("attestation key").
+Result<TpmPublic> parse_public(std::string_view bytes, std::string_view what);
+
+// That the key lives in a TPM only, was made there, and signs nothing but what
+// the TPM itself has made. `untrusted` names the attribute.
+Status check_attestation_key(const TpmPublic& key);
+// That it is a restricted decryption key of the TPM's, as credential activation needs.
+Status check_endorsement_key(const TpmPublic& key);
+
+}  // namespace vmsec::boot

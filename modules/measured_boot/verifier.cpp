@@ -1,0 +1,196 @@
+#include "verifier.hpp"
+
+#include "bytes.hpp"
+#include "credential.hpp"
+#include "digest.hpp"
+#include "ek_certificate.hpp"
+#include "secret.hpp"
+
+namespace vmsec::boot {
+namespace {
+
+const std::string kThisHost = "this host";
+// 0 to 9, and 14, where boot loaders measure: those of them that the log knows are learned.
+constexpr PcrMask kLearnedPcrs{0x0043ff};
+
+// No evidence came, and nothing is known to be wrong with the host.
+bool means_unreachable(const Error& error) {
+  return family(error.code) == Family::environment && error.code != Code::internal;
+}
+
+AttestationReport report_of(const std::string& host, Verdict verdict, std::string cause) {
+  AttestationReport report;
+  report.host = host;
+  report.verdict = verdict;
+  report.cause = std::move(cause);
+  report.time = now();
+  return report;
+}
+
+Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots) {
+  VMSEC_TRY(const auto shown, wire::decode<Keys>(payload));
+  KeyPair keys;
+  VMSEC_TRY(keys.endorsement, parse_public(shown.endorsement_key, "endorsement key"));
+  VMSEC_TRY(keys.attestation, parse_public(shown.attestation_key, "attestation key"));
+  VMSEC_CHECK(check_endorsement_key(keys.endorsement));
+  VMSEC_CHECK(check_attestation_key(keys.attestation));
+  if (!ek_roots.empty()) VMSEC_CHECK(verify_ek_certificate(shown.endorsement_certificate, keys.endorsement, ek_roots));
+  return keys;
+}
+
+}  // namespace
+
+Result<Reference> Verifier::reference() const {
+  if (config_.reference.empty())
+    return fail(Code::wrong_state, "attest: no reference file is configured (measured_boot: reference = \"/path\")");
+  return read_reference(config_.reference);
+}
+
+Result<AttestationReport> Verifier::attest(const AttestHost& request) {
+  VMSEC_TRY(const auto wanted, reference());
+  const bool here = request.host.empty() && request.connection == 0;
+  auto report = here ? attest_here(wanted) : attest_peer(request, wanted);
+  if (!report) {
+    if (family(report.error().code) == Family::security)
+      record("measured_boot.attest", Outcome::refused, request.host, report.error().message);
+    return report;
+  }
+  if (report->verdict == Verdict::trusted) return report;
+  const auto outcome = report->verdict == Verdict::unreachable ? Outcome::failed : Outcome::refused;
+  record("measured_boot.attest", outcome, report->host, std::string(to_string(report->verdict)) + ": " + report->cause);
+  return report;
+}
+
+Result<PeerLink> Verifier::link(const AttestHost& request) {
+  if (request.connection == 0) return PeerLink::open(peers_, request.host);
+  return PeerLink::join(peers_, request.connection);
+}
+
+Result<AttestationReport> Verifier::attest_peer(const AttestHost& request, const Reference& wanted) {
+  auto peer = link(request);
+  if (!peer && means_unreachable(peer.error()))
+    return report_of(request.host, Verdict::unreachable, peer.error().message);
+  if (!peer) return fail(peer.error());
+  const std::string host = peer->context().peer;
+  if (!request.host.empty() && request.host != host)
+    return report_of(request.host, Verdict::untrusted, "the connection is to host " + host);
+  const auto keys = enrolments_.find(host);
+  if (!keys && keys.error().code == Code::not_found) return report_of(host, Verdict::untrusted, "not enrolled");
+  if (!keys) return fail(keys.error());
+  const SteadyTime asked = clock_();
+  const auto shown = ask(*peer, keys->attestation, PcrMask{kUsualPcrs.bits | wanted.mask().bits});
+  if (!shown && shown.error().code == Code::tampered) return report_of(host, Verdict::untrusted, shown.error().message);
+  if (!shown) return report_of(host, Verdict::unreachable, "no evidence came: " + shown.error().message);
+  auto report = report_of(host, Verdict::unknown, {});
+  report.attestation_key = to_hex(keys->attestation.name_digest);
+  judge(shown->evidence, shown->key, shown->demand, wanted, report);
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock_() - asked);
+  if (report.verdict == Verdict::trusted && age > config_.max_age) {
+    report.verdict = Verdict::stale;
+    report.cause = "the evidence took " + std::to_string(age.count()) + " s, at most " +
+                   std::to_string(config_.max_age.count()) + " s are allowed";
+  }
+  return report;
+}
+
+Result<AttestationReport> Verifier::attest_here(const Reference& wanted) {
+  const auto shown = ask_here(PcrMask{kUsualPcrs.bits | wanted.mask().bits});
+  if (!shown) return report_of(kThisHost, Verdict::unreachable, "no evidence came: " + shown.error().message);
+  auto report = report_of(kThisHost, Verdict::unknown, {});
+  report.attestation_key = to_hex(shown->key.name_digest);
+  judge(shown->evidence, shown->key, shown->demand, wanted, report);
+  return report;
+}
+
+// `tampered`: an answer came, and it is none.
+Result<Verifier::Shown> Verifier::ask(PeerLink& link, const TpmPublic& key, PcrMask pcrs) {
+  VMSEC_TRY(const auto nonce, random_bytes(kNonceBytes));
+  const auto& context = link.context();
+  Shown shown;
+  shown.key = key;
+  shown.demand.pcrs = pcrs;
+  VMSEC_TRY(shown.demand.qualifying_data, qualifying_data(context.binding, context.peer_certificate, nonce));
+  VMSEC_TRY(const auto answer, link.call(kMethodQuote, wire::encode(QuoteRequest{nonce, pcrs.bits})));
+  auto evidence = wire::decode<Evidence>(answer);
+  if (!evidence) return fail(Code::tampered, "its answer is no evidence: " + evidence.error().message);
+  shown.evidence = std::move(*evidence);
+  return shown;
+}
+
+Result<Verifier::Shown> Verifier::ask_here(PcrMask pcrs) {
+  VMSEC_TRY(const auto nonce, random_bytes(kNonceBytes));
+  Shown shown;
+  shown.demand.pcrs = pcrs;
+  VMSEC_TRY(shown.demand.qualifying_data, local_qualifying_data(nonce));
+  VMSEC_TRY(auto local, prover_.quote_locally({nonce, pcrs.bits}));
+  VMSEC_TRY(shown.key, parse_public(local.attestation_key, "attestation key"));
+  shown.evidence = std::move(local.evidence);
+  return shown;
+}
+
+Result<Verifier::Shown> Verifier::shown_by(const std::string& host, PcrMask pcrs) {
+  if (host.empty()) return ask_here(pcrs);
+  const auto keys = enrolments_.find(host);
+  if (!keys && keys.error().code == Code::not_found)
+    return fail(Code::wrong_state, "learn from host " + host + ": it is not enrolled");
+  if (!keys) return fail(keys.error());
+  VMSEC_TRY(auto link, PeerLink::open(peers_, host));
+  return ask(link, keys->attestation, pcrs);
+}
+
+Result<ReferenceText> Verifier::learn(const LearnReference& request) {
+  const std::string host = request.host.empty() ? kThisHost : request.host;
+  VMSEC_TRY(const auto shown, shown_by(request.host, kLearnedPcrs));
+  AttestationReport unused;
+  const auto confirmed = confirm(shown.evidence, shown.key, shown.demand, unused);
+  if (!confirmed) return fail(Error{Code::untrusted, "learn from " + host + ": " + confirmed.error().message, 0, {}});
+  PcrMask pcrs = kFirmwarePcrs;
+  for (const auto& event : confirmed->replay.measurements)
+    if (kLearnedPcrs.has(event.pcr)) pcrs.add(event.pcr);
+  return ReferenceText{write_reference(confirmed->replay, confirmed->values, pcrs, host)};
+}
+
+Result<Enrolment> Verifier::enrol(const EnrolHost& request) {
+  auto enrolment = enrol_checked(request);
+  if (enrolment) return enrolment;
+  const Error& error = enrolment.error();
+  const bool refused = family(error.code) == Family::security || error.code == Code::already_exists;
+  record("measured_boot.enrol", refused ? Outcome::refused : Outcome::failed, request.host, error.message);
+  return enrolment;
+}
+
+Result<Enrolment> Verifier::enrol_checked(const EnrolHost& request) {
+  VMSEC_CHECK(check_host_name(request.host));
+  VMSEC_TRY(auto link, PeerLink::open(peers_, request.host));
+  VMSEC_TRY(const auto payload, link.call(kMethodKeys, wire::encode(Empty{})));
+  const auto keys = read_keys(payload, config_.ek_roots);
+  if (!keys) return fail(keys.error().in("enrol host " + request.host));
+  VMSEC_CHECK(activate(link, *keys));
+  return enrolments_.add(request.host, *keys, request.replace ? Replace::yes : Replace::no);
+}
+
+// Only the TPM of that endorsement key, holding that attestation key, can answer.
+Status Verifier::activate(PeerLink& link, const KeyPair& keys) {
+  VMSEC_TRY(auto fresh, random_bytes(kSha256Size));
+  const Secret secret(std::move(fresh));
+  const std::string name = keys.attestation.name();
+  VMSEC_TRY(const auto credential, make_credential(keys.endorsement, name, secret.bytes()));
+  const auto& context = link.context();
+  VMSEC_TRY(const auto expected, activation_proof(secret.bytes(), context.binding, context.peer_certificate, name));
+  VMSEC_TRY(
+      const auto payload,
+      link.call(kMethodActivate, wire::encode(ActivateRequest{credential.id_object, credential.encrypted_secret})));
+  VMSEC_TRY(const auto reply, wire::decode<ActivateReply>(payload));
+  if (equal(reply.proof, expected)) return {};
+  return fail(Code::untrusted, "enrol host " + context.peer +
+                                   ": it has not proven that its attestation key is in the TPM of its endorsement key");
+}
+
+// A refusal stands whether or not it could be written down.
+void Verifier::record(const char* action, Outcome outcome, const std::string& host, const std::string& detail) {
+  if (const auto written = journal_.audit({action, outcome, {}, host, detail}); !written)
+    static_cast<void>(
+        journal_.log({LogLevel::error, std::string(action) + " could not be audited: " + written.error().message}));
+}
+
+}  // namespace vmsec::boot
