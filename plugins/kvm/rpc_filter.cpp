@@ -9,8 +9,8 @@ namespace vmsec::kvm::rpc {
 namespace {
 
 constexpr std::uint32_t kFlagsNeeded = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PAUSED;
-constexpr std::uint32_t kFlagsAllowed =
-    kFlagsNeeded | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE | VIR_MIGRATE_PARALLEL;
+constexpr std::uint32_t kFlagsAllowed = kFlagsNeeded | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE |
+                                        VIR_MIGRATE_PARALLEL | VIR_MIGRATE_UNSAFE;  // of no meaning at a destination
 constexpr std::int32_t kLastFeature = 16;  // of libvirt 9.0's VIR_DRV_FEATURE_*
 constexpr std::string_view kConnectName = "qemu:///system";
 
