@@ -36,6 +36,9 @@ struct Kind {
   std::span<const Unit> units;
 };
 
+// Room for any 64-bit value in thousandths, times any unit.
+__extension__ using Wide = unsigned __int128;
+
 inline constexpr std::uint64_t kKibi = 1024, kKilo = 1000;
 inline constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();  // what every backend can hold
 
@@ -83,7 +86,7 @@ inline std::string quoted(std::string_view text) {
 
 // The number, in thousandths, and what follows it.
 struct Scanned {
-  std::uint64_t thousandths = 0;
+  Wide thousandths = 0;
   std::string_view unit;
 };
 
@@ -98,12 +101,11 @@ inline Result<Scanned> scan(const Kind& kind, std::string_view text) {
   if (text[0] == '-') return bad(kind, text, "it is negative");
   const auto is_digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
   if (!is_digit(0)) return bad(kind, text, "it does not begin with a number");
-  std::uint64_t value = 0;
+  Wide value = 0;
   std::size_t at = 0;
   const auto add_digit = [&](std::uint64_t digit) {
-    if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) return false;
     value = value * 10 + digit;
-    return true;
+    return value < static_cast<Wide>(kLargest) * 10'000;
   };
   for (; is_digit(at); ++at)
     if (!add_digit(static_cast<std::uint64_t>(text[at] - '0'))) return bad(kind, text, "it is too large");
@@ -126,9 +128,8 @@ inline Result<std::uint64_t> parse(const Kind& kind, std::string_view text) {
   if (scanned.unit.empty()) return bad(kind, text, "the unit is missing");
   for (const Unit& unit : kind.units) {
     if (unit.name != scanned.unit) continue;
-    // 64 bits of number by 50 of factor: 128 hold the product.
-    const unsigned __int128 scaled = static_cast<unsigned __int128>(scanned.thousandths) * unit.factor;
-    const unsigned __int128 divisor = static_cast<unsigned __int128>(unit.divisor) * 1000;
+    const Wide scaled = scanned.thousandths * unit.factor;  // 77 bits by 40
+    const Wide divisor = static_cast<Wide>(unit.divisor) * 1000;
     if (scaled / divisor > kLargest) return bad(kind, text, "it is too large");
     if (scaled % divisor != 0) return bad(kind, text, "it is not a whole number of the smallest unit");
     return static_cast<std::uint64_t>(scaled / divisor);
@@ -137,9 +138,9 @@ inline Result<std::uint64_t> parse(const Kind& kind, std::string_view text) {
 }
 
 // "12.5" for 12500 thousandths.
-inline std::string decimal(std::uint64_t thousandths) {
-  std::string out = std::to_string(thousandths / 1000);
-  const std::uint64_t rest = thousandths % 1000;
+inline std::string decimal(Wide thousandths) {
+  std::string out = std::to_string(static_cast<std::uint64_t>(thousandths / 1000));
+  const auto rest = static_cast<std::uint64_t>(thousandths % 1000);
   if (rest == 0) return out;
   std::string digits = std::to_string(1000 + rest).substr(1);
   while (digits.back() == '0') digits.pop_back();
@@ -149,13 +150,13 @@ inline std::string decimal(std::uint64_t thousandths) {
 inline std::string print(const Kind& kind, std::uint64_t value) {
   std::string best;
   for (const Unit& unit : kind.units) {
-    const unsigned __int128 scaled = static_cast<unsigned __int128>(value) * unit.divisor * 1000;
+    const Wide scaled = static_cast<Wide>(value) * unit.divisor * 1000;
     const bool whole_thousandths = scaled % unit.factor == 0;
     const bool below_one = scaled / unit.factor < 1000 && unit.factor != 1 && kind.units.size() > 1;
     if (!whole_thousandths || below_one) continue;
-    if (scaled / unit.factor > std::numeric_limits<std::uint64_t>::max()) continue;
+    if (scaled / unit.factor / 1000 > std::numeric_limits<std::uint64_t>::max()) continue;
     const std::string separator = unit.name == "%" ? "" : " ";
-    std::string form = decimal(static_cast<std::uint64_t>(scaled / unit.factor)) + separator + std::string(unit.name);
+    std::string form = decimal(scaled / unit.factor) + separator + std::string(unit.name);
     if (best.empty() || form.size() < best.size()) best = std::move(form);
   }
   return best;

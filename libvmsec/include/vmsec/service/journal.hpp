@@ -44,7 +44,7 @@ struct AuditEntry {
 enum class LogLevel : std::uint32_t { debug = 0, info = 1, warning = 2, error = 3 };
 
 struct LogLine {
-  LogLevel level = LogLevel::info;
+  LogLevel level = LogLevel::debug;  // 0 is not written, so the default must be 0
   std::string text;
   static constexpr std::string_view kMessage = "vmsec.LogLine";
   static constexpr auto fields() {
