@@ -87,7 +87,7 @@ void PeerServer::serve_stream(channel::TlsConnection& tls, const std::string& mo
   if (!admitted) {
     refused_(from.peer, admitted.error());
     std::ignore = tls.send(encode_answer(fail(admitted.error())));
-    std::ignore = tls.close();
+    tls.close();
     return;
   }
   if (!tls.send(encode_answer(admitted->payload))) return;
