@@ -1,0 +1,25 @@
+// Reads the records of one memory or state channel.
+#pragma once
+
+#include <functional>
+
+#include "guest_memory.hpp"
+#include "machine.hpp"
+#include "migration_messages.hpp"
+
+namespace vmsec::sim {
+
+// What arrived on all channels together. One per session.
+struct Arrived {
+  std::mutex mutex;
+  std::vector<Digest> pages;  // of what each page holds now; zeros count nothing
+  std::uint64_t records = 0;
+  std::optional<MachineState> state;
+};
+
+// `receive` gives exactly so many bytes, or an error. Answers when the channel
+// has ended as it should; a record that is not allowed is `invalid_argument`.
+using ReceiveBytes = std::function<Status(void*, std::size_t)>;
+Status read_data(const ReceiveBytes& receive, GuestMemory& memory, Arrived& arrived);
+
+}  // namespace vmsec::sim

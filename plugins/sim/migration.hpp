@@ -1,0 +1,49 @@
+// vmsec::Migration of the simulated hypervisor: finds the session, asks the host.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "session.hpp"
+
+namespace vmsec::sim {
+
+class SimMigration final : public Migration {
+ public:
+  explicit SimMigration(SimHost& host) : host_(host) {}
+  ~SimMigration() override;
+
+  Result<DomainDescription> describe(const DomainRef& request) override;
+  Result<Empty> start(const StartOutgoing& request) override;
+  Result<Empty> prepare(const PrepareIncoming& request) override;
+  Result<ChannelEnd> open(const OpenChannel& request) override;
+  Result<SessionEvent> next(const NextSessionEvent& request) override;
+  Result<Empty> decide(const GateDecision& request) override;
+  Result<TransferProgress> progress(const SessionRef& request) override;
+  Result<Empty> cancel(const SessionRef& request) override;
+  Result<Empty> close(const SessionRef& request) override;
+  Result<Holding> holding(const SessionRef& request) override;
+  Result<Empty> hold(const SessionRef& request) override;
+  Result<Empty> activate(const SessionRef& request) override;
+  Result<Empty> discard(const SessionRef& request) override;
+  Result<Empty> reclaim(const SessionRef& request) override;
+  Result<Empty> release(const SessionRef& request) override;
+
+ private:
+  Status check_call(std::string_view method);
+  Status check_options(const MigrationOptions& options);
+  Result<std::shared_ptr<Session>> find(const Uuid& migration, const Uuid& domain);
+  // Under the lock.
+  Status check_new(const Uuid& migration, const Uuid& domain);
+  [[nodiscard]] bool busy(const Uuid& domain);
+  // Resolves, when no session of the domain is under way.
+  template <class Act>
+  Result<Empty> resolve(std::string_view method, const SessionRef& request, Act&& act);
+
+  SimHost& host_;
+  std::mutex mutex_;  // starting and resolving: one at a time
+  std::map<Uuid, std::shared_ptr<Session>> sessions_;
+};
+
+}  // namespace vmsec::sim

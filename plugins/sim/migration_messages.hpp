@@ -1,0 +1,82 @@
+// What the engines of two simulated hosts say to each other.
+//
+// Control channel, length-framed messages:
+//
+//   source                                  destination
+//   begin (what comes)              ->
+//                                   <-      accept, or refuse
+//   ... memory and state, on the other channels ...
+//   finish (totals, digest, token)  ->      gate
+//                                   <-      loaded (token), or refuse
+//   abort (at any time before finish) ->
+//                                   <-      refuse (at any time before loaded)
+//
+// Other channels, fixed headers: see DataHeader.
+#pragma once
+
+#include <string>
+
+#include "vmsec/wire.hpp"
+
+namespace vmsec::sim {
+
+enum class ControlKind : std::uint32_t {
+  unknown = 0,
+  begin = 1,
+  accept = 2,
+  refuse = 3,
+  abort = 4,
+  finish = 5,
+  loaded = 6,
+};
+
+struct Control {
+  ControlKind kind = ControlKind::unknown;
+  std::string reason;  // of refuse and abort
+  // begin
+  std::uint32_t version = 0;
+  Uuid migration;
+  Uuid domain;
+  Bytes memory;
+  std::uint32_t bulk = 0;  // channels; none: memory comes on main
+  // finish
+  std::uint64_t records = 0;  // pages sent, each as often as it was sent
+  std::uint64_t digest_low = 0;
+  std::uint64_t digest_high = 0;
+  std::uint64_t token = 0;  // loaded answers this finish, and no other
+  static constexpr std::string_view kMessage = "vmsec.sim.Control";
+  static constexpr auto fields() {
+    return std::make_tuple(
+        wire::field(1, "kind", &Control::kind), wire::field(2, "reason", &Control::reason),
+        wire::field(3, "version", &Control::version), wire::field(4, "migration", &Control::migration),
+        wire::field(5, "domain", &Control::domain), wire::field(6, "memory", &Control::memory),
+        wire::field(7, "bulk", &Control::bulk), wire::field(8, "records", &Control::records),
+        wire::field(9, "digest_low", &Control::digest_low), wire::field(10, "digest_high", &Control::digest_high),
+        wire::field(11, "token", &Control::token));
+  }
+};
+
+inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::size_t kControlMaximum = 4096;
+inline constexpr std::uint32_t kBulkMaximum = 64;
+
+// One record on a channel that carries memory or state: little endian, 16 bytes,
+// then its payload.
+enum class DataKind : std::uint32_t {
+  pages = 1,  // `count` pages from `page` on follow, 1 to 32
+  zeros = 2,  // `count` pages from `page` on are zero; nothing follows
+  state = 3,  // a MachineState of `count` bytes follows
+  end = 4,    // of this channel; `page` is how many pages its records named
+};
+
+struct DataHeader {
+  DataKind kind;
+  std::uint32_t count;
+  std::uint64_t page;
+};
+static_assert(sizeof(DataHeader) == 16);
+
+inline constexpr std::uint32_t kPagesMaximum = 32;
+inline constexpr std::uint32_t kStateMaximum = 1 << 20;
+
+}  // namespace vmsec::sim

@@ -1,0 +1,44 @@
+// The engine's end of one channel.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "faults.hpp"
+#include "migration_messages.hpp"
+
+namespace vmsec::sim {
+
+// One thread sends and one receives, at the same time; any thread breaks it off.
+class Stream {
+ public:
+  // Makes a pair: this end, and the near end for the migration module.
+  static Result<std::unique_ptr<Stream>> open(ChannelKind kind, std::uint32_t index, Faults& faults, Fd& near_end);
+
+  // An error means that the other side cannot have all of these bytes.
+  Status send(const void* bytes, std::size_t size);
+  // Exactly so many bytes. The end of the stream is an error.
+  Status receive(void* bytes, std::size_t size);
+  Status send(const Control& message);
+  Result<Control> receive_control();
+  void end_sending();
+  // Whoever sends or receives gets an error.
+  void break_off();
+
+ private:
+  Stream(Fd fd, std::string name, std::optional<std::uint64_t> cut) : fd_(std::move(fd)), name_(std::move(name)) {
+    if (cut) left_.store(*cut);
+  }
+  std::size_t allowed(std::size_t size);
+
+  const Fd fd_;
+  const std::string name_;
+  std::atomic<std::uint64_t> left_{UINT64_MAX};  // bytes until the fault that was asked for
+};
+
+// A whole control frame's message, checked. For the stream and for the fuzzer.
+Result<Control> decode_control(std::string_view bytes);
+
+}  // namespace vmsec::sim
