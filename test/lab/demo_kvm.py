@@ -6,8 +6,9 @@
 Run by script/demo, which installs and builds first.
 """
 import argparse
+import json
+import os
 import pathlib
-import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab import measure  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.kvm import TESTBED, KvmLab  # noqa: E402
+from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
 
 A, B = "host-a", "host-b"
@@ -74,9 +76,7 @@ class Demo:
         report, lab = self.report, self.lab
         report.step("two libvirt hosts are up, each with a TPM filled from the event log of a real OVMF boot")
         self.policy.write_text(POLICY)
-        golden = subprocess.run([str(TESTBED / "tpm/replay"), "expect", lab.side(A, "EVENTLOG")], capture_output=True,
-                                text=True, check=True).stdout
-        self.write_reference(golden)
+        write_reference(lab.side(A, "EVENTLOG"), self.reference)
         lab.start_agents(self.policy)
         for name, agent in lab.agents.items():
             report.fact(f"{name}", agent.vmsec("host", "info")["backend"] + " by libvirt, TPM filled by replay of a boot log")
@@ -86,13 +86,6 @@ class Demo:
         lab.create_domain(A, DISK_GUEST, MEMORY, f"marker={MARKER} dirty=16 rate=8 disk=1", disk=disk)
         lab.create_domain(A, CPU_GUEST, 64, "cpu=1")
         report.step(f"guests {DISK_GUEST} ({MEMORY} MiB, dirties memory, reads its disk) and {CPU_GUEST} (burns CPU) run on {A}")
-
-    def write_reference(self, pcr_lines):
-        """The reviewed reference: the PCR values that the boot log of the good boot gives."""
-        values = re.findall(r"(\d+)\s*[:=]?\s*(?:0x)?([0-9a-fA-F]{64})", pcr_lines)
-        lines = ["# Values of a boot that an operator reviewed.", f"pcrs = [{', '.join(p for p, _ in values)}]", ""]
-        lines += [f"[pcr.{pcr}]\nsha256 = [\"{value.lower()}\"]" for pcr, value in values]
-        self.reference.write_text("\n".join(lines) + "\n")
 
     def limits(self):
         report, agent = self.report, self.lab.agents[A]
@@ -204,7 +197,7 @@ class Demo:
 
     def capture(self, word, file):
         done = subprocess.run([str(TESTBED / "net/capture.sh"), word, str(file)], capture_output=True, text=True,
-                              env={**__import__("os").environ, **self.lab.env})
+                              env={**os.environ, **self.lab.env})
         if done.returncode not in (0, 3):
             raise RuntimeError(f"capture.sh {word}: {done.stderr}")
 
@@ -212,7 +205,6 @@ class Demo:
         done = subprocess.run([str(TESTBED / "net/find_marker.py"), str(capture), "--marker", MARKER, "--stats",
                                f"{capture}.stats", "--min-bytes", str(least), "--expect", expectation, "--json"],
                               capture_output=True, text=True)
-        import json
         found = json.loads(done.stdout)
         return {"markers": found.get("markers", found.get("marker_count", -1)), "bytes": found.get("bytes", 0),
                 "dropped": found.get("dropped", 0), "good": done.returncode == 0}
