@@ -1,0 +1,79 @@
+// What each end answers when the other asks: of Resolver.
+#include "resolver.hpp"
+
+namespace vmsec::migration {
+
+// A record is nobody's business but the two hosts'.
+Result<OwnershipRecord> Resolver::record_of(const PeerContext& from, const Uuid& migration, const Uuid& domain,
+                                            Side side) const {
+  auto record = context_.ledger.find(migration, side);
+  if (!record || record->peer != from.peer || record->domain != domain)
+    return fail(Code::not_found, "migration " + migration.text() + " with " + from.peer + " is not on record here");
+  return *record;
+}
+
+Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRequest& request) {
+  VMSEC_TRY(OwnershipRecord record, record_of(from, request.migration, request.domain, Side::destination));
+  const auto session = sessions_.destination(request.migration);
+  if (session && record.phase == Phase::destination_gated) session->await_loaded();
+  const EndView own = view_of(record);
+  // A crash may have come between the hypervisor's word and ours: then it is the
+  // hypervisor who says that the copy is whole.
+  const bool whole = own.phase == Phase::loaded ||
+                     (own.phase == Phase::destination_gated && copy_of(own) == Copy::stopped);
+  if (!whole && own.phase != Phase::destination_committed && own.phase != Phase::active)
+    return fail(Code::wrong_state, "commit migration " + request.migration.text() + ": the record here is " +
+                                       std::string(to_string(own.phase)));
+  if (own.phase != Phase::active) {
+    VMSEC_CHECK(context_.ledger.advance(request.migration, Side::destination, Phase::destination_committed,
+                                        "COMMIT from " + from.peer));
+    const Status activated = activate(record);
+    if (session) session->decided();
+    VMSEC_CHECK(activated);
+  }
+  record = context_.ledger.find(request.migration, Side::destination).value_or(record);
+  if (const auto board = context_.boards.find(request.migration)) board->settle(record);
+  if (record.phase != Phase::active)
+    return fail(Code::internal, "commit migration " + request.migration.text() + ": " + record.cause);
+  return DecisionReply{record.phase, session ? session->cpu() : Microseconds{}, {}};
+}
+
+Result<DecisionReply> Resolver::abort(const PeerContext& from, const DecisionRequest& request) {
+  auto found = record_of(from, request.migration, request.domain, Side::destination);
+  if (!found) return DecisionReply{};  // nothing is here: as it should be
+  const OwnershipRecord before = *found;
+  if (before.phase != Phase::discarded && before.phase != Phase::destination_lost) {
+    const std::string reason = request.reason.substr(0, 1024);
+    VMSEC_CHECK(context_.ledger.advance(request.migration, Side::destination, Phase::destination_aborted,
+                                        "ABORT from " + from.peer + ": " + reason, Code::cancelled));
+  }
+  if (const auto session = sessions_.destination(request.migration)) session->decided();
+  OwnershipRecord after = context_.ledger.find(request.migration, Side::destination).value_or(before);
+  if (after.phase == Phase::destination_aborted) VMSEC_CHECK(discard(after));
+  after = context_.ledger.find(request.migration, Side::destination).value_or(after);
+  if (const auto board = context_.boards.find(request.migration)) board->settle(after);
+  return DecisionReply{after.phase, {}, before.cause};
+}
+
+Result<EndView> Resolver::query(const PeerContext& from, const DecisionRequest& request) {
+  const auto record = record_of(from, request.migration, request.domain, Side::destination);
+  if (!record) return EndView{};
+  return view_of(*record);
+}
+
+Result<EndView> Resolver::resolve_for(const PeerContext& from, const ResolveRequest& request) {
+  const auto found = record_of(from, request.migration, request.domain, Side::source);
+  if (!found) return context_.view(request.migration, request.domain, Phase::none, false);
+  const auto own_lock = lock_of(request.migration);
+  const std::lock_guard lock(*own_lock);
+  const OwnershipRecord record = context_.ledger.find(request.migration, Side::source).value_or(*found);
+  if (!sessions_.live(request.migration, Side::source)) {
+    if (Status settled = settle_source(record, request.destination, PeerHost::standing, Tell::no, nullptr); !settled)
+      context_.log(LogLevel::warning, settled.error().message);
+    const auto after = context_.ledger.find(request.migration, Side::source).value_or(record);
+    if (const auto board = context_.boards.find(request.migration)) board->settle(after);
+  }
+  return view_of(record);
+}
+
+}  // namespace vmsec::migration

@@ -1,0 +1,102 @@
+// The receiving end of one migration.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "context.hpp"
+#include "key_schedule.hpp"
+#include "stream_set.hpp"
+
+namespace vmsec::migration {
+
+// Destroys a copy that does not run, however often it is asked, and waits for a
+// hypervisor that is still at work on it. Success: nothing is left.
+Status discard_copy(const Context& context, const SessionRef& session);
+
+// Any thread.
+class Destination {
+ public:
+  // `from` is the control connection.
+  Destination(Context& context, PeerContext from, PrepareRequest request);
+  ~Destination();  // gives up what is not past its gate; what is stays held
+  Destination(const Destination&) = delete;
+  Destination& operator=(const Destination&) = delete;
+
+  // Checks, spends the ticket, writes the record, prepares; then the session
+  // runs in a thread of its own. After an error nothing is left.
+  Result<PrepareReply> prepare();
+
+  Result<JoinReply> join(const PeerContext& from, const JoinRequest& request);
+  Status stream_ready(const PeerContext& from, const JoinRequest& request, StreamEnd stream);
+  Status switch_over(const PeerContext& from, const SwitchRequest& request);
+  void disconnected(std::uint64_t connection);
+
+  // COMMIT has come: waits until the guest is loaded, or will never be.
+  void await_loaded();
+  // The ledger has the decision: the session ends. Waits for that.
+  void decided();
+
+  [[nodiscard]] const Uuid& migration() const { return request_.migration; }
+  [[nodiscard]] const Uuid& domain() const { return request_.description.domain; }
+  [[nodiscard]] bool finished() const { return finished_; }
+  [[nodiscard]] Microseconds cpu() const { return {streams_.totals().cpu_microseconds}; }
+
+ private:
+  struct Pending {
+    StreamName name;
+    std::string nonce;
+    Fd hypervisor;
+  };
+
+  Status check_request() const;
+  Status spend_ticket() const;
+  Status check_join(const PeerContext& from, const JoinRequest& request, const StreamName& name) const;
+  void run();
+  bool handle(const SessionEvent& event);  // false: the session is over
+  bool look_around();
+  void pass_gate();
+  Status wait_for_manifest();
+  void await_decision();
+  void give_up(const Error& cause);
+  void end_session();
+  [[nodiscard]] std::optional<Error> first_cause() const;
+  [[nodiscard]] Phase phase() const;
+  [[nodiscard]] SessionRef session() const { return {request_.migration, request_.description.domain}; }
+
+  Context& context_;
+  const PeerContext from_;
+  PrepareRequest request_;
+  std::shared_ptr<Board> board_;
+  StreamSet streams_{Side::destination};
+
+  std::mutex joining_;  // one stream at a time, in order
+  std::set<std::pair<ChannelKind, std::uint32_t>> joined_;
+  std::map<std::uint32_t, Pending> pending_;  // admitted, not ready yet; by ordinal
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool verified_ = false;
+  bool switching_ = false;
+  bool loaded_ = false;
+  bool decided_ = false;
+  bool disconnected_ = false;
+  bool stopping_ = false;
+  std::optional<Error> cause_;
+
+  std::uint64_t seen_progress_ = 0;
+  Clock::time_point last_progress_ = Clock::now();
+  std::optional<Clock::time_point> gated_;
+  std::atomic<bool> finished_ = false;
+  std::thread thread_;
+};
+
+}  // namespace vmsec::migration

@@ -1,0 +1,176 @@
+// The receiving end's own thread: its hypervisor's events, its gate, its end.
+#include "destination.hpp"
+#include "vmsec/units.hpp"
+
+namespace vmsec::migration {
+namespace {
+
+constexpr Microseconds kEventWait{50'000};
+
+Error error_of(Code code, std::string message) { return Error{code, std::move(message), 0, {}}; }
+
+}  // namespace
+
+void Destination::run() {
+  auto answered = Clock::now();
+  bool going = true;
+  while (going) {
+    auto event = context_.services.migration->next({migration(), domain(), kEventWait});
+    if (event) {
+      answered = Clock::now();
+      going = handle(*event);
+    } else if (Clock::now() - answered > std::chrono::seconds(5)) {
+      context_.log(LogLevel::error, "migration " + migration().text() + ": " + event.error().message);
+      break;
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(kEventWait.value));
+    }
+    if (going) going = look_around();
+  }
+  end_session();
+}
+
+bool Destination::handle(const SessionEvent& event) {
+  if (event.kind != SessionEventKind::none) last_progress_ = Clock::now();
+  switch (event.kind) {
+    case SessionEventKind::none:
+    case SessionEventKind::channel:
+      return true;
+    case SessionEventKind::gate:
+      pass_gate();
+      return true;
+    case SessionEventKind::done:
+      await_decision();
+      return false;
+    case SessionEventKind::failed: {
+      auto cause = first_cause();
+      give_up(cause ? *cause : error_of(Code::unavailable, "the hypervisor gave up: " + event.detail));
+      return false;
+    }
+    case SessionEventKind::refused: {
+      std::ignore = context_.audit("migration.rpc", Outcome::refused, domain(), from_.peer,
+                                   "migration " + migration().text() + ": " + event.detail);
+      const std::lock_guard lock(mutex_);
+      if (!cause_) cause_ = error_of(Code::denied, event.detail);
+      return true;
+    }
+    case SessionEventKind::doubt:
+      return false;
+  }
+  return true;
+}
+
+std::optional<Error> Destination::first_cause() const {
+  const std::lock_guard lock(mutex_);
+  if (cause_) return cause_;
+  if (disconnected_) return error_of(Code::unavailable, "the source is gone");
+  if (stopping_) return error_of(Code::cancelled, "this agent stops");
+  // What breaks once all has arrived is only the end of the connection.
+  return verified_ ? std::nullopt : streams_.failure();
+}
+
+// What may end the session while nothing comes from the hypervisor. Until its
+// own gate this end may give up on its own: it cannot hold a whole guest yet.
+bool Destination::look_around() {
+  const StreamTotals totals = streams_.totals();
+  board_->measure(totals, streams_.count());
+  if (totals.progress != seen_progress_) {
+    seen_progress_ = totals.progress;
+    last_progress_ = Clock::now();
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (decided_) return false;
+  }
+  if (gated_) {
+    const std::lock_guard lock(mutex_);
+    return !stopping_ && Clock::now() - *gated_ < context_.policy.switch_timeout;
+  }
+  std::optional<Error> cause = first_cause();
+  if (!cause && Clock::now() - last_progress_ > context_.policy.stall_timeout)
+    cause = error_of(Code::timeout, "nothing came for " + to_text(Microseconds{static_cast<std::uint64_t>(
+                                                              context_.policy.stall_timeout.count())}));
+  if (!cause) return true;
+  give_up(*cause);
+  return false;
+}
+
+Status Destination::wait_for_manifest() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, context_.policy.switch_timeout,
+                    [&] { return verified_ || cause_ || decided_ || disconnected_ || stopping_; });
+  if (cause_) return fail(*cause_);
+  if (decided_) return fail(Code::cancelled, "the source has aborted");
+  if (disconnected_) return fail(Code::unavailable, "the source is gone");
+  if (!verified_) return fail(Code::timeout, "the source has not said what it sent");
+  return {};
+}
+
+void Destination::pass_gate() {
+  Status good = wait_for_manifest();
+  if (good)
+    good = context_.ledger.advance(migration(), Side::destination, Phase::destination_gated, "all was received");
+  if (good) gated_ = Clock::now();
+  GateDecision decision{migration(), domain(), good.has_value(), {}};
+  if (!good) {
+    decision.reason = good.error().message;
+    const std::lock_guard lock(mutex_);
+    if (!cause_) cause_ = good.error();
+  }
+  if (auto decided = context_.services.migration->decide(decision); !decided)
+    context_.log(LogLevel::warning, "decide migration " + migration().text() + ": " + decided.error().message);
+}
+
+// Loaded, and paused: what becomes of it is the source's word.
+void Destination::await_decision() {
+  Status loaded = context_.ledger.advance(migration(), Side::destination, Phase::loaded, "it is whole, and paused");
+  if (!loaded) context_.log(LogLevel::error, "migration " + migration().text() + ": " + loaded.error().message);
+  std::unique_lock lock(mutex_);
+  loaded_ = true;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return decided_ || disconnected_ || stopping_; });
+}
+
+void Destination::give_up(const Error& cause) {
+  // Refused where COMMIT is written: then it is not ours to give up.
+  if (Status written = context_.ledger.advance(migration(), Side::destination, Phase::destination_aborted,
+                                               cause.message, cause.code);
+      !written)
+    return context_.log(LogLevel::error, "give up migration " + migration().text() + ": " + written.error().message);
+}
+
+void Destination::await_loaded() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, context_.policy.switch_timeout, [&] { return loaded_ || finished_ || stopping_; });
+}
+
+void Destination::decided() {
+  std::unique_lock lock(mutex_);
+  decided_ = true;
+  changed_.notify_all();
+  changed_.wait_for(lock, context_.policy.call_timeout / 2, [&] { return finished_ || stopping_; });
+}
+
+void Destination::end_session() {
+  streams_.stop();
+  board_->measure(streams_.totals(), streams_.count());
+  if (phase() == Phase::destination_aborted) {
+    std::ignore = context_.services.migration->cancel(session());
+    Status gone = discard_copy(context_, session());
+    if (gone) gone = context_.ledger.advance(migration(), Side::destination, Phase::discarded, "nothing is left");
+    if (!gone) context_.log(LogLevel::error, "migration " + migration().text() + ": " + gone.error().message);
+  } else if (!is_final(phase())) {
+    std::ignore = context_.services.migration->hold(session());
+    std::ignore = context_.audit("migration.doubt", Outcome::in_doubt, domain(), from_.peer,
+                                 "migration " + migration().text() + ": the source has not decided");
+  }
+  std::ignore = context_.services.migration->close(session());
+  {
+    const std::lock_guard lock(mutex_);
+    finished_ = true;
+    changed_.notify_all();
+  }
+  if (const auto record = context_.ledger.find(migration(), Side::destination)) board_->settle(*record);
+}
+
+}  // namespace vmsec::migration

@@ -1,0 +1,182 @@
+#include "module.hpp"
+
+#include "vmsec/units.hpp"
+
+namespace vmsec::migration {
+namespace {
+
+template <class Request, class Handle>
+Result<PeerReply> answer(const IncomingCall& call, Handle&& handle) {
+  VMSEC_TRY(Request request, wire::decode<Request>(call.payload));
+  auto reply = handle(std::move(request));
+  if (!reply) return fail(std::move(reply).error());
+  return PeerReply{wire::encode(*reply)};
+}
+
+}  // namespace
+
+MigrationModule::MigrationModule(std::unique_ptr<Context> context)
+    : context_(std::move(context)),
+      sessions_(*context_),
+      resolver_(*context_, sessions_),
+      migrator_(*this),
+      handler_(*this) {}
+
+Result<std::unique_ptr<MigrationModule>> MigrationModule::create(const HostLink& host, const Settings& settings) {
+  Services services;
+  VMSEC_TRY(services.migration, host.open<Migration>());
+  VMSEC_TRY(services.domains, host.open<DomainControl>());
+  VMSEC_TRY(services.peers, host.open<Peers>());
+  VMSEC_TRY(services.authority, host.open<Authority>());
+  VMSEC_TRY(services.records, host.open<Records>());
+  VMSEC_TRY(services.journal, host.open<Journal>());
+  VMSEC_TRY(services.modules, host.open<Modules>());
+  return create(std::move(services), settings);
+}
+
+Result<std::unique_ptr<MigrationModule>> MigrationModule::create(Services services, const Settings& settings) {
+  VMSEC_TRY(const Policy policy, read_policy(settings));
+  auto context = std::make_unique<Context>(std::move(services), policy);
+  VMSEC_CHECK(context->ledger.load());
+  std::unique_ptr<MigrationModule> module(new MigrationModule(std::move(context)));
+  for (const OwnershipRecord& record : module->context_->ledger.all()) {
+    module->context_->boards.add(record);
+    if (state_of(record.phase) == MigrationState::in_doubt && record.phase != Phase::started)
+      module->not_held_[record.migration] = record.domain;
+  }
+  module->hold_undecided();
+  return module;
+}
+
+void MigrationModule::hold_undecided() {
+  const std::lock_guard lock(holding_);
+  std::erase_if(not_held_, [&](const auto& each) {
+    const auto& [migration, domain] = each;
+    const auto held = context_->services.migration->hold({migration, domain});
+    if (held || held.error().code == Code::not_found) return true;
+    context_->log(LogLevel::error, "hold " + domain.text() + ": " + held.error().message);
+    return false;
+  });
+}
+
+Result<Endpoint*> MigrationModule::endpoint(std::string_view name) {
+  for (Endpoint* each : {static_cast<Endpoint*>(&migrator_), static_cast<Endpoint*>(&handler_)})
+    if (each->interface_name() == name) return each;
+  return fail(Code::not_found, "the migration module does not provide " + std::string(name));
+}
+
+// ---- for operators ---------------------------------------------------------------
+
+Result<MigrationStatus> MigrationModule::migrate(const MigrateRequest& request) {
+  hold_undecided();
+  const std::string what = "migrate " + request.domain.text() + " to " + units::quoted(request.destination);
+  VMSEC_TRY(std::ignore, context_->services.domains->get({request.domain}));
+  auto board = sessions_.start_source(request);
+  if (!board) return fail(board.error().in(what));
+  return (*board)->status();
+}
+
+Result<MigrationStatus> MigrationModule::status(const MigrationRef& reference) {
+  const auto board = context_->boards.find(reference.migration);
+  if (!board) return fail(Code::not_found, "migration " + reference.migration.text() + " is not known here");
+  return board->wait(reference.wait);
+}
+
+Result<MigrationList> MigrationModule::list(const Empty&) {
+  hold_undecided();
+  return MigrationList{context_->boards.list()};
+}
+
+std::vector<OwnershipRecord> MigrationModule::unfinished(const Uuid& migration) const {
+  std::vector<OwnershipRecord> out;
+  for (OwnershipRecord& record : context_->ledger.all()) {
+    // A lost one is looked at again only when it is named.
+    const bool wanted = migration.is_nil() ? !is_final(record.phase) : record.migration == migration;
+    if (wanted) out.push_back(std::move(record));
+  }
+  return out;
+}
+
+Result<MigrationList> MigrationModule::resolve(const ResolveMigration& request) {
+  const auto records = unfinished(request.migration);
+  if (records.empty() && !request.migration.is_nil())
+    return fail(Code::not_found, "resolve migration " + request.migration.text() + ": it is not on record here");
+  if (!request.fenced.empty())
+    VMSEC_CHECK(context_->audit("migration.fenced", Outcome::succeeded, {}, request.fenced,
+                                "an operator's word: this host is off, and stays off"));
+  MigrationList out;
+  for (const OwnershipRecord& record : records) out.migrations.push_back(resolver_.resolve(record, request.fenced));
+  hold_undecided();
+  return out;
+}
+
+Result<MigrationStatus> MigrationModule::abort(const MigrationRef& reference) {
+  const auto source = sessions_.source(reference.migration);
+  if (!source) {
+    const auto board = context_->boards.find(reference.migration);
+    if (!board) return fail(Code::not_found, "migration " + reference.migration.text() + " is not known here");
+    return fail(Code::wrong_state,
+                "abort migration " + reference.migration.text() + ": it is not under way as an outgoing one");
+  }
+  VMSEC_CHECK(context_->audit("migration.abort", Outcome::unknown, source->domain(), {},
+                              "migration " + reference.migration.text() + ": asked for"));
+  VMSEC_CHECK(source->abort());
+  return source->board()->wait(reference.wait);
+}
+
+// ---- for the other host's agent ----------------------------------------------------
+
+Result<PeerReply> MigrationModule::incoming_call(const IncomingCall& call) {
+  const PeerContext& from = call.from;
+  switch (static_cast<Call>(call.method)) {
+    case Call::prepare:
+      return answer<PrepareRequest>(
+          call, [&](PrepareRequest request) { return sessions_.start_destination(from, std::move(request)); });
+    case Call::switch_over:
+      return answer<SwitchRequest>(call, [&](const SwitchRequest& request) -> Result<Empty> {
+        const auto session = sessions_.destination(request.migration);
+        if (!session) return fail(Code::not_found, "switch over: no such migration is under way here");
+        VMSEC_CHECK(session->switch_over(from, request));
+        return Empty{};
+      });
+    case Call::commit:
+      return answer<DecisionRequest>(call,
+                                     [&](const DecisionRequest& request) { return resolver_.commit(from, request); });
+    case Call::abort:
+      return answer<DecisionRequest>(call,
+                                     [&](const DecisionRequest& request) { return resolver_.abort(from, request); });
+    case Call::query:
+      return answer<DecisionRequest>(call,
+                                     [&](const DecisionRequest& request) { return resolver_.query(from, request); });
+    case Call::resolve:
+      return answer<ResolveRequest>(
+          call, [&](const ResolveRequest& request) { return resolver_.resolve_for(from, request); });
+  }
+  return fail(Code::unsupported, "the migration module has no call " + std::to_string(call.method));
+}
+
+Result<PeerReply> MigrationModule::incoming_stream(const IncomingStream& stream) {
+  VMSEC_TRY(const JoinRequest request, wire::decode<JoinRequest>(stream.payload));
+  const auto session = sessions_.destination(request.migration);
+  if (!session) return fail(Code::unauthenticated, "join a stream: it belongs to no migration that is under way");
+  VMSEC_TRY(const JoinReply reply, session->join(stream.from, request));
+  return PeerReply{wire::encode(reply)};
+}
+
+Result<Empty> MigrationModule::stream_ready(const StreamReady& ready) {
+  VMSEC_TRY(const JoinRequest request, wire::decode<JoinRequest>(ready.payload));
+  const auto session = sessions_.destination(request.migration);
+  if (!session) return fail(Code::not_found, "a stream is ready whose migration is over");
+  VMSEC_TRY(Fd fd, ready.stream.fd.duplicate());
+  VMSEC_CHECK(session->stream_ready(
+      ready.from, request,
+      {std::move(fd), ready.stream.send_secret, ready.stream.receive_secret, ready.stream.payload}));
+  return Empty{};
+}
+
+Result<Empty> MigrationModule::disconnected(const PeerContext& peer) {
+  for (const auto& session : sessions_.destinations()) session->disconnected(peer.connection);
+  return Empty{};
+}
+
+}  // namespace vmsec::migration

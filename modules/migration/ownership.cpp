@@ -1,0 +1,277 @@
+#include "ownership.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vmsec::migration {
+namespace {
+
+bool runs_there(Phase phase) { return phase == Phase::destination_committed || phase == Phase::active; }
+bool gave_up_there(Phase phase) {
+  return phase == Phase::destination_aborted || phase == Phase::discarded || phase == Phase::destination_lost ||
+         phase == Phase::none;
+}
+bool may_hold_whole(Phase phase) { return phase == Phase::destination_gated || phase == Phase::loaded; }
+
+Decision in_doubt(std::string reason) { return {Action::in_doubt, std::move(reason)}; }
+Decision wait(std::string reason) { return {Action::wait, std::move(reason)}; }
+
+// COMMIT is durable here: whatever else is true, this end never runs the guest again.
+Decision decide_committed_source(const std::optional<EndView>& peer) {
+  if (!peer) return in_doubt("COMMIT is written, the destination does not answer: only it may run the guest");
+  if (peer->phase == Phase::active) return {Action::complete, "the destination runs it"};
+  if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
+  if (copy_of(*peer) == Copy::none)
+    return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase))};
+  return in_doubt("COMMIT is written, but the destination's record is " + std::string(to_string(peer->phase)));
+}
+
+// The destination has committed without us: an operator had declared this host to be off.
+Decision decide_overruled_source(Phase phase, Copy copy) {
+  if (phase == Phase::source_aborted || phase == Phase::source_reclaimed || copy == Copy::running)
+    return in_doubt("the destination has committed on an operator's word that this host is off, but the guest may run "
+                    "here: stop one of the two by hand");
+  if (copy == Copy::busy || copy == Copy::unknown) return wait("the hypervisor is still at work on it");
+  return {Action::complete, "the destination has committed on an operator's word"};
+}
+
+// Gated, and our copy is gone: the guest is at the destination, or nowhere.
+Decision decide_gone_source(const std::optional<EndView>& peer, PeerHost host) {
+  if (!peer && host == PeerHost::fenced)
+    return {Action::lost, "this host has no copy any more, and the destination is off for good"};
+  if (!peer) return in_doubt("this host has no copy any more, and the destination does not answer");
+  if (peer->live) return wait("the destination is still at work on it");
+  const Copy there = copy_of(*peer);
+  if (there == Copy::busy) return wait("the destination's hypervisor is still at work on it");
+  if (there == Copy::unknown) return in_doubt("the destination's hypervisor does not say what it has");
+  if (there == Copy::none || there == Copy::broken)
+    return {Action::lost, "neither host has a copy: the destination's record is " +
+                              std::string(to_string(peer->phase))};
+  if (there == Copy::running) return in_doubt("the guest runs at the destination without COMMIT: somebody resumed it");
+  if (may_hold_whole(peer->phase)) return {Action::commit, "the guest is whole at the destination and gone here"};
+  return in_doubt("the destination holds a copy whose record is " + std::string(to_string(peer->phase)));
+}
+
+Decision decide_undecided_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
+  const Copy copy = copy_of(own);
+  if (copy == Copy::unknown) return in_doubt("the hypervisor does not say what it has of the guest");
+  if (copy == Copy::busy) return wait("the hypervisor is still at work on it");
+  // Without COMMIT the destination can never run it, reachable or not.
+  if (copy != Copy::none) return {Action::abort, "the guest is still here, and COMMIT was never written"};
+  if (own.phase == Phase::started) return {Action::abort, "the guest ended here before anything was switched over"};
+  return decide_gone_source(peer, host);
+}
+
+Decision decide_paused_destination(const std::optional<EndView>& peer, PeerHost host) {
+  if (!peer && host == PeerHost::fenced)
+    return {Action::commit, "an operator's word that the source is off, and stays off"};
+  if (!peer) return in_doubt("the source does not answer: only it knows whether COMMIT was written");
+  switch (peer->phase) {
+    case Phase::source_committed:
+    case Phase::source_done:
+      return {Action::commit, "the source has written COMMIT"};
+    case Phase::source_aborted:
+    case Phase::source_reclaimed:
+    case Phase::source_failed:
+      return {Action::abort, "the source has aborted"};
+    case Phase::none: {
+      const Copy there = copy_of(*peer);
+      if (there == Copy::running || there == Copy::stopped)
+        return {Action::abort, "the source knows nothing of this migration, and has the guest"};
+      return in_doubt("the source knows nothing of this migration, and has no copy of the guest");
+    }
+    default:
+      if (peer->live) return wait("the source is still at work on it");
+      return in_doubt("the source cannot decide yet: its record is " + std::string(to_string(peer->phase)));
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Phase phase) {
+  switch (phase) {
+    case Phase::none:
+      return "none";
+    case Phase::started:
+      return "started";
+    case Phase::source_gated:
+    case Phase::destination_gated:
+      return "gated";
+    case Phase::source_committed:
+    case Phase::destination_committed:
+      return "committed";
+    case Phase::source_done:
+      return "done";
+    case Phase::source_aborted:
+    case Phase::destination_aborted:
+      return "aborted";
+    case Phase::source_reclaimed:
+      return "reclaimed";
+    case Phase::source_failed:
+      return "failed";
+    case Phase::source_lost:
+    case Phase::destination_lost:
+      return "lost";
+    case Phase::prepared:
+      return "prepared";
+    case Phase::loaded:
+      return "loaded";
+    case Phase::active:
+      return "active";
+    case Phase::discarded:
+      return "discarded";
+  }
+  return "unknown";
+}
+
+Side side_of(Phase phase) {
+  const auto number = static_cast<std::uint32_t>(phase);
+  if (number >= 1 && number <= 8) return Side::source;
+  if (number >= 21 && number <= 28) return Side::destination;
+  return Side::unknown;
+}
+
+bool may_follow(Phase from, Phase to) {
+  using enum Phase;
+  static constexpr std::pair<Phase, Phase> kAllowed[] = {
+      {none, started},
+      {started, source_gated},
+      {started, source_aborted},
+      {started, source_reclaimed},
+      {source_gated, source_committed},
+      {source_gated, source_aborted},
+      {source_gated, source_reclaimed},
+      {source_gated, source_lost},
+      {source_committed, source_done},
+      {source_committed, source_lost},
+      {source_aborted, source_reclaimed},
+      {source_reclaimed, source_failed},
+      {source_lost, source_committed},
+      {none, prepared},
+      {prepared, destination_gated},
+      {prepared, destination_aborted},
+      {destination_gated, loaded},
+      {destination_gated, destination_committed},
+      {destination_gated, destination_aborted},
+      {loaded, destination_committed},
+      {loaded, destination_aborted},
+      {destination_committed, active},
+      {destination_committed, destination_lost},
+      {destination_aborted, discarded},
+  };
+  return std::find(std::begin(kAllowed), std::end(kAllowed), std::pair(from, to)) != std::end(kAllowed);
+}
+
+bool is_final(Phase phase) {
+  switch (phase) {
+    case Phase::source_done:
+    case Phase::source_failed:
+    case Phase::source_lost:
+    case Phase::active:
+    case Phase::discarded:
+    case Phase::destination_lost:
+      return true;
+    default:
+      return false;
+  }
+}
+
+MigrationState state_of(Phase phase) {
+  switch (phase) {
+    case Phase::source_done:
+    case Phase::active:
+      return MigrationState::completed;
+    case Phase::source_reclaimed:
+    case Phase::source_failed:
+    case Phase::source_lost:
+    case Phase::discarded:
+    case Phase::destination_lost:
+      return MigrationState::failed;
+    default:
+      return MigrationState::in_doubt;
+  }
+}
+
+Copy copy_of(const EndView& view) {
+  if (!view.holding_known) return Copy::unknown;
+  if (view.holding.migrating) return Copy::busy;
+  if (!view.holding.present) return Copy::none;
+  switch (view.holding.state) {
+    case DomainState::running:
+      return Copy::running;
+    case DomainState::paused:
+      return Copy::stopped;
+    case DomainState::shut_off:
+      return Copy::none;
+    case DomainState::crashed:
+      return Copy::broken;
+    case DomainState::unknown:
+      break;
+  }
+  return Copy::unknown;
+}
+
+Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
+  if (own.phase == Phase::source_done || own.phase == Phase::source_failed) return {Action::nothing, "finished"};
+  if (own.live) return wait("it is still under way here");
+  if (own.phase == Phase::source_committed) return decide_committed_source(peer);
+  if (peer && runs_there(peer->phase)) return decide_overruled_source(own.phase, copy_of(own));
+  switch (own.phase) {
+    case Phase::source_aborted:
+      return {Action::reclaim, "ABORT is written"};
+    case Phase::source_reclaimed:
+      if (!peer) return {Action::tell_abort, "ABORT is written, the destination was not told"};
+      if (gave_up_there(peer->phase) && peer->phase != Phase::destination_aborted)
+        return {Action::close_failed, "the destination has discarded"};
+      return {Action::tell_abort, "ABORT is written"};
+    case Phase::started:
+    case Phase::source_gated:
+      return decide_undecided_source(own, peer, host);
+    case Phase::source_lost:
+      // Final, unless a destination that was thought lost comes back with the guest.
+      if (peer && !peer->live && may_hold_whole(peer->phase) && copy_of(*peer) == Copy::stopped &&
+          copy_of(own) == Copy::none)
+        return {Action::commit, "the guest is whole at the destination and gone here"};
+      return {Action::nothing, "lost"};
+    default:
+      return in_doubt("no record of it as a source");
+  }
+}
+
+Decision decide_destination(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
+  switch (own.phase) {
+    case Phase::active:
+    case Phase::discarded:
+    case Phase::destination_lost:
+      return {Action::nothing, "finished"};
+    case Phase::destination_committed:
+      return {Action::activate, "COMMIT is written"};
+    case Phase::destination_aborted:
+      return {Action::discard, "ABORT is written"};
+    case Phase::prepared:
+      if (own.live) return wait("it is still under way here");
+      return {Action::abort, "the guest was never received in full"};
+    case Phase::destination_gated:
+    case Phase::loaded:
+      break;
+    default:
+      return in_doubt("no record of it as a destination");
+  }
+  if (own.live) return wait("it is still under way here");
+  switch (copy_of(own)) {
+    case Copy::unknown:
+      return in_doubt("the hypervisor does not say what it has of the guest");
+    case Copy::busy:
+      return wait("the hypervisor is still at work on it");
+    case Copy::none:
+    case Copy::broken:
+      return {Action::abort, "there is no whole copy here"};
+    case Copy::running:
+      return in_doubt("the guest runs here without COMMIT: somebody resumed it");
+    case Copy::stopped:
+      return decide_paused_destination(peer, host);
+  }
+  return in_doubt("unknown copy");
+}
+
+}  // namespace vmsec::migration

@@ -1,0 +1,74 @@
+// Who owns the guest: every decision of the protocol as a pure function of what
+// the two ends know, so that all cases can be enumerated.
+//
+// The invariants (docs/migration-protocol.md, "Ownership"):
+//  - a destination runs its copy only in phase destination_committed or active;
+//  - a source lets its copy run only outside of source_committed and source_done;
+//  - source_committed is written only once the source's copy cannot run any more;
+//  - destination_committed is written only on the source's word that it is
+//    source_committed, or on the operator's word that the source is off.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol.hpp"
+
+namespace vmsec::migration {
+
+std::string_view to_string(Phase phase);
+Side side_of(Phase phase);
+
+// Whether a durable record may go from one phase to the next.
+bool may_follow(Phase from, Phase to);
+// Nothing is left to do at this end.
+bool is_final(Phase phase);
+// What an operator is told of a record without a session.
+MigrationState state_of(Phase phase);
+
+// What an end has of the guest.
+enum class Copy {
+  unknown,  // the hypervisor does not answer, or not clearly
+  busy,     // the hypervisor is still at work on it
+  none,     // no memory: the domain is absent or shut off
+  stopped,  // a whole copy that does not run
+  running,
+  broken,  // crashed
+};
+Copy copy_of(const EndView& view);
+
+enum class Action {
+  nothing,       // this end has finished
+  wait,          // somebody is still at work: ask again
+  in_doubt,      // it cannot be decided with what is known
+  lost,          // neither end has a copy: write it down
+  abort,         // source: durable ABORT, then reclaim, then tell the destination.
+                 // destination: durable, then discard
+  reclaim,       // source: ABORT is durable; reclaim, then tell
+  tell_abort,    // source: reclaimed; tell
+  commit,        // source: release, durable COMMIT, then tell.
+                 // destination: durable, then activate
+  tell_commit,   // source: COMMIT is durable; tell
+  complete,      // source: the destination runs it: COMMIT if need be, then done
+  close_failed,  // source: the destination has discarded: failed
+  activate,      // destination: COMMIT is durable
+  discard,       // destination: ABORT is durable
+};
+
+struct Decision {
+  Action action = Action::in_doubt;
+  std::string reason;
+  friend bool operator==(const Decision&, const Decision&) = default;
+};
+
+enum class PeerHost {
+  standing,
+  fenced,  // the operator's word that it is off, and stays off
+};
+
+// `peer`: absent where the other end does not answer.
+Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
+Decision decide_destination(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
+
+}  // namespace vmsec::migration

@@ -1,0 +1,86 @@
+#include "policy.hpp"
+
+#include "vmsec/section.hpp"
+
+namespace vmsec::migration {
+namespace {
+
+constexpr std::string_view kKnown =
+    "encryption, cipher, attestation, attestation_max_age, call_timeout, stall_timeout, switch_timeout, max_streams "
+    "or max_incoming";
+
+Status read_encryption(const Setting& setting, Policy& policy) {
+  VMSEC_TRY(const std::string_view text, text_of(setting, "\"required\" or \"allow-none\""));
+  if (text == "required") {
+    policy.encryption = EncryptionPolicy::required;
+  } else if (text == "allow-none") {
+    policy.encryption = EncryptionPolicy::allow_none;
+  } else {
+    return fail(Code::invalid_argument, units::quoted(text) + ": want \"required\" or \"allow-none\"");
+  }
+  return {};
+}
+
+Status read_cipher(const Setting& setting, Policy& policy) {
+  constexpr std::string_view kWant = "\"aes-128-gcm\", \"aes-256-gcm\", \"chacha20-poly1305\" or \"none\"";
+  VMSEC_TRY(const std::string_view text, text_of(setting, kWant));
+  for (const Cipher cipher : {Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305, Cipher::none}) {
+    if (text != to_string(cipher)) continue;
+    policy.cipher = cipher;
+    return {};
+  }
+  return fail(Code::invalid_argument, units::quoted(text) + ": want " + std::string(kWant));
+}
+
+Status read_attestation(const Setting& setting, Policy& policy) {
+  VMSEC_TRY(const std::string_view text, text_of(setting, "\"required\" or \"none\""));
+  if (text != "required" && text != "none")
+    return fail(Code::invalid_argument, units::quoted(text) + ": want \"required\" or \"none\"");
+  policy.attestation = text == "required" ? AttestationPolicy::required : AttestationPolicy::none;
+  return {};
+}
+
+Status read_time(const Setting& setting, std::chrono::microseconds& out) {
+  constexpr std::uint64_t kLeast = 100'000, kMost = 3'600'000'000;
+  VMSEC_TRY(const std::string_view text, text_of(setting, "a text with " + std::string(units::kTime.want)));
+  VMSEC_TRY(const std::uint64_t value, units::parse(units::kTime, text));
+  if (value < kLeast || value > kMost)
+    return fail(Code::invalid_argument, units::quoted(text) + " is out of range: want 100 ms to 1 h");
+  out = std::chrono::microseconds(value);
+  return {};
+}
+
+Status read_number(const Setting& setting, std::uint32_t most, std::uint32_t& out) {
+  VMSEC_TRY(out, integer_of(setting, 1, most));
+  return {};
+}
+
+Status read_key(const Setting& setting, const SettingPath& path, Policy& policy) {
+  if (path == SettingPath{"encryption"}) return read_encryption(setting, policy);
+  if (path == SettingPath{"cipher"}) return read_cipher(setting, policy);
+  if (path == SettingPath{"attestation"}) return read_attestation(setting, policy);
+  if (path == SettingPath{"attestation_max_age"}) return read_time(setting, policy.attestation_max_age);
+  if (path == SettingPath{"call_timeout"}) return read_time(setting, policy.call_timeout);
+  if (path == SettingPath{"stall_timeout"}) return read_time(setting, policy.stall_timeout);
+  if (path == SettingPath{"switch_timeout"}) return read_time(setting, policy.switch_timeout);
+  if (path == SettingPath{"max_streams"}) return read_number(setting, 1024, policy.max_streams);
+  if (path == SettingPath{"max_incoming"}) return read_number(setting, 1024, policy.max_incoming);
+  return unknown_key(kKnown);
+}
+
+}  // namespace
+
+Result<Policy> read_policy(const Settings& settings) {
+  Policy policy;
+  Findings findings = read_section(
+      settings, [&](const Setting& setting, const SettingPath& path) { return read_key(setting, path, policy); });
+  if (policy.cipher == Cipher::none && policy.encryption != EncryptionPolicy::allow_none)
+    for (const Setting& setting : settings.settings)
+      if (setting.path == "cipher")
+        findings.findings.push_back(
+            {setting.line, setting.column, "cipher: \"none\" needs encryption = \"allow-none\" as well"});
+  VMSEC_CHECK(no_findings(findings));
+  return policy;
+}
+
+}  // namespace vmsec::migration

@@ -1,0 +1,62 @@
+// Ends what is not decided, and carries the source's decisions out at the destination.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "sessions.hpp"
+
+namespace vmsec::migration {
+
+// Any thread. Locks: a migration's own lock is held while it is resolved, and
+// only the source's end is asked meanwhile for something that takes its lock;
+// the destination's answers (commit, abort, query) take none. So no two ends
+// wait for each other.
+class Resolver {
+ public:
+  Resolver(Context& context, Sessions& sessions) : context_(context), sessions_(sessions) {}
+
+  // One migration, by the record of this end. What stays in doubt is on its board.
+  MigrationStatus resolve(const OwnershipRecord& record, const std::string& fenced);
+
+  // The destination's answers.
+  Result<DecisionReply> commit(const PeerContext& from, const DecisionRequest& request);
+  Result<DecisionReply> abort(const PeerContext& from, const DecisionRequest& request);
+  Result<EndView> query(const PeerContext& from, const DecisionRequest& request);
+  // The source's answer: it decides first, if it can.
+  Result<EndView> resolve_for(const PeerContext& from, const ResolveRequest& request);
+
+ private:
+  // Whether the other end is told by us, or has asked and acts on our answer.
+  enum class Tell { yes, no };
+  struct Line;  // an open connection
+
+  Status settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host, Tell tell,
+                       const Line* line);
+  Status settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host);
+  Status abort_source(const OwnershipRecord& record, const std::string& why);
+  Status reclaim(const OwnershipRecord& record);
+  Status commit_source(const OwnershipRecord& record, const std::string& why);
+  Status complete_source(const OwnershipRecord& record, const std::string& why);
+  Status tell_commit(const OwnershipRecord& record, const Line* line);
+  Status tell_abort(const OwnershipRecord& record, const Line* line);
+  Status activate(const OwnershipRecord& record);
+  Status discard(const OwnershipRecord& record);
+  Status in_doubt(const OwnershipRecord& record, const std::string& why) const;
+
+  Result<EndView> ask(const OwnershipRecord& record, const EndView& own, const Line& line) const;
+  Result<OwnershipRecord> record_of(const PeerContext& from, const Uuid& migration, const Uuid& domain,
+                                    Side side) const;
+  EndView view_of(const OwnershipRecord& record);
+  std::shared_ptr<std::mutex> lock_of(const Uuid& migration);
+
+  Context& context_;
+  Sessions& sessions_;
+  std::mutex mutex_;
+  std::map<Uuid, std::shared_ptr<std::mutex>> locks_;
+};
+
+}  // namespace vmsec::migration

@@ -1,0 +1,242 @@
+#include "source.hpp"
+
+#include "vmsec/units.hpp"
+
+namespace vmsec::migration {
+namespace {
+
+constexpr Microseconds kEventWait{50'000};
+// How long a cancelled or broken session may take to say how it ended.
+constexpr auto kLastWords = std::chrono::seconds(30);
+// Evidence is renewed when the rest of the guest may be gone within this time.
+constexpr std::uint64_t kNearTheEnd = 3;
+
+UnixSeconds unix_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count())};
+}
+
+}  // namespace
+
+Source::Source(Context& context, MigrateRequest request, Uuid migration, std::string secret)
+    : context_(context), request_(std::move(request)), migration_(migration), secret_(std::move(secret)) {
+  MigrationStatus status;
+  status.migration = migration_;
+  status.domain = request_.domain;
+  status.outgoing = true;
+  status.peer = request_.destination;
+  status.state = MigrationState::preparing;
+  status.attested = "nobody: not asked yet";
+  status.started = unix_now();
+  board_ = context_.boards.add(std::move(status));
+}
+
+Result<std::unique_ptr<Source>> Source::start(Context& context, MigrateRequest request) {
+  VMSEC_TRY(const Uuid migration, random_uuid());
+  VMSEC_TRY(std::string secret, random_bytes(kSecretSize));
+  std::unique_ptr<Source> source(new Source(context, std::move(request), migration, std::move(secret)));
+  source->thread_ = std::thread(&Source::run, source.get());
+  return source;
+}
+
+Source::~Source() {
+  stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+  streams_.stop();
+  wipe(secret_);
+}
+
+Status Source::abort() {
+  // First the request, then the look: check_gate() does the opposite, so one of the two sees the other.
+  abort_requested_ = true;
+  if (stage_ == Stage::proceeding || finished_)
+    return fail(Code::wrong_state, "abort migration " + migration_.text() + ": it is past the point of return, or over");
+  return {};
+}
+
+void Source::run() {
+  if (Status prepared = prepare(); !prepared)
+    end_failed(prepared.error());
+  else
+    follow();
+}
+
+Status Source::check_cipher() {
+  cipher_ = request_.cipher == Cipher::policy ? context_.policy.cipher : request_.cipher;
+  if (!is_stream_cipher(cipher_))
+    return fail(Code::invalid_argument, "cipher " + std::to_string(static_cast<std::uint32_t>(cipher_)) + " is unknown");
+  if (cipher_ == Cipher::none && context_.policy.encryption != EncryptionPolicy::allow_none)
+    return fail(Code::denied, "cipher none: this host's configuration requires encryption");
+  board_->update([&](MigrationStatus& status) { status.cipher = implementation_of(cipher_); });
+  return {};
+}
+
+Status Source::spend_ticket() {
+  VMSEC_TRY(const std::string digest, sha256(description_.configuration));
+  VMSEC_TRY(std::ignore,
+            context_.services.authority->spend({request_.ticket, request_.domain, digest, peer_.connection, true}));
+  return {};
+}
+
+Status Source::ask_destination() {
+  asked_ = true;
+  auto reply = context_.call<PrepareReply>(
+      peer_.connection, Call::prepare,
+      PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_, request_.options, cipher_,
+                     context_.policy.encryption, secret_},
+      context_.policy.call_timeout);
+  if (!reply) return fail(reply.error().in(peer_.peer + " refuses"));
+  if (reply->version != kProtocolVersion || reply->cipher != cipher_)
+    return fail(Code::denied, peer_.peer + " answers with another version or cipher than was asked for");
+  if (cipher_ == Cipher::none && reply->encryption != EncryptionPolicy::allow_none)
+    return fail(Code::denied, "cipher none: " + peer_.peer + " requires encryption");
+  return {};
+}
+
+Status Source::begin_session() {
+  VMSEC_TRY(std::ignore,
+            context_.services.migration->start({migration_, request_.domain, request_.options}));
+  session_open_ = true;
+  board_->update([](MigrationStatus& status) { status.state = MigrationState::transferring; });
+  return {};
+}
+
+Status Source::prepare() {
+  VMSEC_CHECK(check_cipher());
+  VMSEC_TRY(description_, context_.services.migration->describe({request_.domain}));
+  if (description_.domain != request_.domain)
+    return fail(Code::internal, "the hypervisor describes another domain than was asked for");
+  board_->update([&](MigrationStatus& status) { status.name = description_.name; });
+  VMSEC_TRY(peer_, context_.services.peers->connect({request_.destination}));
+  connected_ = true;
+  evidence_ = std::make_unique<Evidence>(context_, peer_);
+  const Status proven = evidence_->obtain();
+  board_->update([&](MigrationStatus& status) { status.attested = evidence_->text(); });
+  VMSEC_CHECK(proven);
+  VMSEC_CHECK(spend_ticket());
+  OwnershipRecord record{migration_, Side::source, Phase::started, request_.domain, description_.name, peer_.peer};
+  record.cipher = implementation_of(cipher_);
+  record.attested = evidence_->text();
+  VMSEC_CHECK(context_.ledger.begin(std::move(record)));
+  recorded_ = true;
+  VMSEC_CHECK(ask_destination());
+  if (abort_requested_ || stopping_) return fail(Code::cancelled, "aborted on request");
+  evidence_->keep();
+  return begin_session();
+}
+
+void Source::follow() {
+  Clock::time_point answered = Clock::now();
+  while (true) {
+    auto event = context_.services.migration->next({migration_, request_.domain, kEventWait});
+    if (event) {
+      answered = Clock::now();
+      if (!handle(std::move(*event))) return;
+    } else if (Clock::now() - answered > std::chrono::seconds(5)) {
+      return end_in_doubt(event.error().in("the hypervisor does not answer"));
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(kEventWait.value));
+    }
+    if (stopping_ && stage_ == Stage::proceeding)
+      return end_in_doubt(Error{Code::in_doubt, "this agent stops in the middle of the switch-over", 0, {}});
+    look_around();
+    if (deadline_ && Clock::now() > *deadline_)
+      return end_in_doubt(cause_.value_or(Error{Code::timeout, "the hypervisor does not say how it ended", 0, {}}));
+  }
+}
+
+bool Source::handle(SessionEvent event) {
+  if (event.kind != SessionEventKind::none) last_progress_ = Clock::now();
+  switch (event.kind) {
+    case SessionEventKind::none:
+      return true;
+    case SessionEventKind::channel:
+      if (Status opened = open_stream(std::move(event)); !opened) cancel(opened.error());
+      return true;
+    case SessionEventKind::gate:
+      pass_gate();
+      return true;
+    case SessionEventKind::done:
+      commit();
+      return false;
+    case SessionEventKind::failed:
+      end_failed(cause_.value_or(Error{Code::unavailable, "the hypervisor gave up: " + event.detail, 0, {}}));
+      return false;
+    case SessionEventKind::refused:
+      std::ignore = context_.audit("migration.rpc", Outcome::refused, request_.domain, peer_.peer, event.detail);
+      return true;
+    case SessionEventKind::doubt:
+      end_in_doubt(Error{Code::in_doubt, "the hypervisor cannot tell who has the guest: " + event.detail, 0, {}});
+      return false;
+  }
+  return true;
+}
+
+// What may make us give up while nothing comes from the hypervisor.
+void Source::look_around() {
+  show_progress();
+  if (cause_ || stage_ == Stage::proceeding) return;
+  const StreamTotals totals = streams_.totals();
+  if (totals.progress != seen_progress_) {
+    seen_progress_ = totals.progress;
+    last_progress_ = Clock::now();
+  }
+  if (abort_requested_) return cancel(Error{Code::cancelled, "aborted on request", 0, {}});
+  if (stopping_) return cancel(Error{Code::cancelled, "this agent stops", 0, {}});
+  if (auto broken = streams_.failure()) return cancel(*broken);
+  if (auto refuted = evidence_->refuted()) return cancel(*refuted);
+  if (Clock::now() - last_progress_ > context_.policy.stall_timeout)
+    cancel(Error{Code::timeout, "nothing moved for " +
+                                    to_text(Microseconds{static_cast<std::uint64_t>(
+                                        context_.policy.stall_timeout.count())}),
+                 0, {}});
+}
+
+void Source::cancel(const Error& cause) {
+  if (cause_) return;
+  cause_ = cause;
+  deadline_ = Clock::now() + kLastWords;
+  if (auto cancelled = context_.services.migration->cancel(session()); !cancelled)
+    context_.log(LogLevel::warning, "cancel migration " + migration_.text() + ": " + cancelled.error().message);
+}
+
+void Source::show_progress() {
+  board_->measure(streams_.totals(), streams_.count());
+  auto progress = context_.services.migration->progress(session());
+  if (!progress) return;
+  board_->update([&](MigrationStatus& status) {
+    const Microseconds downtime = status.transfer.downtime;
+    status.transfer = *progress;
+    if (progress->downtime.value == 0) status.transfer.downtime = downtime;
+    status.attested = evidence_->text();
+  });
+  // The rate so far is what the rest will take.
+  const auto elapsed = board_->status().total_time.value / 1'000'000 + 1;
+  const auto rate = progress->transferred.value / elapsed;
+  if (progress->transferred.value > 0 && progress->remaining.value <= rate * kNearTheEnd) evidence_->hurry();
+}
+
+Status Source::open_stream(SessionEvent event) {
+  StreamName name{migration_, event.channel, event.index, ordinal_ + 1, {}};
+  const std::string what = "open stream " + to_string(name);
+  if (name.ordinal > context_.policy.max_streams)
+    return fail(Code::limit_exceeded, what + ": more than " + std::to_string(context_.policy.max_streams) + " streams");
+  if (!event.fd.valid()) return fail(Code::internal, what + ": the hypervisor gave no descriptor");
+  VMSEC_TRY(name.source_nonce, random_bytes(kNonceSize));
+  VMSEC_TRY(std::string proof, join_proof(secret_, name));
+  auto opened = context_.services.peers->open_stream(
+      {peer_.connection,
+       wire::encode(JoinRequest{migration_, name.kind, name.index, name.ordinal, name.source_nonce, std::move(proof)})});
+  if (!opened) return fail(opened.error().in(what));
+  VMSEC_TRY(const JoinReply reply, wire::decode<JoinReply>(opened->payload));
+  if (reply.nonce.size() != kNonceSize) return fail(Code::unauthenticated, what + ": the answer has no nonce");
+  StreamEnds ends{std::move(event.fd), std::move(opened->fd), {}, {}};
+  VMSEC_TRY(ends.seal_secret, stream_secret(secret_, opened->send_secret, name, reply.nonce, Direction::to_destination,
+                                            cipher_));
+  VMSEC_TRY(ends.open_secret,
+            stream_secret(secret_, opened->receive_secret, name, reply.nonce, Direction::to_source, cipher_));
+  ordinal_ = name.ordinal;
+  return streams_.add(std::move(name), cipher_, std::move(ends));
+}
+
+}  // namespace vmsec::migration

@@ -1,0 +1,93 @@
+// The sending end of one migration.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "context.hpp"
+#include "evidence.hpp"
+#include "key_schedule.hpp"
+#include "stream_set.hpp"
+
+namespace vmsec::migration {
+
+class Source {
+ public:
+  // Begins in a thread of its own. What happens is on the board.
+  static Result<std::unique_ptr<Source>> start(Context& context, MigrateRequest request);
+  ~Source();  // gives up what is not past its gate; what is stays in doubt
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  // `wrong_state` once the guest is being switched over.
+  Status abort();
+
+  [[nodiscard]] const Uuid& migration() const { return migration_; }
+  [[nodiscard]] const Uuid& domain() const { return request_.domain; }
+  [[nodiscard]] const std::shared_ptr<Board>& board() const { return board_; }
+  // Its thread has ended: the record and the hypervisor say the rest.
+  [[nodiscard]] bool finished() const { return finished_; }
+
+ private:
+  // What an abort request may still change.
+  enum class Stage { cancellable, proceeding };
+
+  Source(Context& context, MigrateRequest request, Uuid migration, std::string secret);
+
+  void run();
+  // Before the first byte.
+  Status prepare();
+  Status check_cipher();
+  Status spend_ticket();
+  Status ask_destination();
+  Status begin_session();
+  // While it transfers.
+  void follow();
+  bool handle(SessionEvent event);  // false: the session is over
+  void look_around();
+  Status open_stream(SessionEvent event);
+  void cancel(const Error& cause);
+  void show_progress();
+  // At the gate, and after it.
+  void pass_gate();
+  Status check_gate();
+  void commit();
+  void end_failed(const Error& cause);
+  void end_in_doubt(const Error& cause);
+  void tell_abort(const Error& cause);
+  void end_session(MigrationState state, const std::optional<Error>& cause);
+  [[nodiscard]] SessionRef session() const { return {migration_, request_.domain}; }
+
+  Context& context_;
+  const MigrateRequest request_;
+  const Uuid migration_;
+  std::shared_ptr<Board> board_;
+  std::string secret_;
+  Cipher cipher_ = Cipher::policy;
+  DomainDescription description_;
+  PeerContext peer_;
+  StreamSet streams_{Side::source};
+  std::unique_ptr<Evidence> evidence_;
+  std::uint32_t ordinal_ = 0;  // of the last stream
+
+  bool connected_ = false;
+  bool recorded_ = false;  // the ledger knows it
+  bool asked_ = false;     // PREPARE was sent: the destination may have prepared
+  bool session_open_ = false;
+  std::optional<Error> cause_;  // why we gave up; the hypervisor's word follows
+  std::optional<Clock::time_point> deadline_;
+  std::uint64_t seen_progress_ = 0;
+  Clock::time_point last_progress_ = Clock::now();
+  Clock::time_point gate_;
+
+  std::atomic<Stage> stage_ = Stage::cancellable;
+  std::atomic<bool> abort_requested_ = false;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> finished_ = false;
+  std::thread thread_;
+};
+
+}  // namespace vmsec::migration

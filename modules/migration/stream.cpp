@@ -1,0 +1,272 @@
+#include "stream.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <ctime>
+#include <vector>
+
+namespace vmsec::migration {
+namespace {
+
+// As far as the kernel lets: fewer, larger reads of what the hypervisor writes.
+constexpr int kSocketBuffer = 4 << 20;
+constexpr std::uint64_t kRecordsPerClock = 16;
+
+std::uint64_t thread_cpu() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+}
+
+void tune(int hypervisor, int wire) {
+  for (const int option : {SO_RCVBUF, SO_SNDBUF})
+    setsockopt(hypervisor, SOL_SOCKET, option, &kSocketBuffer, sizeof kSocketBuffer);
+  // Only latency: the kernel sizes a TCP socket's buffers better than a constant does.
+  const int on = 1;
+  setsockopt(wire, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  for (const int fd : {hypervisor, wire}) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && (flags & O_NONBLOCK) != 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+  }
+}
+
+Status write_all(int fd, std::span<const unsigned char> bytes, std::string_view operation, Code code) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(errno_error(operation, errno, code));
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+}  // namespace
+
+// One thread's CPU time, published now and then.
+class SealedStream::Meter {
+ public:
+  explicit Meter(std::atomic<std::uint64_t>& cpu) : cpu_(cpu) {}
+  ~Meter() { cpu_ = thread_cpu(); }
+  void tick() {
+    if (++records_ % kRecordsPerClock == 0) cpu_ = thread_cpu();
+  }
+
+ private:
+  std::atomic<std::uint64_t>& cpu_;
+  std::uint64_t records_ = 0;
+};
+
+SealedStream::SealedStream(StreamName name, Side side, StreamEnds ends, RecordCodec sealer, RecordCodec opener,
+                           Broken broken)
+    : name_(std::move(name)),
+      side_(side),
+      ends_(std::move(ends)),
+      sealer_(std::move(sealer)),
+      opener_(std::move(opener)),
+      broken_(std::move(broken)) {}
+
+Result<std::unique_ptr<SealedStream>> SealedStream::start(StreamName name, Side side, Cipher cipher, StreamEnds ends,
+                                                          Broken broken) {
+  VMSEC_TRY(RecordCodec sealer, RecordCodec::create(RecordCodec::Use::seal, cipher, std::move(ends.seal_secret)));
+  VMSEC_TRY(RecordCodec opener, RecordCodec::create(RecordCodec::Use::open, cipher, std::move(ends.open_secret)));
+  std::unique_ptr<SealedStream> stream(new SealedStream(std::move(name), side, std::move(ends), std::move(sealer),
+                                                        std::move(opener), std::move(broken)));
+  stream->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stream->wake_.valid()) return fail(errno_error("start stream " + to_string(stream->name_)));
+  tune(stream->ends_.hypervisor.get(), stream->ends_.wire.get());
+  stream->out_ = std::thread(&SealedStream::pump_out, stream.get());
+  stream->in_ = std::thread(&SealedStream::pump_in, stream.get());
+  return stream;
+}
+
+SealedStream::~SealedStream() { stop(); }
+
+void SealedStream::stop() {
+  stopping_ = true;
+  // Wakes whoever is blocked; the descriptors stay open until the threads are gone.
+  if (ends_.wire.valid()) ::shutdown(ends_.wire.get(), SHUT_RDWR);
+  if (ends_.hypervisor.valid()) ::shutdown(ends_.hypervisor.get(), SHUT_RDWR);
+  changed_.notify_all();
+  if (out_.joinable()) out_.join();
+  if (in_.joinable()) in_.join();
+  ends_.wire.reset();
+  ends_.hypervisor.reset();
+}
+
+void SealedStream::request_mark() {
+  mark_requested_ = true;
+  const std::uint64_t one = 1;
+  std::ignore = ::write(wake_.get(), &one, sizeof one);
+}
+
+StreamTotals SealedStream::totals() const {
+  return {wire_bytes_, guest_bytes_, progress_, cpu_out_ + cpu_in_};
+}
+
+Result<FlushPoint> SealedStream::flushed(Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  const bool known =
+      changed_.wait_until(lock, deadline, [&] { return flush_point_ || error_ || stopping_.load(); });
+  if (flush_point_) return *flush_point_;
+  if (error_) return fail(*error_);
+  return fail(known ? Code::cancelled : Code::timeout,
+              "wait until stream " + to_string(name_) + " has carried all: " + (known ? "stopped" : "time is up"));
+}
+
+Status SealedStream::publish(const RecordCodec& codec, std::uint64_t bytes) {
+  VMSEC_TRY(std::string transcript, codec.digest());
+  const std::lock_guard lock(mutex_);
+  if (!flush_point_) flush_point_ = FlushPoint{name_.kind, name_.index, {bytes}, codec.records(), std::move(transcript)};
+  changed_.notify_all();
+  return {};
+}
+
+// A pump's last act. The first error is the stream's; what follows from it is not.
+void SealedStream::finish(Status status) {
+  if (status || stopping_) return;
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    first = !error_;
+    if (first) error_ = status.error().in("stream " + to_string(name_));
+  }
+  ::shutdown(ends_.wire.get(), SHUT_RDWR);
+  ::shutdown(ends_.hypervisor.get(), SHUT_RDWR);
+  changed_.notify_all();
+  if (first) broken_(name_, *error_);
+}
+
+void SealedStream::pump_out() {
+  Meter meter(cpu_out_);
+  finish(send_all(meter));
+}
+
+void SealedStream::pump_in() {
+  Meter meter(cpu_in_);
+  finish(receive_all(meter));
+}
+
+Status SealedStream::wait_for_work() const {
+  pollfd ready[] = {{ends_.hypervisor.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+  while (::poll(ready, 2, -1) < 0)
+    if (errno != EINTR) return fail(errno_error("wait for the hypervisor"));
+  std::uint64_t count = 0;
+  if (ready[1].revents != 0) std::ignore = ::read(wake_.get(), &count, sizeof count);
+  return {};
+}
+
+Status SealedStream::seal_and_write(RecordType type, std::span<unsigned char> buffer, Meter& meter) {
+  VMSEC_CHECK(sealer_.seal(type, buffer));
+  VMSEC_CHECK(write_all(ends_.wire.get(), buffer, "send to the other host", Code::unavailable));
+  meter.tick();
+  progress_ += buffer.size();
+  if (!carries_guest(RecordCodec::Use::seal)) return {};
+  wire_bytes_ += buffer.size();
+  guest_bytes_ += buffer.size() - kHeaderSize - kTagSize;
+  return type == RecordType::data ? Status{} : publish(sealer_, guest_bytes_);
+}
+
+Status SealedStream::send_all(Meter& meter) {
+  std::vector<unsigned char> storage(kHeaderSize + kPreferredPayload + kTagSize);
+  const std::span<unsigned char> buffer(storage);
+  const int hypervisor = ends_.hypervisor.get();
+  while (true) {
+    // Read before the socket is: what was written before the request is then seen.
+    const bool mark = mark_requested_ && !marked_out_;
+    const ssize_t count = ::recv(hypervisor, buffer.data() + kHeaderSize, kPreferredPayload, MSG_DONTWAIT);
+    if (count > 0) {
+      if (marked_out_) return fail(Code::internal, "the hypervisor sent more after it had said that all was sent");
+      VMSEC_CHECK(seal_and_write(RecordType::data,
+                                 buffer.first(kHeaderSize + static_cast<std::size_t>(count) + kTagSize), meter));
+      continue;
+    }
+    // A hypervisor that closes with bytes unread resets; all that it wrote has been read by then.
+    if (count == 0 || errno == ECONNRESET) break;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return fail(errno_error("read from the hypervisor"));
+    if (mark) {
+      marked_out_ = true;
+      VMSEC_CHECK(seal_and_write(RecordType::mark, buffer.first(kHeaderSize + kTagSize), meter));
+      continue;
+    }
+    VMSEC_CHECK(wait_for_work());
+  }
+  if (stopping_) return {};  // the end is our own doing: it says nothing of the hypervisor
+  {
+    const std::lock_guard lock(mutex_);
+    if (error_) return {};
+  }
+  VMSEC_CHECK(seal_and_write(RecordType::end, buffer.first(kHeaderSize + kTagSize), meter));
+  ::shutdown(ends_.wire.get(), SHUT_WR);
+  return {};
+}
+
+Status SealedStream::deliver(std::span<const unsigned char> payload) {
+  if (deaf_) return {};
+  Status written = write_all(ends_.hypervisor.get(), payload, "hand to the hypervisor", Code::io);
+  if (written) return {};
+  // A source's hypervisor may be done before the destination's last words reach
+  // it. What goes to the destination must arrive.
+  const bool closed = written.error().native == EPIPE || written.error().native == ECONNRESET;
+  if (!closed || carries_guest(RecordCodec::Use::open)) return written;
+  deaf_ = true;
+  return {};
+}
+
+Status SealedStream::accept_record(const RecordHeader& header, std::span<unsigned char> record) {
+  VMSEC_CHECK(opener_.open(header, record));
+  const bool guest = carries_guest(RecordCodec::Use::open);
+  if (guest) wire_bytes_ += record.size();
+  switch (header.type) {
+    case RecordType::data:
+      if (marked_in_) return fail(Code::tampered, "data behind the mark that ends it");
+      VMSEC_CHECK(deliver(record.subspan(kHeaderSize, header.length)));
+      progress_ += record.size();
+      if (guest) guest_bytes_ += header.length;
+      return {};
+    case RecordType::mark:
+      if (!guest || marked_in_) return fail(Code::tampered, "a mark where there can be none");
+      marked_in_ = true;
+      return publish(opener_, guest_bytes_);
+    case RecordType::end:
+      ended_in_ = true;
+      ::shutdown(ends_.hypervisor.get(), SHUT_WR);
+      return guest ? publish(opener_, guest_bytes_) : Status{};
+  }
+  return {};
+}
+
+Status SealedStream::receive_all(Meter& meter) {
+  // Room for one record and the header of the next, which comes along with it.
+  std::vector<unsigned char> storage(kHeaderSize + kMaximumPayload + kTagSize + kHeaderSize);
+  const std::span<unsigned char> buffer(storage);
+  std::size_t have = 0;
+  const auto fill = [&](std::size_t want, std::size_t room) -> Status {
+    while (have < want) {
+      const ssize_t count = ::recv(ends_.wire.get(), buffer.data() + have, room - have, 0);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return fail(errno_error("receive from the other host", errno, Code::unavailable));
+      if (count == 0) return fail(Code::unavailable, "the connection was cut before the authenticated end");
+      have += static_cast<std::size_t>(count);
+    }
+    return {};
+  };
+  while (!ended_in_) {
+    VMSEC_CHECK(fill(kHeaderSize, kHeaderSize));
+    VMSEC_TRY(const RecordHeader header, read_header(buffer.first<kHeaderSize>()));
+    const std::size_t size = kHeaderSize + header.length + kTagSize;
+    VMSEC_CHECK(fill(size, size + kHeaderSize));
+    VMSEC_CHECK(accept_record(header, buffer.first(size)));
+    meter.tick();
+    have -= size;
+    std::copy_n(buffer.data() + size, have, buffer.data());
+  }
+  return {};
+}
+
+}  // namespace vmsec::migration

@@ -1,0 +1,111 @@
+// Carries one channel: the hypervisor's bytes on one side, sealed records on the other.
+//
+// Two threads, one per direction. Each direction ends on its own: the
+// hypervisor's end-of-file becomes an end record, and an end record becomes the
+// end of what the other hypervisor reads. A cut connection is never an end.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "protocol.hpp"
+#include "record.hpp"
+
+namespace vmsec::migration {
+
+using Clock = std::chrono::steady_clock;
+
+struct StreamEnds {
+  Fd hypervisor;  // the near end of a channel
+  Fd wire;        // the raw socket to the other host
+  std::string seal_secret;
+  std::string open_secret;
+};
+
+struct StreamTotals {
+  std::uint64_t wire_bytes = 0;   // records and their overhead, in the guest's direction
+  std::uint64_t guest_bytes = 0;  // what they held
+  std::uint64_t progress = 0;     // changes whenever a byte moves, either way
+  std::uint64_t cpu_microseconds = 0;
+};
+
+class SealedStream {
+ public:
+  // Called once, from a thread of the stream, when it breaks.
+  using Broken = std::function<void(const StreamName&, const Error&)>;
+
+  // Takes both descriptors. `side` tells which direction holds the guest.
+  static Result<std::unique_ptr<SealedStream>> start(StreamName name, Side side, Cipher cipher, StreamEnds ends,
+                                                     Broken broken);
+  ~SealedStream();  // stop()
+  SealedStream(const SealedStream&) = delete;
+  SealedStream& operator=(const SealedStream&) = delete;
+
+  // Source: asks for a mark behind everything that the hypervisor has written by now.
+  void request_mark();
+  // What was carried to the destination up to the mark or the end: sealed and
+  // sent at the source; verified and handed to the hypervisor in full at the
+  // destination. Waits for it.
+  Result<FlushPoint> flushed(Clock::time_point deadline);
+
+  // Cuts both sides and waits for the threads. Not from broken().
+  void stop();
+
+  [[nodiscard]] const StreamName& name() const { return name_; }
+  [[nodiscard]] StreamTotals totals() const;
+
+ private:
+  class Meter;
+
+  SealedStream(StreamName name, Side side, StreamEnds ends, RecordCodec sealer, RecordCodec opener, Broken broken);
+  void pump_out();
+  void pump_in();
+  Status send_all(Meter& meter);
+  Status receive_all(Meter& meter);
+  Status accept_record(const RecordHeader& header, std::span<unsigned char> record);
+  Status seal_and_write(RecordType type, std::span<unsigned char> buffer, Meter& meter);
+  Status deliver(std::span<const unsigned char> payload);
+  Status wait_for_work() const;
+  Status publish(const RecordCodec& codec, std::uint64_t bytes);
+  void finish(Status status);
+  [[nodiscard]] bool carries_guest(RecordCodec::Use use) const {
+    return (use == RecordCodec::Use::seal) == (side_ == Side::source);
+  }
+
+  const StreamName name_;
+  const Side side_;
+  StreamEnds ends_;
+  RecordCodec sealer_;
+  RecordCodec opener_;
+  const Broken broken_;
+  Fd wake_;
+
+  std::atomic<bool> mark_requested_ = false;
+  std::atomic<bool> stopping_ = false;
+  bool marked_out_ = false;   // pump_out's own
+  bool marked_in_ = false;    // pump_in's own, as are the next two
+  bool ended_in_ = false;
+  bool deaf_ = false;         // the hypervisor reads no more of what goes back to the source
+  std::atomic<std::uint64_t> wire_bytes_ = 0;
+  std::atomic<std::uint64_t> guest_bytes_ = 0;
+  std::atomic<std::uint64_t> progress_ = 0;
+  std::atomic<std::uint64_t> cpu_out_ = 0;
+  std::atomic<std::uint64_t> cpu_in_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<FlushPoint> flush_point_;
+  std::optional<Error> error_;
+
+  std::thread out_;
+  std::thread in_;
+};
+
+}  // namespace vmsec::migration
