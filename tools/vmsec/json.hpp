@@ -14,7 +14,7 @@ namespace vmsec::cli {
 using Json = nlohmann::ordered_json;
 
 std::string hexadecimal(std::string_view bytes);
-bool is_text(std::string_view bytes);
+bool is_text(std::string_view bytes);  // else a text field is shown in hexadecimal
 
 inline std::string_view name_of(DomainState state) {
   switch (state) {

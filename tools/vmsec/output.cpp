@@ -54,10 +54,25 @@ std::string hexadecimal(std::string_view bytes) {
   return text;
 }
 
+// UTF-8 without control characters but newline and tab.
 bool is_text(std::string_view bytes) {
-  return std::ranges::all_of(bytes, [](char c) {
-    return c == '\n' || c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f);
-  });
+  for (std::size_t i = 0; i < bytes.size();) {
+    const auto byte = static_cast<unsigned char>(bytes[i]);
+    if (byte < 0x80) {
+      if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) return false;
+      ++i;
+      continue;
+    }
+    const std::size_t length = byte >= 0xf0 && byte < 0xf5   ? 4
+                               : byte >= 0xe0 && byte < 0xf0 ? 3
+                               : byte >= 0xc2 && byte < 0xe0 ? 2
+                                                             : 0;
+    if (length == 0 || i + length > bytes.size()) return false;
+    for (std::size_t k = 1; k < length; ++k)
+      if ((static_cast<unsigned char>(bytes[i + k]) & 0xc0) != 0x80) return false;
+    i += length;
+  }
+  return true;
 }
 
 bool is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
@@ -91,6 +106,15 @@ void Table::print() const {
     }
     line.erase(line.find_last_not_of(' ') + 1);
     std::puts(line.c_str());
+  }
+}
+
+void print_facts(const std::vector<Fact>& facts) {
+  std::size_t width = 0;
+  for (const auto& fact : facts) width = std::max(width, width_of(fact.name));
+  for (const auto& fact : facts) {
+    const std::string space(width - width_of(fact.name), ' ');
+    std::printf("%s%s  %s\n", fact.name.c_str(), space.c_str(), fact.value.c_str());
   }
 }
 

@@ -25,6 +25,13 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// "name   web-1" lines, the values in one column.
+struct Fact {
+  std::string name;
+  std::string value;
+};
+void print_facts(const std::vector<Fact>& facts);
+
 std::string human(Bytes bytes);            // "256 MiB"
 std::string human(BytesPerSecond rate);    // "81.3 MB/s"
 std::string human(Microseconds time);      // "1.24 s", "310 ms"
@@ -39,6 +46,6 @@ class ProgressLine {
  private:
   bool shown_ = false;
 };
-std::string progress_bar(double fraction, std::size_t width = 30);
+std::string progress_bar(double fraction, std::size_t width = 24);
 
 }  // namespace vmsec::cli

@@ -1,0 +1,115 @@
+// vmsec attest: has a host booted what the reference says? And enrol, learn.
+#include "commands/commands.hpp"
+#include "output.hpp"
+#include "vmsec/service/attestation.hpp"
+#include "vmsec/service/host_control.hpp"
+
+namespace vmsec::cli {
+namespace {
+
+std::string verdict_text(Verdict verdict) {
+  const Colour colour = verdict == Verdict::trusted ? Colour::green : Colour::red;
+  return coloured(colour, std::string(to_string(verdict)));
+}
+
+void print_report(const AttestationReport& report) {
+  print_facts({{"host", report.host},
+               {"verdict", verdict_text(report.verdict)},
+               {"cause", report.cause.empty() ? "-" : report.cause},
+               {"attestation key", report.attestation_key.empty() ? "-" : hexadecimal(report.attestation_key)},
+               {"resets, restarts", std::to_string(report.reset_count) + ", " + std::to_string(report.restart_count)},
+               {"events in the log", std::to_string(report.events)},
+               {"verified", report.time.value == 0 ? "-" : human_time(report.time)}});
+  if (report.pcrs.empty()) return;
+  std::puts("");
+  Table table({"PCR", "BANK", "VALUE", "AS EXPECTED"});
+  for (const auto& pcr : report.pcrs) {
+    table.add({std::to_string(pcr.pcr), pcr.algorithm, pcr.value,
+               pcr.expected ? coloured(Colour::green, "yes") : coloured(Colour::red, "no")});
+    if (!pcr.expected && !pcr.reference.empty()) table.add({"", "reference", pcr.reference, ""});
+  }
+  table.print();
+}
+
+Exit exit_of_verdict(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::trusted:
+      return Exit::ok;
+    case Verdict::untrusted:
+    case Verdict::stale:
+      return Exit::refused;
+    case Verdict::unreachable:
+    case Verdict::unknown:
+      return Exit::environment;
+  }
+  return Exit::environment;
+}
+
+Ending attest(Context& context, std::string host, bool local) {
+  if (host.empty() == !local) return usage_error("attest: name a host, or give --local");
+  if (local) {
+    VMSEC_TRY(const auto control, context.open<HostControl>());
+    VMSEC_TRY(const auto info, control->info({}));
+    host = info.name;
+  }
+  VMSEC_TRY(const auto attestation, context.open<Attestation>());
+  VMSEC_TRY(const auto report, attestation->attest(AttestHost{host, 0}));
+  context.print(report, print_report);
+  return exit_of_verdict(report.verdict);
+}
+
+Ending enrol(Context& context, const EnrolHost& request) {
+  VMSEC_TRY(const auto attestation, context.open<Attestation>());
+  auto done = attestation->enrol(request);
+  if (!done && done.error().code == Code::already_exists)
+    return fail_with(done.error(), "if that host's TPM was changed on purpose: --replace");
+  VMSEC_TRY(const Enrolment enrolment, std::move(done));
+  context.print(enrolment, [](const Enrolment& made) {
+    print_facts({{"host", made.host},
+                 {"endorsement key", hexadecimal(made.endorsement_key)},
+                 {"attestation key", hexadecimal(made.attestation_key)},
+                 {"enrolled", human_time(made.time)}});
+  });
+  return Exit::ok;
+}
+
+Ending learn(Context& context, const std::string& host) {
+  VMSEC_TRY(const auto attestation, context.open<Attestation>());
+  VMSEC_TRY(const auto reference, attestation->learn(LearnReference{host}));
+  context.print(reference, [](const ReferenceText& text) { std::fputs(text.toml.c_str(), stdout); });
+  return Exit::ok;
+}
+
+}  // namespace
+
+void add_attest(CLI::App& app, Context& context) {
+  auto host = std::make_shared<std::string>();
+  auto local = std::make_shared<bool>(false);
+  auto* attest_command = app.add_subcommand("attest", "Has a host booted what its reference says?");
+  attest_command->require_subcommand(0, 1);
+  attest_command->add_option("HOST", *host, "A peer of this host");
+  attest_command->add_flag("--local", *local, "This host itself");
+  attest_command->footer(
+      "Exit codes: 0 trusted, 3 untrusted or stale, 1 unreachable.\n\n"
+      "Examples:\n  vmsec attest host-b\n  vmsec attest --local --json");
+  auto* parsed = attest_command;
+  attest_command->callback([&context, host, local, parsed] {
+    if (parsed->get_subcommands().empty())
+      context.action = [&context, host, local] { return attest(context, *host, *local); };
+  });
+
+  auto request = std::make_shared<EnrolHost>();
+  auto* enrol_command = attest_command->add_subcommand("enrol", "Prove a host's attestation key, and remember it");
+  enrol_command->add_option("HOST", request->host, "A peer of this host")->required();
+  enrol_command->add_flag("--replace", request->replace, "Your word that this host's key may change");
+  enrol_command->footer("Examples:\n  vmsec attest enrol host-b\n  vmsec attest enrol host-b --replace");
+  context.on(enrol_command, [&context, request] { return enrol(context, *request); });
+
+  auto learned = std::make_shared<std::string>();
+  auto* learn_command = attest_command->add_subcommand("learn", "A reference from a host as it is now, to be reviewed");
+  learn_command->add_option("HOST", *learned, "A peer; without it, this host");
+  learn_command->footer("Examples:\n  vmsec attest learn host-b > golden.toml");
+  context.on(learn_command, [&context, learned] { return learn(context, *learned); });
+}
+
+}  // namespace vmsec::cli

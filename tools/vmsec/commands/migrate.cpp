@@ -1,0 +1,176 @@
+// vmsec migrate VM --to HOST: starts a migration and stays with it to its end.
+#include <algorithm>
+#include <array>
+
+#include "commands/commands.hpp"
+#include "interrupt.hpp"
+#include "migration_report.hpp"
+#include "output.hpp"
+#include "tickets.hpp"
+#include "vmsec/units.hpp"
+
+namespace vmsec::cli {
+namespace {
+
+constexpr Microseconds kPatience{300'000};
+
+struct Wish {
+  TicketWish ticket;
+  std::string ticket_file;
+  std::string cipher = "policy";
+  std::uint32_t bulk_channels = 0;
+  std::string bandwidth;
+  std::string maximum_downtime;
+  bool detach = false;
+};
+
+constexpr std::array kCiphers = {Cipher::policy, Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305,
+                                 Cipher::none};
+
+std::vector<std::string> cipher_names() {
+  std::vector<std::string> names;
+  for (const auto cipher : kCiphers) names.emplace_back(to_string(cipher));
+  return names;
+}
+
+Cipher cipher_of(const std::string& name) {
+  const auto found = std::ranges::find(kCiphers, name, [](Cipher cipher) { return to_string(cipher); });
+  return found == kCiphers.end() ? Cipher::policy : *found;
+}
+
+Result<std::string> ticket_of(Context& context, const Wish& wish) {
+  const bool in_place = !wish.ticket.placement_key.empty();
+  if (in_place == !wish.ticket_file.empty())
+    return fail(Code::invalid_argument, "migrate: give --ticket FILE (or, in a lab, --placement-key FILE)");
+  if (!in_place) return read_ticket_file(wish.ticket_file);
+  if (wish.ticket.source_certificate.empty() || wish.ticket.destination_certificate.empty())
+    return fail(Code::invalid_argument, "migrate: --placement-key wants --source-cert and --destination-cert too");
+  std::fprintf(stderr,
+               "vmsec: signing the ticket here, as --placement-key asks: right for a lab; elsewhere that key belongs "
+               "to the control plane, never on a host\n");
+  VMSEC_TRY(NewTicket ticket, make_ticket(context, wish.ticket));
+  return std::move(ticket.bytes);
+}
+
+Result<MigrateRequest> request_of(Context& context, const Wish& wish) {
+  MigrateRequest request;
+  request.destination = wish.ticket.destination;
+  request.cipher = cipher_of(wish.cipher);
+  request.options.bulk_channels = wish.bulk_channels;
+  if (!wish.bandwidth.empty()) {
+    VMSEC_TRY(request.options.bandwidth, parse_rate(wish.bandwidth));
+  }
+  if (!wish.maximum_downtime.empty()) {
+    VMSEC_TRY(request.options.maximum_downtime, parse_duration(wish.maximum_downtime));
+  }
+  VMSEC_TRY(const auto domains, context.open<DomainControl>());
+  VMSEC_TRY(const auto domain, find_domain(*domains, wish.ticket.vm));
+  request.domain = domain.domain;
+  VMSEC_TRY(request.ticket, ticket_of(context, wish));
+  return request;
+}
+
+// Until it has ended, or Ctrl-C: the agent goes on without us.
+Result<MigrationStatus> stay_with(Migrator& migrator, MigrationStatus status) {
+  ProgressMeter meter;
+  ProgressLine line;
+  while (!has_ended(status.state) && !interrupted()) {
+    line.show(meter.line(status, ProgressMeter::Clock::now()));
+    auto next = migrator.status(MigrationRef{status.migration, kPatience});
+    if (!next) {
+      line.end();
+      return fail(next.error().in("migration " + status.migration.text() + " goes on without this command"));
+    }
+    status = std::move(*next);
+  }
+  line.end();
+  return status;
+}
+
+Ending migrate(Context& context, const Wish& wish) {
+  VMSEC_TRY(const auto request, request_of(context, wish));
+  VMSEC_TRY(const auto migrator, context.open<Migrator>());
+  if (!wish.detach) watch_interrupt();
+  VMSEC_TRY(const auto begun, migrator->migrate(request));
+  const std::string id = begun.migration.text();
+  if (wish.detach) {
+    context.print(begun, [&](const MigrationStatus&) {
+      std::printf("%s\n", id.c_str());
+      std::fprintf(stderr, "vmsec: \"vmsec migrate status %s\" says how it goes\n", id.c_str());
+    });
+    return Exit::ok;
+  }
+  auto ended = stay_with(*migrator, begun);
+  if (!ended) return fail_with(ended.error(), "\"vmsec migrate status " + id + "\" says how it went");
+  context.print(*ended, print_report);
+  if (!has_ended(ended->state)) {
+    std::fprintf(stderr,
+                 "vmsec: interrupted; the migration goes on: \"vmsec migrate status %s\", or \"... abort %s\"\n",
+                 id.c_str(), id.c_str());
+    return Exit::environment;
+  }
+  const Exit exit = exit_of(*ended);
+  if (exit == Exit::in_doubt) return fail_with(Error{Code::in_doubt, "migration " + id + " is in doubt", 0, {}}, {});
+  return exit;
+}
+
+void add_wish(CLI::App& command, const std::shared_ptr<Wish>& wish, bool vm_required) {
+  command.add_option("VM", wish->ticket.vm, "Its name or UUID")->required(vm_required);
+  command.add_option("--to", wish->ticket.destination, "The destination, a peer of this host")->type_name("HOST");
+  command.add_option("--ticket", wish->ticket_file, "The placement key's leave (vmsec ticket create)")
+      ->type_name("FILE");
+  command.add_option("--cipher", wish->cipher, "none: readable on the wire, where both ends' policies allow it")
+      ->check(CLI::IsMember(cipher_names()))
+      ->type_name("NAME");
+  command.add_option("--bulk-channels", wish->bulk_channels, "Memory in parallel over so many channels")
+      ->type_name("N")
+      ->check(CLI::Range(0, 64));
+  command.add_option("--bandwidth", wish->bandwidth, "At most so fast: 500MB/s")->type_name("RATE");
+  command.add_option("--max-downtime", wish->maximum_downtime, "Stop the guest for at most about: 300ms")
+      ->type_name("DURATION");
+  command.add_flag("--detach", wish->detach, "Print the migration's id and return at once");
+  const char* lab = "In a lab: sign the ticket in place";
+  command.add_option("--placement-key", wish->ticket.placement_key, "The placement key's private file")
+      ->type_name("FILE")
+      ->group(lab);
+  command.add_option("--source-cert", wish->ticket.source_certificate, "This host's certificate")
+      ->type_name("FILE")
+      ->group(lab);
+  command.add_option("--destination-cert", wish->ticket.destination_certificate, "The destination's certificate")
+      ->type_name("FILE")
+      ->group(lab);
+}
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  vmsec migrate web-1 --to host-b --ticket web-1.ticket\n"
+    "  vmsec migrate web-1 --to host-b --ticket web-1.ticket --bandwidth 500MB/s --max-downtime 300ms\n"
+    "  vmsec migrate web-1 --to host-b --placement-key placement.key \\\n"
+    "      --source-cert host-a.crt --destination-cert host-b.crt";
+
+Ending start(Context& context, const Wish& wish) {
+  if (wish.ticket.vm.empty() || wish.ticket.destination.empty())
+    return usage_error("migrate: name the VM and the destination: vmsec migrate VM --to HOST --ticket FILE");
+  return migrate(context, wish);
+}
+
+}  // namespace
+
+void add_migrate(CLI::App& app, Context& context) {
+  auto wish = std::make_shared<Wish>();
+  auto* migrate_command = app.add_subcommand("migrate", "Move a VM to another host, encrypted; status, resolve");
+  migrate_command->require_subcommand(0, 1);
+  add_wish(*migrate_command, wish, false);
+  migrate_command->footer(kExamples);
+  auto* parsed = migrate_command;
+  migrate_command->callback([&context, wish, parsed] {
+    if (parsed->get_subcommands().empty()) context.action = [&context, wish] { return start(context, *wish); };
+  });
+  auto* start_command = migrate_command->add_subcommand("start", "The same as \"vmsec migrate VM\"");
+  add_wish(*start_command, wish, true);
+  start_command->footer(std::string("Examples:\n  vmsec migrate start web-1 --to host-b --ticket web-1.ticket"));
+  context.on(start_command, [&context, wish] { return start(context, *wish); });
+  add_migrate_control(*migrate_command, context);
+}
+
+}  // namespace vmsec::cli

@@ -1,0 +1,96 @@
+// vmsec migrate status, list, resolve, abort.
+#include <algorithm>
+
+#include "commands/commands.hpp"
+#include "migration_report.hpp"
+
+namespace vmsec::cli {
+namespace {
+
+// Where no id was given: the one that began last.
+Ending status(Context& context, const std::string& id) {
+  VMSEC_TRY(const auto migrator, context.open<Migrator>());
+  MigrationStatus found;
+  if (id.empty()) {
+    VMSEC_TRY(const auto list, migrator->list({}));
+    const auto latest = std::ranges::max_element(list.migrations, {}, &MigrationStatus::started);
+    if (latest == list.migrations.end())
+      return usage_error("migrate status: this host has moved no VM, and received none");
+    found = *latest;
+  } else {
+    VMSEC_TRY(const Uuid migration, Uuid::parse(id));
+    VMSEC_TRY(found, migrator->status(MigrationRef{migration, Microseconds{0}}));
+  }
+  context.print(found, print_report);
+  return exit_of(found);
+}
+
+Ending list(Context& context) {
+  VMSEC_TRY(const auto migrator, context.open<Migrator>());
+  VMSEC_TRY(const auto found, migrator->list({}));
+  context.print(found, print_migrations);
+  return Exit::ok;
+}
+
+Ending resolve(Context& context, const std::string& id, const std::string& fenced) {
+  ResolveMigration request;
+  request.fenced = fenced;
+  if (!id.empty()) {
+    VMSEC_TRY(request.migration, Uuid::parse(id));
+  }
+  VMSEC_TRY(const auto migrator, context.open<Migrator>());
+  VMSEC_TRY(const auto resolved, migrator->resolve(request));
+  context.print(resolved, [](const MigrationList& list) {
+    if (list.migrations.empty())
+      std::puts("nothing to resolve");
+    else
+      print_migrations(list);
+  });
+  const auto open = std::ranges::any_of(
+      resolved.migrations, [](const MigrationStatus& each) { return each.state == MigrationState::in_doubt; });
+  if (!open) return Exit::ok;
+  return fail_with(Error{Code::in_doubt, "resolve: some are still in doubt", 0, {}},
+                   "start the other host's agent and run it again; if that host is off for good: --fenced HOST");
+}
+
+Ending abort_migration(Context& context, const std::string& id) {
+  VMSEC_TRY(const Uuid migration, Uuid::parse(id));
+  VMSEC_TRY(const auto migrator, context.open<Migrator>());
+  VMSEC_TRY(const auto aborted, migrator->abort(MigrationRef{migration, Microseconds{0}}));
+  context.print(aborted, print_report);
+  return aborted.state == MigrationState::in_doubt ? Exit::in_doubt : Exit::ok;
+}
+
+}  // namespace
+
+void add_migrate_control(CLI::App& migrate, Context& context) {
+  auto id = std::make_shared<std::string>();
+  auto fenced = std::make_shared<std::string>();
+
+  auto* status_command = migrate.add_subcommand("status", "How a migration goes, or went");
+  status_command->add_option("ID", *id, "The migration's id; without it, the latest");
+  status_command->footer("Examples:\n  vmsec migrate status\n  vmsec migrate status 0b9e4f6a-... --json");
+  context.on(status_command, [&context, id] { return status(context, *id); });
+
+  auto* list_command = migrate.add_subcommand("list", "Migrations under way, in doubt, and the last that ended");
+  list_command->footer("Examples:\n  vmsec migrate list");
+  context.on(list_command, [&context] { return list(context); });
+
+  auto* resolve_command = migrate.add_subcommand("resolve", "Bring migrations in doubt to their one end");
+  resolve_command->add_option("ID", *id, "The migration's id; without it, all");
+  resolve_command
+      ->add_option("--fenced", *fenced, "Your word, kept in the audit log, that this host is off and stays off")
+      ->type_name("HOST");
+  resolve_command->footer(
+      "From both hosts' records it follows who runs the VM. If the other host is lost for good, --fenced HOST\n"
+      "takes your word for it: should that host run after all, the VM may run twice.\n\n"
+      "Examples:\n  vmsec migrate resolve\n  vmsec migrate resolve 0b9e4f6a-... --fenced host-b");
+  context.on(resolve_command, [&context, id, fenced] { return resolve(context, *id, *fenced); });
+
+  auto* abort_command = migrate.add_subcommand("abort", "Stop a migration; the VM goes on at the source");
+  abort_command->add_option("ID", *id, "The migration's id")->required();
+  abort_command->footer("Examples:\n  vmsec migrate abort 0b9e4f6a-5d27-4f53-8d3c-94a1c2b7e801");
+  context.on(abort_command, [&context, id] { return abort_migration(context, *id); });
+}
+
+}  // namespace vmsec::cli

@@ -1,0 +1,161 @@
+// vmsec policy: check, diff, apply.
+#include <fstream>
+#include <sstream>
+
+#include "commands/commands.hpp"
+#include "output.hpp"
+#include "vmsec/policy.hpp"
+#include "vmsec/service/host_control.hpp"
+
+namespace vmsec::cli {
+namespace {
+
+using Call = Result<PolicyReport> (HostControl::*)(const PolicyText&);
+
+Result<PolicyText> read_policy(const std::string& file) {
+  if (file.empty()) return PolicyText{};  // the host's own
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) return fail(Code::invalid_argument, "read policy " + file + ": cannot read it");
+  if (text.str().size() > PolicyLimits::kFileSize)
+    return fail(Code::limit_exceeded, "read policy " + file + ": it is longer than " +
+                                          std::to_string(PolicyLimits::kFileSize >> 20) + " MiB");
+  return PolicyText{text.str(), file};
+}
+
+Ending report_findings(const Context& context, const PolicyReport& report) {
+  const std::string file = report.file.empty() ? "policy" : report.file;
+  const std::string text = describe(Findings{report.findings}, file);
+  if (context.options.json)
+    Context::print_json(to_json(report));
+  else
+    std::fprintf(stderr, "%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
+  const auto count = report.findings.size();
+  std::fprintf(stderr, "vmsec: %s: %zu finding%s, so nothing was applied\n", file.c_str(), count,
+               count == 1 ? "" : "s");
+  return Exit::mistake;
+}
+
+// The file's form, without a host: what every host would find.
+std::optional<PolicyReport> form_findings(const PolicyText& policy) {
+  if (policy.file.empty()) return std::nullopt;
+  auto parsed = Policy::parse(policy.text);
+  if (parsed) return std::nullopt;
+  PolicyReport report;
+  report.file = policy.file;
+  report.findings = std::move(parsed.error().findings);
+  return report;
+}
+
+Result<PolicyReport> ask_host(Context& context, Call call, const PolicyText& policy) {
+  context.load_modules({"isolation", "throttle"});
+  VMSEC_TRY(const auto host, context.open<HostControl>());
+  return ((*host).*call)(policy);
+}
+
+Ending check_policy(Context& context, const std::string& file, bool offline) {
+  VMSEC_TRY(const auto policy, read_policy(file));
+  if (const auto found = form_findings(policy)) return report_findings(context, *found);
+  PolicyReport report;
+  report.file = file;
+  if (!offline) {
+    auto answer = ask_host(context, &HostControl::check_policy, policy);
+    if (!answer && answer.error().code == Code::unavailable)
+      return fail_with(answer.error().in(file + " is well formed, but its modules' sections need a host to check"),
+                       "--offline checks the file's form alone");
+    VMSEC_TRY(report, std::move(answer));
+  }
+  if (!report.findings.empty()) return report_findings(context, report);
+  context.print(report, [&](const PolicyReport&) {
+    std::printf("%s: good%s\n", file.c_str(), offline ? " (its form; modules' sections need a host)" : "");
+  });
+  return Exit::ok;
+}
+
+void print_changes(const PolicyReport& report) {
+  Table table({"VM", "MODULE", "WHAT", "IS", "WANTED"});
+  std::size_t rows = 0;
+  for (const auto& domain : report.domains)
+    for (const auto& change : domain.changes) {
+      table.add({domain.name, domain.module, change.what, change.is, change.wanted});
+      ++rows;
+    }
+  if (rows > 0) table.print();
+}
+
+// The gravest of what went wrong with single VMs; `ok` where nothing did.
+Exit report_errors(const PolicyReport& report) {
+  Exit worst = Exit::ok;
+  for (const auto& domain : report.domains) {
+    if (domain.error.empty()) continue;
+    std::fprintf(stderr, "vmsec: %s on %s: %s\n", domain.module.c_str(), domain.name.c_str(), domain.error.c_str());
+    worst = std::max(worst, exit_of(domain.code == Code::ok ? Code::internal : domain.code));
+  }
+  return worst;
+}
+
+std::size_t changes_of(const PolicyReport& report) {
+  std::size_t changes = 0;
+  for (const auto& domain : report.domains) changes += domain.changes.size();
+  return changes;
+}
+
+Ending diff_policy(Context& context, const std::string& file) {
+  VMSEC_TRY(const auto policy, read_policy(file));
+  if (const auto found = form_findings(policy)) return report_findings(context, *found);
+  VMSEC_TRY(const auto report, ask_host(context, &HostControl::diff_policy, policy));
+  if (!report.findings.empty()) return report_findings(context, report);
+  context.print(report, [](const PolicyReport& found) {
+    print_changes(found);
+    if (changes_of(found) == 0) std::puts("no differences");
+  });
+  const Exit errors = report_errors(report);
+  if (errors != Exit::ok) return errors;
+  return changes_of(report) == 0 ? Exit::ok : Exit::different;
+}
+
+Ending apply_policy(Context& context, const std::string& file) {
+  VMSEC_TRY(const auto policy, read_policy(file));
+  if (const auto found = form_findings(policy)) return report_findings(context, *found);
+  VMSEC_TRY(const auto report, ask_host(context, &HostControl::apply_policy, policy));
+  if (!report.findings.empty()) return report_findings(context, report);
+  context.print(report, [](const PolicyReport& found) {
+    print_changes(found);
+    const std::size_t changes = changes_of(found);
+    if (changes == 0)
+      std::puts("nothing to change");
+    else
+      std::printf("%zu change%s made\n", changes, changes == 1 ? "" : "s");
+  });
+  return report_errors(report);
+}
+
+}  // namespace
+
+void add_policy(CLI::App& app, Context& context) {
+  auto* policy = app.add_subcommand("policy", "The policy: check, diff, apply");
+  policy->require_subcommand(1);
+  policy->footer("Examples:\n  vmsec policy check web.toml\n  vmsec policy apply web.toml");
+  auto file = std::make_shared<std::string>();
+  auto offline = std::make_shared<bool>(false);
+
+  auto* check_command = policy->add_subcommand("check", "Find everything that is wrong with a policy; change nothing");
+  check_command->add_option("FILE", *file, "The policy, in TOML")->required();
+  check_command->add_flag("--offline", *offline, "The file's form alone; no host is asked");
+  check_command->footer(
+      "Findings are lines \"file:line:column: message\" (exit code 2).\n\n"
+      "Examples:\n  vmsec policy check web.toml\n  vmsec policy check --offline web.toml");
+  context.on(check_command, [&context, file, offline] { return check_policy(context, *file, *offline); });
+
+  auto* diff_command = policy->add_subcommand("diff", "What applying would change (exit code 5: something)");
+  diff_command->add_option("FILE", *file, "The policy; without it the host's own");
+  diff_command->footer("Examples:\n  vmsec policy diff\n  vmsec policy diff web.toml --json");
+  context.on(diff_command, [&context, file] { return diff_policy(context, *file); });
+
+  auto* apply_command = policy->add_subcommand("apply", "Make it so; applying twice changes nothing");
+  apply_command->add_option("FILE", *file, "The policy; without it the host's own");
+  apply_command->footer("Examples:\n  vmsec policy apply\n  vmsec policy apply web.toml");
+  context.on(apply_command, [&context, file] { return apply_policy(context, *file); });
+}
+
+}  // namespace vmsec::cli

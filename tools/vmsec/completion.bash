@@ -1,0 +1,83 @@
+# bash completion for vmsec: source <(vmsec completion bash)
+#
+# Commands and options come from the tool's own --help, and VM names from the
+# host, so that they are never out of date.
+
+_vmsec_help_words() { # KIND WORDS...: the options, or the commands, that --help lists
+    local kind=$1
+    shift
+    "${COMP_WORDS[0]}" "$@" --help 2>/dev/null | if [[ $kind == options ]]; then
+        grep -oE '(^| |,)--?[a-z][a-z-]*' | tr -d ' ,'
+    else
+        sed -n '/^Subcommands:/,/^$/p' | sed -n 's/^  \([a-z-]*\) .*/\1/p'
+    fi
+}
+
+_vmsec_vms() {
+    "${COMP_WORDS[0]}" "$@" vm list 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_vmsec() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local words=() globals=() i word candidates
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        case $word in
+            --agent | --plugin | --uri | --plugin-path | --module-path | --state)
+                globals+=("$word" "${COMP_WORDS[++i]}")
+                ;;
+            -*) ;;
+            *) words+=("$word") ;;
+        esac
+    done
+
+    case $previous in
+        --agent | --ticket | --key | --source-cert | --destination-cert | --placement-key | --out | -o | \
+            --plugin-path | --module-path | --state)
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            return
+            ;;
+        --cipher)
+            mapfile -t COMPREPLY < <(compgen -W "policy aes-128-gcm aes-256-gcm chacha20-poly1305 none" -- "$current")
+            return
+            ;;
+        --outcome)
+            mapfile -t COMPREPLY < <(compgen -W "succeeded refused failed in-doubt" -- "$current")
+            return
+            ;;
+        --key-type)
+            mapfile -t COMPREPLY < <(compgen -W "ecdsa-p256 ed25519" -- "$current")
+            return
+            ;;
+        --plugin)
+            mapfile -t COMPREPLY < <(compgen -W "kvm sim xen" -- "$current")
+            return
+            ;;
+        --vm | --domain)
+            mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_vms "${globals[@]}")" -- "$current")
+            return
+            ;;
+    esac
+
+    if [[ $current == -* ]]; then
+        candidates="$(_vmsec_help_words options) $(_vmsec_help_words options "${words[@]:0:2}")"
+        mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$current")
+        return
+    fi
+    case "${words[0]} ${words[1]}" in
+        "vm show" | "vm pause" | "vm resume" | "vm limits" | "vm stats" | "migrate start")
+            candidates=$(_vmsec_vms "${globals[@]}")
+            ;;
+        "policy check" | "policy diff" | "policy apply" | "ticket show" | "audit show" | "audit verify" | "pki "*)
+            mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[@]:0:2}")" -f -- "$current")
+            ((${#words[@]} == 1)) && mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[0]}")" -- "$current")
+            return
+            ;;
+        "migrate ") candidates="$(_vmsec_help_words commands migrate) $(_vmsec_vms "${globals[@]}")" ;;
+        *) candidates=$(_vmsec_help_words commands "${words[@]:0:1}") ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$current")
+}
+
+complete -o filenames -F _vmsec vmsec

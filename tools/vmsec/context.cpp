@@ -1,0 +1,55 @@
+#include "context.hpp"
+
+#include "vmsec/host.hpp"
+#include "vmsec/units.hpp"
+
+namespace vmsec::cli {
+
+Result<std::shared_ptr<Control>> Context::control() {
+  if (control_) return control_;
+  if (options.plugin.empty()) {
+    VMSEC_TRY(control_, connect_agent(options.agent));
+    return control_;
+  }
+  HostOptions host;
+  host.state_dir = options.state;
+  host.run_dir = options.state + "/run";
+  host.plugin = options.plugin;
+  host.plugin_path = options.plugin_path;
+  host.module_path = options.module_path;
+  host.backend.uri = options.uri;
+  host.trusted_without_policy = true;
+  for (const auto& name : modules_) host.modules[name];
+  VMSEC_TRY(control_, open_host(std::move(host)));
+  return control_;
+}
+
+Result<DomainInfo> find_domain(DomainControl& domains, const std::string& name_or_uuid) {
+  if (const auto uuid = Uuid::parse(name_or_uuid)) return domains.get(DomainRef{*uuid});
+  VMSEC_TRY(const DomainList list, domains.list({}));
+  const DomainInfo* found = nullptr;
+  for (const auto& domain : list.domains) {
+    if (domain.name != name_or_uuid) continue;
+    if (found != nullptr)
+      return fail(Code::invalid_argument, "find VM " + units::quoted(name_or_uuid) + ": " + found->domain.text() +
+                                              " and " + domain.domain.text() + " both have this name: give the UUID");
+    found = &domain;
+  }
+  if (found == nullptr) return fail(Code::not_found, "find VM " + units::quoted(name_or_uuid) + ": there is none");
+  return *found;
+}
+
+std::string advice_for(const Error& error, const Options& options) {
+  if (error.message.starts_with("reach vmsecd"))
+    return "start vmsecd, name its socket by --agent, or use --plugin to work without an agent";
+  if (error.message.starts_with("find VM ")) return "\"vmsec vm list\" shows the VMs of this host";
+  if (error.code == Code::io && !options.plugin.empty() && error.message.find(options.state) != std::string::npos)
+    return "name a folder that you may write to by --state";
+  if (error.code == Code::in_doubt) return "\"vmsec migrate resolve\" on both hosts brings it to its one end";
+  if (error.code == Code::unauthenticated || error.code == Code::expired)
+    return "check certificates and revocation list: \"vmsec pki list\", \"vmsec pki crl\"";
+  if (family(error.code) == Family::security) return "\"vmsec audit show --outcome refused\" on both hosts says why";
+  return {};
+}
+
+}  // namespace vmsec::cli

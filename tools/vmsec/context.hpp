@@ -1,0 +1,73 @@
+// What all commands share: the global options, the way to a host, and how results are printed.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "exit.hpp"
+#include "json.hpp"
+#include "vmsec/capability/domain_control.hpp"
+#include "vmsec/control.hpp"
+
+namespace vmsec::cli {
+
+struct Options {
+  std::string agent;
+  bool json = false;
+  std::string plugin;  // not empty: a Host in this process instead of an agent
+  std::string uri;
+  std::vector<std::string> plugin_path;
+  std::vector<std::string> module_path;
+  std::string state = "/var/lib/vmsec-cli";
+};
+
+class Context {
+ public:
+  Options options;
+
+  // Parsing only chooses the action; main() runs it.
+  std::function<Ending()> action;
+  void on(CLI::App* command, std::function<Ending()> act) {
+    command->callback([this, act = std::move(act)] { action = act; });
+  }
+
+  // Modules for a Host in this process, before the first open(). An agent has its own.
+  void load_modules(std::vector<std::string> names) { modules_ = std::move(names); }
+
+  // Connects at the first call.
+  Result<std::shared_ptr<Control>> control();
+
+  template <class I>
+  Result<std::unique_ptr<I>> open() {
+    VMSEC_TRY(const auto way, control());
+    return way->template open<I>();
+  }
+
+  // The message as JSON, or by `text` for people.
+  template <class T, class Text>
+  void print(const T& message, Text&& text) const {
+    if (options.json)
+      print_json(to_json(message));
+    else
+      text(message);
+  }
+  static void print_json(const Json& value) {
+    std::puts(value.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  }
+
+ private:
+  std::vector<std::string> modules_;
+  std::shared_ptr<Control> control_;
+};
+
+// A domain by its UUID or its name. `not_found`, and `invalid_argument` for a name that several have.
+Result<DomainInfo> find_domain(DomainControl& domains, const std::string& name_or_uuid);
+
+// What to do about an error, where a general word helps; else empty.
+std::string advice_for(const Error& error, const Options& options);
+
+}  // namespace vmsec::cli

@@ -1,0 +1,96 @@
+// vmsec: the operator's tool. Speaks to a host's agent, or opens a Host in this process.
+#include <cstdio>
+#include <cstdlib>
+
+#include "commands/commands.hpp"
+
+namespace vmsec::cli {
+namespace {
+
+constexpr const char* kFooter = R"(Examples:
+  vmsec vm list
+  vmsec policy diff web.toml
+  vmsec migrate web-1 --to host-b --ticket web-1.ticket
+  vmsec --plugin kvm --uri qemu:///system vm list     # without an agent
+
+Exit codes:
+  0  done
+  1  the environment: nothing listens, a disk is full; may work when tried again
+  2  the caller's mistake: usage, an unknown VM, a policy with findings
+  3  refused for security: denied, untrusted, tampered, expired
+  4  in doubt: "vmsec migrate resolve" ends it
+  5  "policy diff" found differences)";
+
+std::string default_agent() {
+  const char* set = std::getenv("VMSEC_AGENT");
+  return set != nullptr && *set != '\0' ? set : "/run/vmsec/vmsecd.sock";
+}
+
+void add_options(CLI::App& app, Options& options) {
+  options.agent = default_agent();
+  app.set_version_flag("--version", "vmsec " VMSEC_VERSION);
+  app.add_option("--agent", options.agent, "The agent's socket (VMSEC_AGENT; else /run/vmsec/vmsecd.sock)")
+      ->type_name("SOCKET");
+  app.add_flag("--json", options.json, "Print the result as JSON");
+  const char* group = "Without an agent";
+  auto* plugin = app.add_option("--plugin", options.plugin, "Use this hypervisor's plugin in this process")
+                     ->type_name("NAME")
+                     ->group(group);
+  app.add_option("--uri", options.uri, "The hypervisor's URI")->type_name("URI")->group(group)->needs(plugin);
+  app.add_option("--plugin-path", options.plugin_path, "Folder of plugins; may be repeated")
+      ->type_name("DIR")
+      ->group(group)
+      ->take_all();
+  app.add_option("--module-path", options.module_path, "Folder of modules; may be repeated")
+      ->type_name("DIR")
+      ->group(group)
+      ->take_all();
+  app.add_option("--state", options.state, "Folder for records and audit log of such calls (/var/lib/vmsec-cli)")
+      ->type_name("DIR")
+      ->group(group);
+}
+
+int report(const Failure& failure, const Options& options) {
+  std::fprintf(stderr, "vmsec: %s\n", failure.error.message.c_str());
+  const std::string next = failure.next.empty() ? advice_for(failure.error, options) : failure.next;
+  if (!next.empty()) std::fprintf(stderr, "       %s\n", next.c_str());
+  return static_cast<int>(exit_of(failure.error.code));
+}
+
+int run(int argc, char** argv) {
+  Context context;
+  CLI::App app("vmsec watches over the VMs of a host: limits, policy, attestation, encrypted migration.", "vmsec");
+  app.fallthrough();  // global options may stand behind the command
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  add_options(app, context.options);
+  for (const auto add : {add_host, add_vm, add_policy, add_ticket, add_migrate, add_attest, add_audit, add_pki,
+                         add_objects, add_doctor, add_completion})
+    add(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "vmsec: %s\n       \"vmsec ... --help\" shows usage and examples\n", error.what());
+    return static_cast<int>(Exit::mistake);
+  }
+  const Ending outcome = context.action();
+  if (!outcome) return report(outcome.error(), context.options);
+  if (std::fflush(stdout) != 0) {
+    std::fprintf(stderr, "vmsec: write the result: it could not be written\n");
+    return static_cast<int>(Exit::environment);
+  }
+  return static_cast<int>(*outcome);
+}
+
+}  // namespace
+}  // namespace vmsec::cli
+
+int main(int argc, char** argv) {
+  try {
+    return vmsec::cli::run(argc, argv);
+  } catch (const std::exception& failed) {
+    std::fprintf(stderr, "vmsec: %s\n", failed.what());
+    return static_cast<int>(vmsec::cli::Exit::environment);
+  }
+}

@@ -1,0 +1,182 @@
+#include "probes.hpp"
+
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "scan.hpp"
+#include "vmsec/fd.hpp"
+
+namespace vmsec::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The first folder of PATH (and the sbin folders) that has the program.
+std::string program(const std::string& name) {
+  std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+  path += ":/usr/sbin:/sbin";
+  for (std::size_t at = 0; at <= path.size();) {
+    const auto colon = std::min(path.find(':', at), path.size());
+    const std::string file = path.substr(at, colon - at) + "/" + name;
+    if (::access(file.c_str(), X_OK) == 0) return file;
+    at = colon + 1;
+  }
+  return {};
+}
+
+struct ClosePipe {
+  void operator()(std::FILE* pipe) const { ::pclose(pipe); }
+};
+
+// The first line that a program prints; the words are ours, never a user's.
+std::string first_line_of(const std::string& command) {
+  const std::unique_ptr<std::FILE, ClosePipe> pipe(::popen((command + " 2>/dev/null").c_str(), "re"));
+  std::array<char, 256> line{};
+  if (!pipe || std::fgets(line.data(), line.size(), pipe.get()) == nullptr) return {};
+  std::string text(line.data());
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+bool listens(const std::string& path) {
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (!socket.valid() || path.size() >= sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+Probe kvm() {
+  const Fd device(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  if (!device.valid()) return {"KVM", false, std::string("/dev/kvm: ") + std::strerror(errno), {}};
+  const int version = ::ioctl(device.get(), KVM_GET_API_VERSION, 0);
+  const Fd machine(version == KVM_API_VERSION ? ::ioctl(device.get(), KVM_CREATE_VM, 0) : -1);
+  if (!machine.valid()) return {"KVM", false, "/dev/kvm opens, but makes no VM", {}};
+  return {"KVM", true, "/dev/kvm makes VMs", {}};
+}
+
+Probe qemu() {
+  const std::string file = program("qemu-system-x86_64");
+  if (file.empty()) return {"QEMU", false, "no qemu-system-x86_64", "qemu-system-x86"};
+  return {"QEMU", true, first_line_of("'" + file + "' --version"), {}};
+}
+
+Probe libvirt() {
+  for (const auto* path : {"/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"})
+    if (listens(path)) return {"libvirt", true, path, {}};
+  if (!program("libvirtd").empty() || !program("virtqemud").empty())
+    return {"libvirt", false, "installed, but nobody listens at /run/libvirt/libvirt-sock", {}};
+  return {"libvirt", false, "no libvirtd", "libvirt-daemon-system"};
+}
+
+Probe xen() {
+  std::ifstream type("/sys/hypervisor/type");
+  std::string name;
+  type >> name;
+  if (name != "xen") return {"Xen", false, "this machine was not booted by Xen", {}};
+  std::error_code ignored;
+  if (!fs::exists("/proc/xen/capabilities", ignored)) return {"Xen", false, "a guest of Xen, not its domain 0", {}};
+  return {"Xen", true, "this is Xen's domain 0", {}};
+}
+
+Probe tpm() {
+  for (const auto* device : {"/dev/tpmrm0", "/dev/tpm0"})
+    if (::access(device, R_OK | W_OK) == 0) return {"TPM 2.0", true, device, {}};
+  return {"TPM 2.0", false, "no /dev/tpmrm0: this host's boot cannot be attested", {}};
+}
+
+Probe swtpm() {
+  const std::string file = program("swtpm");
+  if (file.empty()) return {"swtpm", false, "no virtual TPMs for guests", "swtpm"};
+  return {"swtpm", true, file, {}};
+}
+
+Probe cgroups() {
+  std::string found;
+  std::ifstream unified("/sys/fs/cgroup/cgroup.controllers");
+  for (std::string name; unified >> name;) found += (found.empty() ? "v2: " : " ") + name;
+  if (!found.empty()) return {"cgroups", true, found, {}};
+  for (const auto* name : {"cpu", "cpuset", "memory", "blkio"}) {
+    std::error_code ignored;
+    if (fs::exists(std::string("/sys/fs/cgroup/") + name + "/tasks", ignored))
+      found += (found.empty() ? "v1: " : " ") + std::string(name);
+  }
+  if (found.empty()) return {"cgroups", false, "no controllers at /sys/fs/cgroup: CPU limits will not hold", {}};
+  return {"cgroups", true, found, {}};
+}
+
+Probe traffic_control() {
+  const std::string file = program("tc");
+  if (file.empty()) return {"tc", false, "NIC limits need it", "iproute2"};
+  return {"tc", true, file, {}};
+}
+
+Probe intermediate_device() {
+  std::error_code ignored;
+  if (fs::exists("/sys/module/ifb", ignored)) return {"ifb", true, "loaded", {}};
+  if (!first_line_of("modinfo -n ifb").empty()) return {"ifb", true, "a module of this kernel", {}};
+  return {
+      "ifb", false, "neither loaded nor a module here (it may be built in): limits of what a guest sends need it", {}};
+}
+
+Probe memfd() {
+  const Fd file(::memfd_create("vmsec-probe", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const bool sealed = file.valid() && ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW) == 0;
+  return {"memfd", sealed, sealed ? "with seals" : "no sealed memory files in this kernel", {}};
+}
+
+Probe userfault() {
+  const Fd fault(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)));
+  if (!fault.valid()) return {"userfaultfd", false, std::strerror(errno), {}};
+  uffdio_api api{};
+  api.api = UFFD_API;
+  if (::ioctl(fault.get(), UFFDIO_API, &api) != 0) return {"userfaultfd", false, std::strerror(errno), {}};
+  const bool protects = (api.features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
+  return {"userfaultfd", true, protects ? "with write protection" : "without write protection", {}};
+}
+
+bool plugin_loads(const std::string& name) {
+  for (const auto& plugin : scan_plugins({installed_folder("plugins")}))
+    if (plugin.name == name) return plugin.problem.empty();
+  return false;
+}
+
+Probe plugins() {
+  std::string good, bad;
+  for (const auto& plugin : scan_plugins({installed_folder("plugins")}))
+    (plugin.problem.empty() ? good : bad) += " " + plugin.name;
+  if (good.empty()) return {"plugins", false, "none loads in " + installed_folder("plugins"), {}};
+  return {"plugins", true, "load:" + good + (bad.empty() ? "" : "; do not load:" + bad), {}};
+}
+
+}  // namespace
+
+Diagnosis examine_machine() {
+  const Probe emulator = qemu(), daemon = libvirt();
+  Diagnosis diagnosis;
+  diagnosis.probes = {
+      kvm(),   emulator,    daemon,   xen(), tpm(), swtpm(), cgroups(), traffic_control(), intermediate_device(),
+      memfd(), userfault(), plugins()};
+  if (plugin_loads("sim") && memfd().present) diagnosis.backends.push_back("sim");
+  if (plugin_loads("kvm") && emulator.present && daemon.present) diagnosis.backends.push_back("kvm");
+  return diagnosis;
+}
+
+}  // namespace vmsec::cli
