@@ -58,6 +58,21 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
 }
 
+bool is_plain_path(const std::string& path) {
+  return path.starts_with("/") && !path.ends_with("/") &&
+         std::filesystem::path(path).lexically_normal().native() == path;
+}
+
+bool contains(const std::filesystem::path& folder, const std::filesystem::path& path) {
+  auto at = path.begin();
+  for (const auto& part : folder) {
+    if (part.empty()) continue;  // the slash at a folder's end
+    if (at == path.end() || *at != part) return false;
+    ++at;
+  }
+  return at != path.end();
+}
+
 // What libxml2 holds of `document` is freed by the caller's DocumentPtr.
 Result<DocumentPtr> parse(std::string_view xml, std::string_view what) {
   const std::string name(what);
@@ -251,32 +266,11 @@ class Checker {
     return denied(path, shown(given) + " is not among this host's " + setting);
   }
 
-  // Both as written and with symbolic links followed: a link below the root may
-  // point anywhere.
   static Status below(const std::string& path, const std::string& given, const std::vector<std::string>& roots,
                       const std::string& setting) {
-    namespace fs = std::filesystem;
-    const fs::path written(given);
-    if (!written.is_absolute() || written.lexically_normal().native() != given || given.ends_with('/'))
-      return denied(path, shown(given) + " is not a plain absolute path");
-    std::error_code failed;
-    const fs::path real = fs::weakly_canonical(written, failed);
-    if (failed) return denied(path, shown(given) + " cannot be followed: " + failed.message());
-    for (const std::string& root : roots) {
-      const fs::path real_root = fs::weakly_canonical(root, failed);
-      if (!failed && contains(root, written) && contains(real_root, real)) return {};
-    }
+    if (!is_plain_path(given)) return denied(path, shown(given) + " is not a plain absolute path");
+    if (lies_below(given, roots)) return {};
     return denied(path, shown(given) + " is not below this host's " + setting);
-  }
-
-  static bool contains(const std::filesystem::path& root, const std::filesystem::path& path) {
-    auto at = path.begin();
-    for (const auto& part : root) {
-      if (part.empty()) continue;  // the slash at a root's end
-      if (at == path.end() || *at != part) return false;
-      ++at;
-    }
-    return at != path.end();
   }
 
   Status tap(const std::string& path, const std::string& given) const {
@@ -292,21 +286,6 @@ class Checker {
   int names_ = 0;
 };
 
-std::vector<std::string> list_of(const std::map<std::string, std::string>& settings, const std::string& key,
-                                 const std::vector<std::string>& otherwise) {
-  const auto found = settings.find("incoming." + key);
-  if (found == settings.end()) return otherwise;
-  std::vector<std::string> list;
-  std::string_view rest = found->second;
-  while (!rest.empty()) {
-    const std::size_t comma = std::min(rest.find(','), rest.size());
-    const std::string_view word = trimmed(rest.substr(0, comma));
-    if (!word.empty()) list.emplace_back(word);
-    rest.remove_prefix(std::min(comma + 1, rest.size()));
-  }
-  return list;
-}
-
 Status check_root(const xmlDoc* document, std::string_view want, Checker& checker) {
   const xmlNode* root = xmlDocGetRootElement(document);
   if (root == nullptr || view(root->name) != want)
@@ -321,6 +300,29 @@ Status check_root(const xmlDoc* document, std::string_view want, Checker& checke
 Error about(const Error& error, const ExpectedDomain& expected) { return error.in("incoming domain " + expected.name); }
 
 }  // namespace
+
+std::vector<std::string> words_of(std::string_view list) {
+  std::vector<std::string> words;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view word = trimmed(list.substr(0, comma));
+    if (!word.empty()) words.emplace_back(word);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return words;
+}
+
+bool lies_below(const std::string& path, const std::vector<std::string>& folders) {
+  namespace fs = std::filesystem;
+  if (!is_plain_path(path)) return false;
+  std::error_code failed;
+  const fs::path real = fs::weakly_canonical(path, failed);
+  if (failed) return false;
+  return std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) {
+    const fs::path real_folder = fs::weakly_canonical(folder, failed);
+    return !failed && contains(folder, path) && contains(real_folder, real);
+  });
+}
 
 Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string, std::string>& settings) {
   IncomingPolicy policy;
@@ -346,7 +348,7 @@ Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string,
     const auto found = lists.find(name);
     if (found == lists.end())
       return fail(Code::invalid_argument, "backend setting \"" + key + "\": no such policy for incoming domains");
-    *found->second = list_of(settings, name, {});
+    *found->second = words_of(text);
     if (!name.ends_with("_roots")) continue;
     for (const std::string& root : *found->second)
       if (!root.starts_with("/") || root == "/")

@@ -32,6 +32,13 @@ struct IncomingPolicy {
   static Result<IncomingPolicy> from_settings(const std::map<std::string, std::string>& settings);
 };
 
+// The words of a list that is separated by commas.
+std::vector<std::string> words_of(std::string_view list);
+
+// Whether a plain absolute path lies below one of the folders, both as written
+// and with symbolic links followed: a link below a folder may point anywhere.
+bool lies_below(const std::string& path, const std::vector<std::string>& folders);
+
 struct ExpectedDomain {
   Uuid uuid;
   std::string name;

@@ -2,6 +2,9 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+
+#include "domain_xml.hpp"
 #include "migration_domain.hpp"
 
 namespace vmsec::kvm {
@@ -35,6 +38,16 @@ class Parameters {
 };
 
 std::string data_uri(const SessionFolder& folder) { return "unix://" + folder.data_socket(); }
+
+// libvirt knows network file systems, and calls a migration with disks on others
+// unsafe. The setting is the operator's word that both hosts see the same there.
+bool disks_are_shared(const Context& context, const std::string& configuration) {
+  const auto folders = words_of(context.setting("outgoing.shared_roots", ""));
+  const auto xml = parse_domain_xml(configuration);
+  if (folders.empty() || !xml) return false;
+  return std::all_of(xml->disks.begin(), xml->disks.end(),
+                     [&](const XmlDisk& disk) { return disk.source.empty() || lies_below(disk.source, folders); });
+}
 
 bool readable(const std::vector<pollfd>& fds, int fd, short events) {
   for (const pollfd& each : fds)
@@ -113,6 +126,7 @@ void SourceSession::call(const DomainPtr& domain, const StartOutgoing& request, 
   Parameters parameters;
   unsigned flags = VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_LIVE | VIR_MIGRATE_PAUSED;
   if (persistent) flags |= VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
+  if (disks_are_shared(*context_, description_.configuration)) flags |= VIR_MIGRATE_UNSAFE;
   bool ready = parameters.text(VIR_MIGRATE_PARAM_URI, data_uri(folder_));
   if (bulk_channels_ > 0) {
     flags |= VIR_MIGRATE_PARALLEL;
@@ -225,6 +239,9 @@ void SourceSession::peer_closed(const std::string& why) {
                                                 " after it was told to load the guest; which of both has it now "
                                                 "is not known here");
     case rpc::FinishState::none:
+      // A libvirt that has failed already ends by itself, with the better message.
+      if (calls_.prepared() || calls_.has_outstanding()) libvirt_.close();
+      return;
     case rpc::FinishState::cancelled:
       return libvirt_.close();
     case rpc::FinishState::held:

@@ -1,0 +1,395 @@
+// The guest that moves here is a real QEMU under real libvirt daemons.
+#include <fstream>
+
+#include "real_pair.hpp"
+
+#include "rpc_message.hpp"
+
+using namespace vmsec;
+using namespace vmsec::kvm;
+using namespace vmsec::kvm::test;
+using Side = Pair::Side;
+using Kind = SessionEventKind;
+
+namespace {
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
+
+void migrate(Pair& pair, MigrationOptions options = {}) {
+  pair.begin(options);
+  pair.reach_destination_gate();
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  pair.decide(Side::destination, true);
+  pair.await(Side::destination, Kind::done);
+  pair.await(Side::source, Kind::done);
+}
+
+void check_arrives(Pair& pair) {
+  CHECK_FALSE(pair.a.present(pair.ref.domain));
+  CHECK(pair.b.state(pair.ref.domain) == DomainState::paused);
+  CHECK(pair.b.context->held.is_held(pair.ref.domain));
+  CHECK_FALSE(pair.a.context->held.is_held(pair.ref.domain));
+  REQUIRE(pair.b.migration->activate(pair.ref));
+  CHECK(pair.b.migration->activate(pair.ref));
+  CHECK(pair.b.ticks(pair.ref.domain));
+  CHECK_FALSE(pair.b.context->held.is_held(pair.ref.domain));
+  CHECK(pair.b.migration->discard(pair.ref).error().code == Code::wrong_state);
+  CHECK(pair.a.migration->release(pair.ref));
+  CHECK(pair.b.ticks(pair.ref.domain));
+}
+
+}  // namespace
+
+TEST_CASE("a guest that has moved runs at the destination, and only there") {
+  if (!have_hosts()) return;
+  const bool persistent = GENERATE(true, false);
+  Guest guest;
+  guest.persistent = persistent;
+  Pair pair(guest);
+  migrate(pair);
+  CHECK(pair.channels() == 2);
+  CHECK(pair.a.migration->progress(pair.ref)->total.value > 0);
+  check_arrives(pair);
+  pair.close();
+  virDomainPtr domain = virDomainLookupByUUID(pair.b.connect, pair.ref.domain.bytes().data());
+  REQUIRE(domain != nullptr);
+  CHECK(virDomainIsPersistent(domain) == (persistent ? 1 : 0));
+  virDomainFree(domain);
+}
+
+TEST_CASE("bulk channels carry a guest as well") {
+  if (!have_hosts()) return;
+  Pair pair;
+  MigrationOptions options;
+  options.bulk_channels = 2;
+  options.maximum_downtime = Microseconds{200'000};
+  migrate(pair, options);
+  CHECK(pair.channels() == 4);
+  check_arrives(pair);
+  pair.close();
+}
+
+TEST_CASE("a guest with disks, a card and a TPM moves where both hosts' settings allow it") {
+  if (!have_hosts()) return;
+  namespace fs = std::filesystem;
+  const fs::path disks = fs::temp_directory_path() / ("vmsec-disks-" + std::to_string(::getpid()));
+  fs::create_directories(disks);
+  const std::string disk = (disks / "a.img").string();
+  std::ofstream(disk) << "disk";
+  fs::resize_file(disk, 1 << 20);
+  Guest guest;
+  guest.devices = "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='" + disk +
+                  "'/><target dev='vda' bus='virtio'/></disk><interface type='ethernet'><target dev='kmtap0' "
+                  "managed='yes'/><model type='virtio'/></interface><rng model='virtio'><backend "
+                  "model='random'>/dev/urandom</backend></rng><graphics type='vnc' autoport='yes' listen='127.0.0.1'/>"
+                  "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>";
+  const std::string tpm = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>";
+  if (!environment("VMSEC_TEST_KVM_TPM").empty()) guest.devices += tpm;
+  SECTION("it moves") {
+    Pair pair(guest, {{"incoming.disk_roots", disks.string()},
+                      {"incoming.tap_prefix", "kmtap"},
+                      {"outgoing.shared_roots", disks.string()}});
+    migrate(pair);
+    check_arrives(pair);
+    pair.close();
+  }
+  SECTION("a destination that does not allow its disk refuses it first") {
+    Pair pair(guest, {{"incoming.tap_prefix", "kmtap"}});
+    const auto description = *pair.a.migration->describe({pair.ref.domain});
+    const auto prepared = pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, description, {}});
+    CHECK(prepared.error().code == Code::denied);
+    CHECK(prepared.error().message.find(disk) != std::string::npos);
+  }
+  SECTION("a source whose settings do not call its disk shared does not send it") {
+    Pair pair(guest, {{"incoming.disk_roots", disks.string()}, {"incoming.tap_prefix", "kmtap"}});
+    pair.begin();
+    CHECK(pair.await(Side::source, Kind::failed).detail.find("nsafe") != std::string::npos);
+    REQUIRE(pair.b.migration->cancel(pair.ref));
+    pair.check_goes_on_at_source();
+  }
+  fs::remove_all(disks);
+}
+
+TEST_CASE("a source that refuses at its gate keeps the guest") {
+  if (!have_hosts()) return;
+  Pair pair;
+  pair.begin();
+  pair.await(Side::source, Kind::gate);
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  pair.decide(Side::source, false, "evidence is stale");
+  CHECK(pair.await(Side::source, Kind::failed).detail.find("evidence is stale") != std::string::npos);
+  pair.await(Side::destination, Kind::failed);
+  pair.check_goes_on_at_source();
+  pair.close();
+}
+
+TEST_CASE("a destination that refuses at its gate leaves the guest to the source") {
+  if (!have_hosts()) return;
+  Pair pair;
+  pair.begin();
+  pair.reach_destination_gate();
+  pair.decide(Side::destination, false, "the manifest does not match");
+  pair.await(Side::destination, Kind::failed);
+  CHECK(pair.await(Side::source, Kind::failed).detail.find("the manifest does not match") != std::string::npos);
+  pair.check_goes_on_at_source();
+  pair.close();
+}
+
+TEST_CASE("a migration that is cancelled on its way leaves the guest to the source") {
+  if (!have_hosts()) return;
+  const Side side = GENERATE(Side::source, Side::destination);
+  Guest guest;
+  guest.command_line = "fill=48 dirty=16 rate=64";
+  Pair pair(guest);
+  MigrationOptions options;
+  options.bandwidth = BytesPerSecond{std::uint64_t{4} << 20};
+  pair.begin(options);
+  auto& host = side == Side::source ? pair.a : pair.b;
+  SECTION("before it has a channel") {}
+  SECTION("while it sends memory") {
+    REQUIRE(eventually([&] {
+      pair.carry();
+      return pair.a.migration->progress(pair.ref)->transferred.value > 0;
+    }));
+  }
+  REQUIRE(host.migration->cancel(pair.ref));
+  pair.await(Side::source, Kind::failed);
+  // A destination that the source never reached has to be told.
+  REQUIRE(pair.b.migration->cancel(pair.ref));
+  pair.await(Side::destination, Kind::failed);
+  pair.check_goes_on_at_source();
+  pair.close();
+}
+
+TEST_CASE("a control channel cut after the order to load leaves a doubt that reclaim ends") {
+  if (!have_hosts()) return;
+  Pair pair;
+  pair.begin();
+  pair.reach_destination_gate();
+  pair.relays.front()->cut();
+  pair.await(Side::source, Kind::doubt);
+  // Never loaded: its gate had not decided.
+  pair.await(Side::destination, Kind::failed);
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  const auto holding = pair.a.migration->holding(pair.ref);
+  REQUIRE(holding);
+  CHECK(holding->state == DomainState::paused);
+  CHECK_FALSE(holding->migrating);
+  CHECK(pair.a.context->held.is_held(pair.ref.domain));
+  CHECK(pair.a.migration->cancel(pair.ref).error().code == Code::wrong_state);
+  CHECK(pair.a.migration->close(pair.ref).error().code == Code::wrong_state);
+  // Longer than libvirt's keepalive takes to give up a silent connection, the guest stays paused.
+  std::this_thread::sleep_for(std::chrono::seconds(environment("VMSEC_TEST_LONG").empty() ? 2 : 40));
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  REQUIRE(pair.a.migration->reclaim(pair.ref));
+  pair.await(Side::source, Kind::failed);
+  pair.check_goes_on_at_source();
+  CHECK(pair.a.migration->reclaim(pair.ref));
+  pair.close();
+}
+
+TEST_CASE("an answer that is lost leaves a doubt that release ends for a loaded destination") {
+  if (!have_hosts()) return;
+  Pair pair;
+  pair.begin();
+  pair.reach_destination_gate();
+  pair.relays.front()->mute_destination();
+  pair.decide(Side::destination, true);
+  pair.await(Side::destination, Kind::done);
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  pair.relays.front()->cut();
+  pair.await(Side::source, Kind::doubt);
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  CHECK(pair.b.state(pair.ref.domain) == DomainState::paused);
+  REQUIRE(pair.a.migration->release(pair.ref));
+  pair.await(Side::source, Kind::done);
+  check_arrives(pair);
+  pair.close();
+}
+
+TEST_CASE("an agent that dies in doubt leaves a guest that goes on at the source, and a paused copy to discard") {
+  if (!have_hosts()) return;
+  Pair pair;
+  pair.begin();
+  pair.reach_destination_gate();
+  pair.relays.front()->mute_destination();
+  pair.decide(Side::destination, true);
+  pair.await(Side::destination, Kind::done);
+  pair.relays.front()->cut();
+  pair.await(Side::source, Kind::doubt);
+  pair.a.migration.reset();
+  CHECK(eventually([&] { return pair.a.state(pair.ref.domain) == DomainState::running; }));
+  CHECK(pair.b.state(pair.ref.domain) == DomainState::paused);
+  REQUIRE(pair.b.migration->discard(pair.ref));
+  CHECK(pair.b.migration->discard(pair.ref));
+  CHECK_FALSE(pair.b.present(pair.ref.domain));
+  CHECK(pair.a.ticks(pair.ref.domain));
+}
+
+TEST_CASE("a data channel that breaks leaves the guest to the source") {
+  if (!have_hosts()) return;
+  Guest guest;
+  guest.command_line = "fill=48 dirty=16 rate=64";
+  Pair pair(guest);
+  MigrationOptions options;
+  options.bandwidth = BytesPerSecond{std::uint64_t{4} << 20};
+  pair.begin(options);
+  REQUIRE(eventually([&] {
+    pair.carry();
+    return pair.channels() == 2;
+  }));
+  pair.relays[1]->cut();
+  pair.await(Side::source, Kind::failed);
+  pair.await(Side::destination, Kind::failed);
+  pair.check_goes_on_at_source();
+  pair.close();
+}
+
+TEST_CASE("a guest that was paused before arrives paused, and stays paused where its migration fails") {
+  if (!have_hosts()) return;
+  Guest guest;
+  guest.paused = true;
+  Pair pair(guest);
+  SECTION("it fails") {
+    pair.begin();
+    pair.await(Side::source, Kind::gate);
+    pair.decide(Side::source, false, "no");
+    pair.await(Side::source, Kind::failed);
+    CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  }
+  SECTION("it arrives") {
+    migrate(pair);
+    CHECK(pair.b.state(pair.ref.domain) == DomainState::paused);
+  }
+}
+
+TEST_CASE("a peer that asks for more than its migration is refused, told so, and ends its session") {
+  if (!have_hosts()) return;
+  Pair pair;
+  const auto description = pair.a.migration->describe({pair.ref.domain});
+  REQUIRE(description);
+  REQUIRE(pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, *description, {}}));
+  auto end = pair.b.migration->open({pair.ref.migration, pair.ref.domain, ChannelKind::control, 0});
+  REQUIRE(end);
+  // virDomainDefineXML of a domain of its own.
+  rpc::Header header;
+  header.procedure = 11;
+  XdrWriter out;
+  out.opaque("<domain type='qemu'><name>km-evil</name></domain>");
+  const std::string bytes = rpc::encode(header, out.bytes());
+  REQUIRE(::send(end->fd.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+  const auto wait = [&] {
+    return pair.b.migration->next({pair.ref.migration, pair.ref.domain, Microseconds{20'000'000}});
+  };
+  const auto refused = wait();
+  REQUIRE(refused);
+  CHECK(refused->kind == Kind::refused);
+  CHECK(refused->detail.find("procedure 11") != std::string::npos);
+  CHECK(wait()->kind == Kind::failed);
+  std::vector<char> answer(4096);
+  const ssize_t count = ::recv(end->fd.get(), answer.data(), answer.size(), 0);
+  REQUIRE(count > 28);
+  CHECK(std::string(answer.data(), static_cast<std::size_t>(count)).find("not part of a migration") !=
+        std::string::npos);
+  CHECK(::recv(end->fd.get(), answer.data(), answer.size(), 0) == 0);
+  CHECK(virDomainLookupByName(pair.b.connect, "km-evil") == nullptr);
+  CHECK(pair.b.migration->close(pair.ref));
+}
+
+TEST_CASE("what cannot be migrated is refused before anything happens") {
+  if (!have_hosts()) return;
+  Pair pair;
+  const auto description = *pair.a.migration->describe({pair.ref.domain});
+  SECTION("a domain that is not there") {
+    CHECK(pair.a.migration->describe({random_uuid()}).error().code == Code::not_found);
+    CHECK(pair.a.migration->start({random_uuid(), random_uuid(), {}}).error().code == Code::not_found);
+  }
+  SECTION("a domain that the destination has already") {
+    const auto here = pair.a.migration->prepare({random_uuid(), pair.ref.domain, description, {}});
+    CHECK(here.error().code == Code::already_exists);
+    auto namesake = description;
+    namesake.domain = random_uuid();
+    const auto at = namesake.configuration.find(pair.ref.domain.text());
+    namesake.configuration.replace(at, 36, namesake.domain.text());
+    CHECK(pair.a.migration->prepare({random_uuid(), namesake.domain, namesake, {}}).error().code ==
+          Code::already_exists);
+  }
+  SECTION("a description of another domain, in another format, or beyond the policy") {
+    auto other = description;
+    other.domain = random_uuid();
+    CHECK(pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, other, {}}).error().code ==
+          Code::invalid_argument);
+    auto toml = description;
+    toml.format = "sim-toml";
+    CHECK(pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, toml, {}}).error().code == Code::unsupported);
+    auto evil = description;
+    const auto at = evil.configuration.find("/usr/bin/qemu-system-x86_64");
+    evil.configuration.replace(at, 27, "/usr/bin/env");
+    CHECK(pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, evil, {}}).error().code == Code::denied);
+    CHECK_FALSE(pair.b.context->held.is_held(pair.ref.domain));
+  }
+  SECTION("a second session of one domain") {
+    REQUIRE(pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, description, {}}));
+    CHECK(pair.b.migration->prepare({random_uuid(), pair.ref.domain, description, {}}).error().code ==
+          Code::already_exists);
+    CHECK(pair.b.migration->activate(pair.ref).error().code == Code::wrong_state);
+    CHECK(pair.b.migration->cancel(pair.ref));
+    CHECK(pair.b.migration->close(pair.ref));
+    CHECK(pair.b.migration->close(pair.ref).error().code == Code::not_found);
+  }
+  SECTION("more channels than there may be") {
+    MigrationOptions options;
+    options.bulk_channels = 65;
+    CHECK(pair.a.migration->start({pair.ref.migration, pair.ref.domain, options}).error().code == Code::limit_exceeded);
+  }
+  pair.check_goes_on_at_source();
+}
+
+TEST_CASE("a description that differs from what the source's libvirt sends is refused there and then") {
+  if (!have_hosts()) return;
+  Pair pair;
+  auto description = *pair.a.migration->describe({pair.ref.domain});
+  const auto at = description.configuration.find("<on_poweroff>destroy");
+  REQUIRE(at != std::string::npos);
+  description.configuration.replace(at, 20, "<on_poweroff>restart");
+  REQUIRE(pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, description, {}}));
+  REQUIRE(pair.a.migration->start({pair.ref.migration, pair.ref.domain, {}}));
+  CHECK(pair.await(Side::destination, Kind::refused).detail.find("not the configuration that was described") !=
+        std::string::npos);
+  pair.await(Side::destination, Kind::failed);
+  const auto failed = pair.await(Side::source, Kind::failed);
+  INFO(failed.detail);
+  CHECK(failed.detail.find("not the configuration that was described") != std::string::npos);
+  pair.check_goes_on_at_source();
+  pair.close();
+}
+
+TEST_CASE("a session leaves no descriptor and no thread behind") {
+  if (!have_hosts()) return;
+  Pair pair;
+  const auto round = [&] {
+    pair.from_a.clear();
+    pair.from_b.clear();
+    pair.begin();
+    pair.await(Side::source, Kind::gate);
+    pair.decide(Side::source, false, "once more");
+    pair.await(Side::source, Kind::failed);
+    pair.await(Side::destination, Kind::failed);
+    pair.close();
+  };
+  const auto threads = [] {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) ++count;
+    return count;
+  };
+  round();
+  const std::size_t before = open_descriptors();
+  const std::size_t threads_before = threads();
+  round();
+  CHECK(eventually([&] { return open_descriptors() <= before; }));
+  CHECK(eventually([&] { return threads() <= threads_before; }));
+}
