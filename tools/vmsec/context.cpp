@@ -12,8 +12,8 @@ Result<std::shared_ptr<Control>> Context::control() {
     return control_;
   }
   HostOptions host;
-  host.state_dir = options.state;
-  host.run_dir = options.state + "/run";
+  host.state_dir = options.state_folder();
+  host.run_dir = options.state_folder() + "/run";
   host.plugin = options.plugin;
   host.plugin_path = options.plugin_path;
   host.module_path = options.module_path;
@@ -43,7 +43,8 @@ std::string advice_for(const Error& error, const Options& options) {
   if (error.message.starts_with("reach vmsecd"))
     return "start vmsecd, name its socket by --agent, or use --plugin to work without an agent";
   if (error.message.starts_with("find VM ")) return "\"vmsec vm list\" shows the VMs of this host";
-  if (error.code == Code::io && !options.plugin.empty() && error.message.find(options.state) != std::string::npos)
+  if (error.code == Code::io && !options.plugin.empty() &&
+      error.message.find(options.state_folder()) != std::string::npos)
     return "name a folder that you may write to by --state";
   if (error.code == Code::in_doubt) return "\"vmsec migrate resolve\" on both hosts brings it to its one end";
   if (error.code == Code::unauthenticated || error.code == Code::expired)

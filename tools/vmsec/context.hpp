@@ -22,7 +22,8 @@ struct Options {
   std::string uri;
   std::vector<std::string> plugin_path;
   std::vector<std::string> module_path;
-  std::string state = "/var/lib/vmsec-cli";
+  std::string state;  // empty: /var/lib/vmsec-cli
+  [[nodiscard]] std::string state_folder() const { return state.empty() ? "/var/lib/vmsec-cli" : state; }
 };
 
 class Context {

@@ -1,8 +1,10 @@
 // vmsec: the operator's tool. Speaks to a host's agent, or opens a Host in this process.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 #include "commands/commands.hpp"
+#include "output.hpp"
 
 namespace vmsec::cli {
 namespace {
@@ -50,8 +52,19 @@ void add_options(CLI::App& app, Options& options) {
       ->group(group);
 }
 
+// Messages may have several lines, but steer no terminal.
+std::string printable(const std::string& message) {
+  std::string out;
+  for (std::size_t at = 0; at <= message.size();) {
+    const auto end = std::min(message.find('\n', at), message.size());
+    out += (at == 0 ? "" : "\n") + safe(message.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
 int report(const Failure& failure, const Options& options) {
-  std::fprintf(stderr, "vmsec: %s\n", failure.error.message.c_str());
+  std::fprintf(stderr, "vmsec: %s\n", printable(failure.error.message).c_str());
   const std::string next = failure.next.empty() ? advice_for(failure.error, options) : failure.next;
   if (!next.empty()) std::fprintf(stderr, "       %s\n", next.c_str());
   return static_cast<int>(exit_of(failure.error.code));

@@ -44,6 +44,27 @@ std::string scaled(double value, const std::vector<const char*>& units, double s
 
 }  // namespace
 
+// What comes from a guest's or another host's names must not steer the terminal:
+// of control characters only our own colour codes stay.
+std::string safe(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != 0x7f) {
+      out += text[i];
+      continue;
+    }
+    const std::size_t end = byte == 0x1b ? text.find_first_not_of("0123456789", i + 2) : std::string::npos;
+    if (end != std::string::npos && text[i + 1] == '[' && text[end] == 'm') {
+      out += text.substr(i, end + 1 - i);
+      i = end;
+      continue;
+    }
+    out += "\\x" + hexadecimal(text.substr(i, 1));
+  }
+  return out;
+}
+
 std::string hexadecimal(std::string_view bytes) {
   static constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
@@ -86,6 +107,11 @@ std::string coloured(Colour colour, const std::string& text) {
   return "\033[" + std::string(code) + "m" + text + "\033[0m";
 }
 
+void Table::add(std::vector<std::string> row) {
+  for (auto& cell : row) cell = safe(cell);
+  rows_.push_back(std::move(row));
+}
+
 void Table::print() const {
   const std::size_t columns = rows_.front().size();
   std::vector<std::size_t> widths(columns, 0);
@@ -114,7 +140,7 @@ void print_facts(const std::vector<Fact>& facts) {
   for (const auto& fact : facts) width = std::max(width, width_of(fact.name));
   for (const auto& fact : facts) {
     const std::string space(width - width_of(fact.name), ' ');
-    std::printf("%s%s  %s\n", fact.name.c_str(), space.c_str(), fact.value.c_str());
+    std::printf("%s%s  %s\n", fact.name.c_str(), space.c_str(), safe(fact.value).c_str());
   }
 }
 

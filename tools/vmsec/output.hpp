@@ -17,7 +17,8 @@ std::string coloured(Colour colour, const std::string& text);
 class Table {
  public:
   explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  // Control characters in it are written out: names from elsewhere do not steer the terminal.
+  void add(std::vector<std::string> row);
   // Columns that hold figures only are aligned to the right.
   void print() const;
 
@@ -30,6 +31,7 @@ struct Fact {
   std::string name;
   std::string value;
 };
+std::string safe(const std::string& text);  // without control characters
 void print_facts(const std::vector<Fact>& facts);
 
 std::string human(Bytes bytes);            // "256 MiB"

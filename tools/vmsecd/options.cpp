@@ -11,14 +11,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+enum class Part { required, optional };  // optional: ":7443" listens on every address
+
 // "address:port", as for listen and a [[peer]]'s address; IPv6 in brackets.
-Status check_address(const std::string& what, const std::string& address) {
+Status check_address(const std::string& what, const std::string& address, Part host) {
   const auto bad = [&](const std::string& cause) {
     return fail(Code::invalid_argument, what + " = \"" + address + "\": " + cause + "; want \"192.0.2.1:7443\"");
   };
   const auto colon = address.rfind(':');
   if (colon == std::string::npos) return bad("the port is missing");
-  if (colon == 0) return bad("the address is missing");
+  if (colon == 0 && host == Part::required) return bad("the address is missing");
   unsigned port = 0;
   const char* end = address.data() + address.size();
   const auto [rest, error] = std::from_chars(address.data() + colon + 1, end, port);
@@ -72,10 +74,10 @@ Result<HostOptions> complete_options(const std::string& config_file) {
 
 Status check_options(const HostOptions& options) {
   if (auto good = check_host_name(options.name); !good) return fail(good.error().in("host.name"));
-  if (!options.listen.empty()) VMSEC_CHECK(check_address("host.listen", options.listen));
+  if (!options.listen.empty()) VMSEC_CHECK(check_address("host.listen", options.listen, Part::optional));
   for (const auto& [name, address] : options.peers) {
     if (auto good = check_host_name(name); !good) return fail(good.error().in("[[peer]] name"));
-    VMSEC_CHECK(check_address("[[peer]] \"" + name + "\" address", address));
+    VMSEC_CHECK(check_address("[[peer]] \"" + name + "\" address", address, Part::required));
   }
   VMSEC_CHECK(check_identity(options));
   return check_policy(options.policy_file);

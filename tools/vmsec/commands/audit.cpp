@@ -29,7 +29,8 @@ fs::path log_in(const fs::path& place) {
 
 Result<fs::path> log_of(Context& context, const std::string& place) {
   if (!place.empty()) return log_in(place);
-  if (!context.options.plugin.empty()) return log_in(context.options.state);
+  const Options& options = context.options;
+  if (!options.state.empty() || !options.plugin.empty()) return log_in(options.state_folder());
   VMSEC_TRY(const auto host, context.open<HostControl>());
   VMSEC_TRY(const auto info, host->info({}));
   return log_in(info.state_dir);
@@ -119,7 +120,8 @@ void add_audit(CLI::App& app, Context& context) {
 
   auto wanted = std::make_shared<Wanted>();
   auto* show_command = audit->add_subcommand("show", "What was done, and what was refused");
-  show_command->add_option("LOG", wanted->log, "audit.log or its folder; without it, the agent's");
+  show_command->add_option("LOG", wanted->log,
+                           "audit.log or its folder (--state DIR does too); without it, the agent's");
   show_command->add_option("--vm,--domain", wanted->domain, "About this VM: name or UUID")->type_name("VM");
   show_command->add_option("--module", wanted->filter.module, "By this module, or core")->type_name("NAME");
   show_command->add_option("--action", wanted->filter.action, "This action, or those below it: migration")
@@ -131,7 +133,7 @@ void add_audit(CLI::App& app, Context& context) {
   show_command->add_flag("--all-kinds", wanted->all_kinds, "Checkpoints and torn lines too");
   show_command->footer(
       "Examples:\n  vmsec audit show --vm web-1 --since 24h\n"
-      "  vmsec audit show /var/lib/vmsec --action migration --outcome refused --json");
+      "  vmsec audit show --state /var/lib/vmsec --action migration --outcome refused --json");
   context.on(show_command, [&context, wanted] { return show(context, *wanted); });
 
   auto check = std::make_shared<Check>();

@@ -18,8 +18,8 @@ struct Wanted {
 
 void print_event(const Event& event) {
   std::printf("%8llu  %s  %-19s  %s%s%s\n", static_cast<unsigned long long>(event.sequence),
-              audit_time(event.time).c_str(), std::string(name_of(event.kind)).c_str(), event.name.c_str(),
-              event.detail.empty() ? "" : "  ", event.detail.c_str());
+              audit_time(event.time).c_str(), std::string(name_of(event.kind)).c_str(), safe(event.name).c_str(),
+              event.detail.empty() ? "" : "  ", safe(event.detail).c_str());
 }
 
 // One object a line: a stream of events has no end that could close an array.

@@ -72,9 +72,13 @@ void print_io(const Part<IoLimits>& part) {
   }
 }
 
+// The fields of a part beside the VM's name; where the part is missing, why.
 template <class T>
-Json part_json(const Part<T>& part) {
-  return part.value ? to_json(*part.value) : Json{{"unsupported", part.unsupported}};
+void add_part(Json& json, const char* name, const Part<T>& part) {
+  if (part.value)
+    json.update(to_json(*part.value));
+  else
+    json["unsupported"][name] = part.unsupported;
 }
 
 Ending limits(Context& context, const std::string& vm) {
@@ -85,10 +89,10 @@ Ending limits(Context& context, const std::string& vm) {
   VMSEC_TRY(const auto cpu_and_memory, part_of(resources->get(DomainRef{domain.domain})));
   VMSEC_TRY(const auto devices, part_of(io->get(DomainRef{domain.domain})));
   if (context.options.json) {
-    Context::print_json(Json{{"domain", domain.domain.text()},
-                             {"name", domain.name},
-                             {"resources", part_json(cpu_and_memory)},
-                             {"io", part_json(devices)}});
+    Json json = {{"domain", domain.domain.text()}, {"name", domain.name}};
+    add_part(json, "resources", cpu_and_memory);
+    add_part(json, "io", devices);
+    Context::print_json(json);
     return Exit::ok;
   }
   print_resources(cpu_and_memory);
@@ -116,11 +120,12 @@ Ending statistics(Context& context, const std::string& vm) {
   VMSEC_TRY(const auto io, context.open<IoControl>());
   VMSEC_TRY(const auto counters, part_of(io->statistics(DomainRef{domain.domain})));
   if (context.options.json) {
-    Context::print_json(Json{{"domain", domain.domain.text()},
-                             {"name", domain.name},
-                             {"cpu_time", domain.cpu_time.value},
-                             {"memory", domain.memory.value},
-                             {"io", part_json(counters)}});
+    Json json = {{"domain", domain.domain.text()},
+                 {"name", domain.name},
+                 {"cpu_time", domain.cpu_time.value},
+                 {"memory", domain.memory.value}};
+    add_part(json, "io", counters);
+    Context::print_json(json);
     return Exit::ok;
   }
   print_facts({{"CPU time", human(domain.cpu_time)}, {"memory", human(domain.memory)}});
