@@ -1,0 +1,149 @@
+#include "swtpm.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <tss2/tss2_esys.h>
+#include <tss2/tss2_tctildr.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include "replay.hpp"
+#include "vmsec/fd.hpp"
+
+extern char** environ;
+
+namespace vmsec::boot::test {
+namespace {
+
+// The socket's file is there a moment before anybody listens on it.
+bool listens(const std::string& path) {
+  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  REQUIRE(path.size() < sizeof address.sun_path);
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+}  // namespace
+
+TempFolder::TempFolder() {
+  std::string pattern = std::filesystem::temp_directory_path() / "vmsec-boot-XXXXXX";
+  REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+  path_ = pattern;
+}
+
+TempFolder::~TempFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TempFolder::file(const std::string& name, std::string_view content) const {
+  const auto path = path_ / name;
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+int run(const std::string& command) {
+  const int status = std::system(("{ " + command + "; } >/dev/null 2>&1").c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool has_program(const std::string& name) { return run("command -v " + name) == 0; }
+
+bool Swtpm::available() {
+  static const bool there = has_program("swtpm");
+  if (!there) WARN("SKIPPED: swtpm is not installed (apt-get install swtpm), nothing was tested here");
+  return there;
+}
+
+Swtpm::Swtpm() {
+  std::filesystem::create_directory(state());
+  start();
+}
+
+Swtpm::~Swtpm() { stop(); }
+
+std::string Swtpm::tcti() const { return "swtpm:path=" + (folder_.path() / "sock").string(); }
+
+void Swtpm::start() {
+  const std::string sock = folder_.path() / "sock";
+  std::filesystem::remove(sock);
+  std::filesystem::remove(sock + ".ctrl");
+  std::vector<std::string> words{"swtpm",
+                                 "socket",
+                                 "--tpm2",
+                                 "--tpmstate",
+                                 "dir=" + state().string(),
+                                 "--server",
+                                 "type=unixio,path=" + sock,
+                                 "--ctrl",
+                                 "type=unixio,path=" + sock + ".ctrl",
+                                 "--flags",
+                                 "not-need-init,startup-clear",
+                                 "--log",
+                                 "file=" + (folder_.path() / "log").string()};
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  REQUIRE(::posix_spawnp(&pid_, "swtpm", nullptr, nullptr, argv.data(), environ) == 0);
+  for (int i = 0; i < 1000 && !(listens(sock + ".ctrl") && listens(sock)); ++i) {
+    REQUIRE(::waitpid(pid_, nullptr, WNOHANG) == 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  REQUIRE(listens(sock));
+}
+
+void Swtpm::stop() {
+  if (pid_ < 0) return;
+  ::kill(pid_, SIGTERM);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+void Swtpm::reset() {
+  stop();
+  start();
+}
+
+void Swtpm::manufacture() {
+  stop();
+  std::filesystem::remove_all(state());
+  std::filesystem::create_directory(state());
+  start();
+}
+
+void Swtpm::extend(std::uint32_t pcr, std::string_view sha256_digest) {
+  TSS2_TCTI_CONTEXT* way = nullptr;
+  REQUIRE(Tss2_TctiLdr_Initialize(tcti().c_str(), &way) == 0);
+  ESYS_CONTEXT* esys = nullptr;
+  REQUIRE(Esys_Initialize(&esys, way, nullptr) == 0);
+  TPML_DIGEST_VALUES values{};
+  values.count = 1;
+  values.digests[0].hashAlg = TPM2_ALG_SHA256;
+  REQUIRE(sha256_digest.size() == 32);
+  std::memcpy(values.digests[0].digest.sha256, sha256_digest.data(), 32);
+  const TSS2_RC rc = Esys_PCR_Extend(esys, pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &values);
+  Esys_Finalize(&esys);
+  Tss2_TctiLdr_Finalize(&way);
+  REQUIRE(rc == 0);
+}
+
+void Swtpm::boot(std::string_view log) {
+  const auto replayed = replay(log);
+  REQUIRE(replayed);
+  for (const auto& event : replayed->measurements) extend(event.pcr, event.digest);
+}
+
+}  // namespace vmsec::boot::test
