@@ -10,8 +10,8 @@ namespace vmsec {
 namespace policy {
 
 Findings Sink::take() {
-  std::ranges::stable_sort(findings_.findings, [](const Finding& a, const Finding& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+  std::ranges::sort(findings_.findings, [](const Finding& a, const Finding& b) {
+    return std::tie(a.line, a.column, a.message) < std::tie(b.line, b.column, b.message);
   });
   return std::move(findings_);
 }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "policy/findings.hpp"
 #include "vmsec/fd.hpp"
 
@@ -12,90 +14,115 @@ namespace {
 
 // Walks TOML's tokens just far enough to know what is inside of a string or a
 // comment. Where the text is no TOML the parser stops at the same place.
-class DepthScanner {
+class Scanner {
  public:
-  explicit DepthScanner(std::string_view text) : text_(text) {}
+  explicit Scanner(std::string_view text) : text_(text) {}
 
   std::optional<Finding> run() {
+    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // a byte order mark
     while (at_ < text_.size()) {
-      if (const bool deep = step(); deep) return finding("tables or arrays nest too deeply: at most 16 levels");
+      if (is_beyond_ascii(at_)) return finding("not TOML: only texts in quotes and comments go beyond ASCII");
+      if (at_header() && !names_a_table()) return finding("not TOML: no name of a table follows [");
+      const std::uint32_t line = line_;
+      const std::uint32_t column = column_;
+      if (const char* cause = step(); cause != nullptr) return Finding{line, column, cause};
     }
     return std::nullopt;
   }
 
  private:
-  // True when the nesting went beyond the limit.
-  bool step() {
-    const char c = text_[at_];
-    if (c == '"' || c == '\'') {
-      skip_string(c);
-      return false;
-    }
-    if (c == '#') {
-      while (at_ < text_.size() && text_[at_] != '\n') ++at_;
-      return false;
-    }
-    advance();
-    switch (c) {
-      case '.':
-        return ++dots_ > PolicyLimits::kDepth;
-      case '[':
-      case '{':
-        dots_ = 0;
-        return ++brackets_ > PolicyLimits::kDepth;
-      case ']':
-      case '}':
-        if (brackets_ > 0) --brackets_;
-        dots_ = 0;
-        return false;
-      case ',':
-      case '=':
-      case '\n':
-        dots_ = 0;
-        return false;
-      default:
-        return false;
-    }
+  // The parser's test for whitespace is undefined for most characters beyond ASCII.
+  [[nodiscard]] bool is_beyond_ascii(std::size_t at) const {
+    return at < text_.size() && static_cast<unsigned char>(text_[at]) >= 0x80;
   }
 
-  void skip_string(char quote) {
+  [[nodiscard]] bool at_header() const { return text_[at_] == '[' && brackets_ == 0 && !in_value_; }
+
+  // The parser takes for granted that a key follows, and is undefined where none
+  // does: its assertion is an assumption in a release build.
+  [[nodiscard]] bool names_a_table() const {
+    std::size_t at = at_ + 1;
+    const auto skip_blanks = [&] { at = std::min(text_.find_first_not_of(" \t", at), text_.size()); };
+    skip_blanks();
+    if (at < text_.size() && text_[at] == '[') {
+      ++at;
+      skip_blanks();
+    }
+    if (at == text_.size()) return true;  // the parser sees that it is cut
+    const char c = text_[at];
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-\"']").find(c) != std::string_view::npos;
+  }
+
+  // Past one token; why not, where it is refused.
+  const char* step() {
+    const char c = text_[at_];
+    if (c == '"' || c == '\'') return skip_string(c);
+    if (c == '#') {
+      while (at_ < text_.size() && text_[at_] != '\n') advance();
+      return nullptr;
+    }
+    advance();
+    return nests_too_deeply(c) ? "tables or arrays nest too deeply: at most 16 levels" : nullptr;
+  }
+
+  bool nests_too_deeply(char c) {
+    if (c == '.') return ++dots_ > PolicyLimits::kDepth;
+    static constexpr std::string_view kEndsKey = "[]{}=,\n";
+    if (kEndsKey.find(c) != std::string_view::npos) dots_ = 0;
+    if (c == '[' || c == '{') return ++brackets_ > PolicyLimits::kDepth;
+    if ((c == ']' || c == '}') && brackets_ > 0) --brackets_;
+    if (c == '=') in_value_ = true;
+    if (c == '\n' && brackets_ == 0) in_value_ = false;
+    return false;
+  }
+
+  const char* skip_string(char quote) {
     const std::string triple(3, quote);
     if (text_.substr(at_).starts_with(triple)) return skip_long_string(quote, triple);
     advance();
     while (at_ < text_.size() && text_[at_] != '\n') {  // a newline ends it: the parser refuses such a string
       const char c = text_[at_];
       advance();
-      if (c == quote) return;
+      if (c == quote) break;
       if (c == '\\' && quote == '"' && at_ < text_.size() && text_[at_] != '\n') advance();
     }
+    return nullptr;
   }
 
-  void skip_long_string(char quote, const std::string& triple) {
+  const char* skip_long_string(char quote, const std::string& triple) {
     for (int i = 0; i < 3; ++i) advance();
     while (at_ < text_.size()) {
       if (text_.substr(at_).starts_with(triple)) {
         // Up to two more quotes still belong to the string.
         for (int i = 0; i < 5 && at_ < text_.size() && text_[at_] == quote; ++i) advance();
-        return;
+        break;
       }
       const char c = text_[at_];
       advance();
-      if (c == '\\' && quote == '"' && at_ < text_.size()) advance();
+      if (c != '\\' || quote != '"' || at_ == text_.size()) continue;
+      // A backslash joins lines: the parser tests what follows for whitespace.
+      if (is_beyond_ascii(std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size())))
+        return "a character beyond ASCII follows a backslash of this text: not read here";
+      advance();
     }
+    return nullptr;
   }
 
   void advance() {
-    const bool newline = text_[at_++] == '\n';
+    const bool newline = text_[at_] == '\n';
+    const bool continues = (static_cast<unsigned char>(text_[at_++]) & 0xc0) == 0x80;
     line_ += newline ? 1 : 0;
-    column_ = newline ? 1 : column_ + 1;
+    column_ = newline ? 1 : column_ + (continues ? 0 : 1);
   }
 
-  [[nodiscard]] Finding finding(std::string message) const { return {line_, column_ - 1, std::move(message)}; }
+  [[nodiscard]] Finding finding(std::string message) const { return {line_, column_, std::move(message)}; }
 
   std::string_view text_;
   std::size_t at_ = 0;
   std::size_t dots_ = 0;
   std::size_t brackets_ = 0;
+  bool in_value_ = false;  // behind a = of this line
   std::uint32_t line_ = 1;
   std::uint32_t column_ = 1;
 };
@@ -136,7 +163,7 @@ std::optional<Finding> find_hostile_text(std::string_view text) {
   if (text.size() > PolicyLimits::kFileSize)
     return Finding{0, 0, "the file has " + std::to_string(text.size()) + " bytes; at most 1048576 are read"};
   if (auto bad = find_bad_character(text)) return bad;
-  return DepthScanner(text).run();
+  return Scanner(text).run();
 }
 
 Result<std::string> read_text(const std::string& path) {

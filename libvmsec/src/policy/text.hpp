@@ -14,8 +14,8 @@ namespace vmsec::policy {
 // (overlong forms and surrogates are none).
 std::size_t utf8_length(std::string_view text);
 
-// Size, NUL, UTF-8, and how deep tables and arrays nest. The parser builds and
-// frees nested tables by recursion: without the last check a file of dots
+// Size, NUL, UTF-8, how deep tables and arrays nest, and table headers without a
+// name. The parser builds and frees nested tables by recursion: a file of dots
 // would overflow the stack.
 std::optional<Finding> find_hostile_text(std::string_view text);
 

@@ -46,6 +46,12 @@ std::vector<Bad> bad_policies() {
       {"invalid UTF-8", kHead + "# caf\xe9\n", 2, 6, "not UTF-8"},
       {"an overlong UTF-8 form", kHead + "# \xc0\xaf\n", 2, 3, "not UTF-8"},
       {"half a surrogate", kHead + "# \xed\xa0\x80\n", 2, 3, "not UTF-8"},
+      {"a header without a name", kHead + "[ =,\n", 2, 1, "no name of a table follows ["},
+      {"a list header without a name", kHead + "[[\n", 2, 1, "no name of a table follows ["},
+      {"a header with an empty name", kHead + "[]\n", 2, 2, "not TOML"},
+      {"a key beyond ASCII", kHead + "caf\u00e9 = 1\n", 2, 4, "beyond ASCII"},
+      {"whitespace beyond ASCII", kHead + "[[vm]]\u2003\n", 2, 7, "beyond ASCII"},
+      {"a joined line beyond ASCII", kVm + "[vm.x]\nt = \"\"\"a\\\n  \u00e9\"\"\"\n", 5, 5, "beyond ASCII"},
       {"a bare control character", kHead + "\x01 = 2\n", 2, 1, "not TOML"},
       // Sizes.
       {"more than 1 MiB", kHead + "#" + std::string(1 << 20, 'x'), 0, 0, "at most 1048576 are read"},

@@ -191,6 +191,11 @@ TEST_CASE("policy: values keep their type, their path and their place") {
   CHECK(find(section, "texts")->list == std::vector<std::string>{"a", "b"});
 }
 
+TEST_CASE("policy: texts and comments may hold any character, and a byte order mark may come first") {
+  const Policy policy = good("\xef\xbb\xbfversion = 1  # caf\u00e9 \u2003\n[[vm]]\nmatch = \"caf\u00e9-*\"\n");
+  CHECK(policy.rule_for("caf\u00e9-1", {}) != nullptr);
+}
+
 TEST_CASE("policy: sections and grants of modules that are not loaded are findings") {
   const Policy policy = good(
       "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.isolation]\n[vm.thottle]\n"
