@@ -46,16 +46,17 @@ struct Listener::Impl {
 // False: it is time to stop.
 bool Listener::Impl::wait_for_room() {
   std::unique_lock lock(mutex);
-  changed.wait(
-      lock, [&] { return stopping || (handshakes < options.max_handshakes && connections < options.max_connections); });
+  changed.wait(lock, [&] {
+    return stopping || (handshakes < options.max_handshakes && handshakes + connections < options.max_connections);
+  });
   return !stopping;
 }
 
 void Listener::Impl::accept_all() {
-  while (wait_for_room()) {
+  while (true) {
     pollfd entries[] = {{socket.get(), POLLIN, 0}, {wake.get(), POLLIN, 0}};
     if (::poll(entries, 2, -1) < 0 && errno != EINTR) return;
-    if ((entries[1].revents & POLLIN) != 0) return;
+    if ((entries[1].revents & POLLIN) != 0 || !wait_for_room()) return;
     join_finished();
     Fd stranger(::accept4(socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (stranger.valid()) {
