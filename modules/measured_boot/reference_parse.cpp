@@ -151,16 +151,28 @@ class Reader {
   std::optional<PcrMask> covered_;
 };
 
-// toml++ builds and frees nested tables by recursion: a line of dots would overflow the stack.
-std::optional<std::size_t> line_of_dots(std::string_view text) {
+struct Hostile {
   std::size_t line = 1;
+  std::size_t column = 1;
+  std::string cause;
+};
+
+// What toml++ must not see. It builds and frees nested tables by recursion: a line of dots would overflow the stack.
+// And where a value should begin, some characters beyond ASCII (U+0323 is one) lead it to code that it holds for
+// unreachable.
+std::optional<Hostile> find_hostile(std::string_view text) {
+  Hostile at;
   std::size_t dots = 0;
   for (const char c : text) {
+    if (c == '\0') at.cause = "a NUL";
+    if (static_cast<unsigned char>(c) > 0x7e) at.cause = "a byte that is not ASCII";
+    if (c == '.' && ++dots > kMaxDots) at.cause = "more than " + std::to_string(kMaxDots) + " dots in one line";
+    if (!at.cause.empty()) return at;
+    ++at.column;
     if (c == '\n') {
-      ++line;
+      ++at.line;
+      at.column = 1;
       dots = 0;
-    } else if (c == '.' && ++dots > kMaxDots) {
-      return line;
     }
   }
   return std::nullopt;
@@ -172,9 +184,7 @@ Result<Reference> parse_reference(std::string_view text, const std::string& file
   Reader reader(file);
   if (text.size() > kMaxReferenceBytes)
     return reader.bad(1, 1, "the file has more than " + std::to_string(kMaxReferenceBytes) + " bytes");
-  if (text.find('\0') != std::string_view::npos) return reader.bad(1, 1, "the file holds a NUL");
-  if (const auto line = line_of_dots(text))
-    return reader.bad(*line, 1, "more than " + std::to_string(kMaxDots) + " dots in one line");
+  if (const auto hostile = find_hostile(text)) return reader.bad(hostile->line, hostile->column, hostile->cause);
   const toml::parse_result result = toml::parse(text, file);
   if (!result) return reader.bad(result.error().source(), printable(result.error().description()));
   return reader.read(result.table());

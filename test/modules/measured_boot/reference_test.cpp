@@ -57,9 +57,10 @@ std::vector<BadReference> bad_references() {
       {"[pcr]\n0 = 3\n", "2:5", "want a table with values or events"},
       {"[pcr.0\n", "1:", ""},
       {"values = [\n", "", ""},
-      {"a" + std::string(100, '.') + "\n", "1:1", "more than 16 dots"},
-      {std::string("version\0= 1", 11), "1:1", "a NUL"},
-      {"version = 1\n\xff\xfe = 2\n", "1:", "invalid utf-8"},
+      {"a" + std::string(100, '.') + "\n", "1:18", "more than 16 dots"},
+      {std::string("version\0= 1", 11), "1:8", "a NUL"},
+      {"version = 1\n\xff\xfe = 2\n", "2:1", "a byte that is not ASCII"},
+      {"pcrs = [\xcc\xa3\n", "1:9", "a byte that is not ASCII"},
       {std::string(kMaxReferenceBytes + 1, '\n'), "1:1", "more than 1048576 bytes"},
   };
 }
