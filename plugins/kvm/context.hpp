@@ -5,6 +5,7 @@
 #include <string>
 
 #include "connection.hpp"
+#include "event_ring.hpp"
 #include "held_domains.hpp"
 #include "vmsec/backend.hpp"
 
@@ -13,6 +14,7 @@ namespace vmsec::kvm {
 struct Context {
   std::shared_ptr<Connection> connection;
   HeldDomains held;
+  std::shared_ptr<EventRing> events = std::make_shared<EventRing>();
   BackendOptions options;
 
   // A key of [backend.settings], or `otherwise` where it is not set.
