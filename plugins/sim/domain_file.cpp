@@ -68,32 +68,27 @@ Status read_workload(const TomlTable& domain, CpuWorkload& out) {
 
 Result<DiskSpec> read_disk(const TomlTable& table) {
   DiskSpec disk;
-  VMSEC_CHECK(table.only({"target", "source", "capacity", "workload"}));
+  VMSEC_CHECK(table.only({"target", "source", "capacity", "read", "write", "block"}));
   VMSEC_CHECK(read_name(table, "target", 32, disk.target));
   VMSEC_CHECK(table.text("source", Need::required, 1024, disk.source));
   if (!is_source(disk.source)) return table.bad("source", "want a file name, or an absolute path without \"..\"");
   VMSEC_CHECK(table.size("capacity", Need::required, {kPage, 64 * kTiB}, disk.capacity.value));
-  VMSEC_TRY(const auto workload, table.table("workload"));
-  if (!workload) return disk;
-  VMSEC_CHECK(workload->only({"read", "write", "block"}));
-  VMSEC_CHECK(workload->rate("read", disk.read.value));
-  VMSEC_CHECK(workload->rate("write", disk.write.value));
-  VMSEC_CHECK(workload->size("block", Need::optional, {512, kMiB}, disk.block.value));
-  if (disk.block > disk.capacity) return workload->bad("block", "more than the disk's capacity");
+  VMSEC_CHECK(table.rate("read", disk.read.value));
+  VMSEC_CHECK(table.rate("write", disk.write.value));
+  disk.block.value = std::min(disk.block.value, disk.capacity.value);
+  VMSEC_CHECK(table.size("block", Need::optional, {512, kMiB}, disk.block.value));
+  if (disk.block > disk.capacity) return table.bad("block", "more than the disk's capacity");
   return disk;
 }
 
 Result<NicSpec> read_nic(const TomlTable& table) {
   NicSpec nic;
-  VMSEC_CHECK(table.only({"target", "mac", "workload"}));
+  VMSEC_CHECK(table.only({"target", "mac", "receive", "transmit"}));
   VMSEC_CHECK(read_name(table, "target", 32, nic.target));
   VMSEC_CHECK(table.text("mac", Need::required, 17, nic.mac));
   if (!is_mac(nic.mac)) return table.bad("mac", "want xx:xx:xx:xx:xx:xx in lower case");
-  VMSEC_TRY(const auto workload, table.table("workload"));
-  if (!workload) return nic;
-  VMSEC_CHECK(workload->only({"receive", "transmit"}));
-  VMSEC_CHECK(workload->rate("receive", nic.receive.value));
-  VMSEC_CHECK(workload->rate("transmit", nic.transmit.value));
+  VMSEC_CHECK(table.rate("receive", nic.receive.value));
+  VMSEC_CHECK(table.rate("transmit", nic.transmit.value));
   return nic;
 }
 

@@ -60,15 +60,16 @@ std::string write_domain(const DomainSpec& spec) {
     out.line("target", quoted(disk.target));
     out.line("source", quoted(disk.source));
     out.line("capacity", disk.capacity.value);
-    out.line("workload", "{ read = " + std::to_string(disk.read.value) + ", write = " +
-                             std::to_string(disk.write.value) + ", block = " + std::to_string(disk.block.value) + " }");
+    out.line("read", disk.read.value);
+    out.line("write", disk.write.value);
+    out.line("block", disk.block.value);
   }
   for (const auto& nic : spec.nics) {
     out.table("[[nic]]");
     out.line("target", quoted(nic.target));
     out.line("mac", quoted(nic.mac));
-    out.line("workload", "{ receive = " + std::to_string(nic.receive.value) +
-                             ", transmit = " + std::to_string(nic.transmit.value) + " }");
+    out.line("receive", nic.receive.value);
+    out.line("transmit", nic.transmit.value);
   }
   return std::move(out).text();
 }

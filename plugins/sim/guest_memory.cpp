@@ -1,7 +1,6 @@
 #include "guest_memory.hpp"
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -24,7 +23,7 @@ GuestMemory::GuestMemory(Fd file, unsigned char* bytes, std::size_t pages, PageC
       bytes_(bytes),
       pages_(pages),
       content_(std::move(content)),
-      usable_(pages),
+      limit_(pages),
       generations_(pages),
       dirty_((pages + 63) / 64) {}
 
@@ -36,21 +35,14 @@ Result<Fd> GuestMemory::read_only() const {
   return copy;
 }
 
-Bytes GuestMemory::resident() const {
-  struct stat status{};
-  if (::fstat(file_.get(), &status) != 0) return {0};
-  return {static_cast<std::uint64_t>(status.st_blocks) * 512};
-}
-
 void GuestMemory::fill(double fraction) {
-  const auto count = static_cast<std::size_t>(static_cast<double>(usable()) * fraction);
+  const auto count = static_cast<std::size_t>(static_cast<double>(pages_) * fraction);
   for (std::size_t page = 1; page < count; ++page) write_page(page);
 }
 
 void GuestMemory::write_page(std::size_t page) {
   const std::lock_guard lock(lock_of(page));
-  // A page that was just given back stays given back.
-  if (page == 0 || page >= usable()) return;
+  if (page == 0 || (generations_[page] == 0 && !take_page())) return;
   content_.write(page, ++generations_[page], at(page));
   mark_dirty(page);
 }
@@ -68,21 +60,20 @@ std::uint64_t GuestMemory::tick() {
   return tick;
 }
 
-Status GuestMemory::set_usable(std::size_t usable) {
-  usable = std::clamp<std::size_t>(usable, 1, pages_);
-  usable_.store(usable);
-  for (std::size_t page = usable; page < pages_; page = (page / kRun + 1) * kRun) {
-    const std::size_t end = std::min(pages_, (page / kRun + 1) * kRun);
-    const std::lock_guard lock(lock_of(page));
-    for (std::size_t each = page; each < end; ++each) {
-      if (generations_[each] != 0) mark_dirty(each);
-      generations_[each] = 0;
-    }
-    if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(page * kPageSize),
-                    static_cast<off_t>((end - page) * kPageSize)) != 0)
-      return fail(errno_error("give memory back to the host"));
-  }
-  return {};
+bool GuestMemory::take_page() {
+  if (written_.fetch_add(1) < limit_.load()) return true;
+  written_.fetch_sub(1);
+  return false;
+}
+
+Status GuestMemory::set_limit(std::size_t pages) {
+  // Growth is bounded from here on; then what there is can be looked at.
+  const std::size_t before = limit_.exchange(pages);
+  const std::size_t written = written_.load();
+  if (written <= pages) return {};
+  limit_.store(before);
+  return fail(Code::limit_exceeded, "a memory limit of " + std::to_string(pages * kPageSize) + " bytes is below the " +
+                                        std::to_string(written * kPageSize) + " that the guest has filled");
 }
 
 void GuestMemory::copy(std::size_t page, std::size_t count, unsigned char* out) {
@@ -113,7 +104,9 @@ Status GuestMemory::read(std::uint64_t address, std::size_t length, char* out) {
 void GuestMemory::receive(std::size_t page, const unsigned char* bytes) {
   const std::lock_guard lock(lock_of(page));
   std::memcpy(at(page), bytes, kPageSize);
-  if (page != 0) std::memcpy(&generations_[page], bytes, sizeof(std::uint64_t));
+  if (page == 0) return;
+  if (generations_[page] == 0) ++written_;
+  std::memcpy(&generations_[page], bytes, sizeof(std::uint64_t));
 }
 
 void GuestMemory::receive_zeros(std::size_t page, std::size_t count) {
@@ -121,6 +114,7 @@ void GuestMemory::receive_zeros(std::size_t page, std::size_t count) {
     const std::lock_guard lock(lock_of(each));
     if (generations_[each] == 0 && each != 0) continue;
     std::memset(at(each), 0, kPageSize);
+    if (generations_[each] != 0) --written_;
     generations_[each] = 0;
   }
 }

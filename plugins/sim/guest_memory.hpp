@@ -31,17 +31,15 @@ class GuestMemory {
   [[nodiscard]] const PageContent& content() const { return content_; }
   // A descriptor that can be mapped for reading only.
   [[nodiscard]] Result<Fd> read_only() const;
-  // Host memory behind the guest's: what a memory limit bounds.
-  [[nodiscard]] Bytes resident() const;
 
   // ---- the guest's side ----
   void fill(double fraction);  // the first pages, as the guest's boot writes them
   void write_page(std::size_t page);
   void set_tick(std::uint64_t tick);
   [[nodiscard]] std::uint64_t tick();
-  // The guest gives back the pages from `usable` on, or may use them again.
-  Status set_usable(std::size_t usable);
-  [[nodiscard]] std::size_t usable() const { return usable_.load(); }
+  // How many pages may have host memory: the guest's write to another one is lost
+  // for it, as if it had never come. `limit_exceeded` below what has some now.
+  Status set_limit(std::size_t pages);
 
   // ---- the engine's side ----
   void copy(std::size_t page, std::size_t count, unsigned char* out);  // within one run
@@ -63,13 +61,15 @@ class GuestMemory {
   GuestMemory(Fd file, unsigned char* bytes, std::size_t pages, PageContent content);
   std::mutex& lock_of(std::size_t page) { return locks_[(page / kRun) % locks_.size()]; }
   unsigned char* at(std::size_t page) { return bytes_ + page * kPageSize; }
+  bool take_page();
   void mark_dirty(std::size_t page) { dirty_[page / 64].fetch_or(std::uint64_t{1} << (page % 64)); }
 
   Fd file_;
   unsigned char* bytes_;
   std::size_t pages_;
   PageContent content_;
-  std::atomic<std::size_t> usable_;
+  std::atomic<std::size_t> limit_;
+  std::atomic<std::size_t> written_{1};  // pages with content; page 0 always is one
   std::array<std::mutex, 64> locks_;
   std::vector<std::uint64_t> generations_;  // each under its page's lock
   std::vector<std::atomic<std::uint64_t>> dirty_;

@@ -116,7 +116,7 @@ Status Machine::pin(const VcpuPin& pin) {
 
 Status Machine::set_memory_limit(Bytes limit) {
   const std::size_t pages = limit.value == 0 ? memory_->pages() : limit.value / kPageSize;
-  return memory_->set_usable(pages);
+  return memory_->set_limit(pages);
 }
 
 void Machine::set_disk(const DiskLimit& limit) {

@@ -36,7 +36,7 @@ DomainInfo SimHost::info_of(const Domain& domain) const {
   info.vcpus = domain.spec.vcpus;
   info.memory_maximum = domain.spec.memory;
   if (domain.machine) {
-    info.memory.value = domain.machine->memory().usable() * kPageSize;
+    info.memory = domain.spec.memory;
     info.cpu_time = domain.machine->cpu_time();
   }
   for (const auto& disk : domain.spec.disks)

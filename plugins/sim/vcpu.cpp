@@ -36,18 +36,16 @@ Next Vcpu::step(TimePoint now, double seconds) {
     ticks_ -= static_cast<double>(whole);
   }
   if (workload_.cpu > 0) writes_.pass(granted / workload_.cpu, 1);
-  const std::size_t usable = memory_.usable();
-  if (usable < 2) return Next::sleep;
   for (int i = 0; i < kWritesPerStep; ++i) {
     if (writes_.due() < 1) return Next::sleep;
-    memory_.write_page(choose(usable));
+    memory_.write_page(choose());
     writes_.done(1);
   }
   return Next::again;
 }
 
-std::size_t Vcpu::choose(std::size_t usable) {
-  const std::size_t pages = usable - 1;  // page 0 is the tick's
+std::size_t Vcpu::choose() {
+  const std::size_t pages = memory_.pages() - 1;  // page 0 is the tick's
   if (workload_.pattern == Pattern::sequential) return 1 + state_.cursor++ % pages;
   state_.random = splitmix64(state_.random);
   const std::uint64_t draw = splitmix64(~state_.random);

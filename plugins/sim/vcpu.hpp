@@ -68,7 +68,7 @@ class Vcpu final : public Worker {
   void set_state(const VcpuState& state) { state_ = state; }
 
  private:
-  std::size_t choose(std::size_t usable);
+  std::size_t choose();
 
   const CpuWorkload workload_;
   const std::uint32_t index_;

@@ -86,7 +86,7 @@ TEST_CASE("the limits travel with the domain") {
   ResourceLimits limits;
   limits.cpu_weight = 2048;
   limits.cpu_quota_millis = 500;
-  limits.memory_limit = Bytes{4 << 20};
+  limits.memory_limit = Bytes{6 << 20};
   limits.pins = {{1, {0}}};
   REQUIRE(hosts.a.resources().set({hosts.vm, limits}));
   REQUIRE(hosts.a.io().set_nic({hosts.vm, {"vm-1-0", {1000}, {2000}}}));
@@ -98,7 +98,7 @@ TEST_CASE("the limits travel with the domain") {
   REQUIRE(there);
   CHECK(there->cpu_weight == 2048u);
   CHECK(there->cpu_quota_millis == 500u);
-  CHECK(there->memory_limit == Bytes{4 << 20});
+  CHECK(there->memory_limit == Bytes{6 << 20});
   CHECK(there->pins == std::vector<VcpuPin>{{0, {}}, {1, {0}}});
   CHECK(hosts.b.io().get({hosts.vm})->nics == std::vector<NicLimit>{{"vm-1-0", {1000}, {2000}}});
   REQUIRE(hosts.b.migration().activate(move.ref));

@@ -1,0 +1,108 @@
+// What comes from another host is checked before it is believed.
+#include <catch2/catch.hpp>
+
+#include "data_reader.hpp"
+#include "stream.hpp"
+
+using namespace vmsec;
+using namespace vmsec::sim;
+
+namespace {
+
+std::string header(DataKind kind, std::uint32_t count, std::uint64_t page) {
+  const DataHeader header{kind, count, page};
+  return {reinterpret_cast<const char*>(&header), sizeof header};
+}
+
+std::string page(std::uint64_t number, std::uint64_t generation) {
+  std::string bytes(kPageSize, '\0');
+  PageContent{1, {}}.write(number, generation, reinterpret_cast<unsigned char*>(bytes.data()));
+  return bytes;
+}
+
+std::string error_of(const std::string& bytes) {
+  auto memory = GuestMemory::create("test", {1 << 20}, {1, {}});
+  Arrived arrived;
+  arrived.pages.resize((*memory)->pages());
+  std::size_t at = 0;
+  const auto read = read_data(
+      [&](void* out, std::size_t size) -> Status {
+        if (size > bytes.size() - at) return fail(Code::io, "it ended");
+        std::memcpy(out, bytes.data() + at, size);
+        at += size;
+        return {};
+      },
+      **memory, arrived);
+  return read ? "" : read.error().message;
+}
+
+bool says(const std::string& bytes, const std::string& cause) {
+  return error_of(bytes).find(cause) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("memory records are read, and an end that counts them") {
+  CHECK(error_of(header(DataKind::pages, 1, 5) + page(5, 3) + header(DataKind::zeros, 250, 6) +
+                 header(DataKind::end, 0, 251))
+            .empty());
+}
+
+TEST_CASE("a record that is not allowed ends the migration") {
+  CHECK(says("", "it ended"));
+  CHECK(says(header(DataKind::pages, 1, 5) + page(5, 3), "it ended"));
+  CHECK(says(header(DataKind::pages, 1, 5) + page(5, 3).substr(1), "it ended"));
+  CHECK(says(header(static_cast<DataKind>(9), 0, 0), "unknown kind 9"));
+  CHECK(says(header(DataKind::pages, 0, 5), "want 1 to 32"));
+  CHECK(says(header(DataKind::pages, 33, 5), "want 1 to 32"));
+  CHECK(says(header(DataKind::pages, 2, 255), "outside"));
+  CHECK(says(header(DataKind::zeros, 257, 0), "want 1 to 256"));
+  CHECK(says(header(DataKind::zeros, 1, UINT64_MAX), "outside"));
+  CHECK(says(header(DataKind::pages, 1, 5) + std::string(kPageSize, '\0'), "never written"));
+  CHECK(says(header(DataKind::state, UINT32_MAX, 0), "at most 1048576"));
+  CHECK(says(header(DataKind::state, 3, 0) + "\xff\xff\xff", "MachineState"));
+  CHECK(says(header(DataKind::state, 0, 0) + header(DataKind::state, 0, 0), "a second state"));
+  CHECK(says(header(DataKind::pages, 1, 5) + page(5, 3) + header(DataKind::end, 0, 2), "after 1 pages, of 2"));
+}
+
+TEST_CASE("a control message is bounded, of a known kind, and its text harmless") {
+  CHECK_FALSE(decode_control(""));
+  CHECK_FALSE(decode_control(wire::encode(Control{.kind = static_cast<ControlKind>(7)})));
+  CHECK_FALSE(decode_control(wire::encode(Control{.kind = ControlKind::begin, .bulk = 65})));
+  const auto refuse =
+      decode_control(wire::encode(Control{.kind = ControlKind::refuse, .reason = "\x1b[31m" + std::string(9000, 'x')}));
+  REQUIRE(refuse);
+  CHECK(refuse->reason.size() == 512);
+  CHECK(refuse->reason.starts_with("[31mx"));
+
+  Faults faults;
+  Fd near_end;
+  auto stream = Stream::open(ChannelKind::control, 0, faults, near_end);
+  REQUIRE(stream);
+  const std::uint32_t size = 5000;
+  REQUIRE(::write(near_end.get(), &size, sizeof size) == sizeof size);
+  CHECK((*stream)->receive_control().error().message.find("of at most 4096") != std::string::npos);
+}
+
+TEST_CASE("a state is loaded only into the machine that it is of") {
+  const auto spec = parse_domain(
+      "name = \"a\"\nuuid = \"5e000000-0000-0000-0000-000000000001\"\nmemory = \"1 MiB\"\n"
+      "[[nic]]\ntarget = \"n\"\nmac = \"52:54:00:00:00:01\"\n",
+      "a");
+  REQUIRE(spec);
+  auto machine = Machine::create(*spec, {});
+  REQUIRE(machine);
+  const MachineState good = (*machine)->state(unlimited(*spec));
+  CHECK((*machine)->restore(good));
+  const auto refused = [&](auto change) {
+    MachineState state = good;
+    change(state);
+    return !(*machine)->restore(state);
+  };
+  CHECK(refused([](auto& s) { s.vcpus.clear(); }));
+  CHECK(refused([](auto& s) { s.nics.clear(); }));
+  CHECK(refused([](auto& s) { s.nics[0].target = "other"; }));
+  CHECK(refused([](auto& s) { s.limits.io.nics.clear(); }));
+  CHECK(refused([](auto& s) { ++s.tick; }));
+  CHECK(refused([](auto& s) { ++s.writes; }));
+}
