@@ -63,7 +63,7 @@ struct AuthorityOptions {
 };
 
 struct IssueOptions {
-  std::uint32_t days = 365;       // 1 to 3650, and never beyond the authority's own
+  std::uint32_t days = 365;       // 1 to 3650; it ends with the authority where that is sooner
   std::filesystem::path out_dir;  // must exist; empty: the current folder
   KeyType key = KeyType::ecdsa_p256;
 };

@@ -72,6 +72,8 @@ struct AuditLog::Impl {
   Status write_torn();
   Status write_checkpoint();
   Status sign_rest();
+  Status usable() const;
+  Status checkpoint();
 };
 
 Status AuditLog::Impl::open_file() {
@@ -177,6 +179,23 @@ Status AuditLog::Impl::sign_rest() {
   return write_checkpoint();
 }
 
+Status AuditLog::Impl::usable() const {
+  if (closed) return fail(Code::wrong_state, "it was closed");
+  if (broken) return fail(Code::io, "an earlier write did not reach the disk: open it anew");
+  return {};
+}
+
+Status AuditLog::Impl::checkpoint() {
+  const auto write = [&]() -> Status {
+    VMSEC_CHECK(usable());
+    VMSEC_TRY(const auto turn, Turn::take(fd.get()));
+    VMSEC_CHECK(catch_up());
+    return sign_rest();
+  };
+  const Status written = write();
+  return written ? written : fail(written.error().in("sign audit log " + path.string()));
+}
+
 // Takes in what other processes appended, and what a crash left.
 Status AuditLog::Impl::catch_up() {
   VMSEC_CHECK(check_file());
@@ -185,8 +204,11 @@ Status AuditLog::Impl::catch_up() {
 }
 
 Status AuditLog::Impl::mend(audit::Tail tail) {
-  if (tail == audit::Tail::unended) return write("\n");
-  return tail == audit::Tail::torn ? write_torn() : Status();
+  if (tail == audit::Tail::clean) return {};
+  if (tail == audit::Tail::torn) return write_torn();
+  const Status ended = write("\n");
+  if (!ended) broken = true;  // the chain counts the newline already
+  return ended;
 }
 
 // Opens the file, and takes the log over only where all of it is what was written.
@@ -229,8 +251,7 @@ Result<std::uint64_t> AuditLog::append(std::string_view module, const AuditEntry
   const std::lock_guard lock(impl_->mutex);
   std::uint64_t sequence = 0;
   const auto write = [&]() -> Status {
-    if (impl_->closed) return fail(Code::wrong_state, "it was closed");
-    if (impl_->broken) return fail(Code::io, "an earlier write did not reach the disk: open it anew");
+    VMSEC_CHECK(impl_->usable());
     VMSEC_TRY(const auto turn, Turn::take(impl_->fd.get()));
     VMSEC_CHECK(impl_->catch_up());
     // One that is overdue (it failed after the last record) comes first: the
@@ -253,19 +274,13 @@ Result<std::uint64_t> AuditLog::append(std::string_view module, const AuditEntry
 
 Status AuditLog::checkpoint() {
   const std::lock_guard lock(impl_->mutex);
-  if (impl_->closed) return fail(Code::wrong_state, "audit log " + impl_->path.string() + ": it was closed");
-  VMSEC_TRY(const auto turn, Turn::take(impl_->fd.get()));
-  VMSEC_CHECK(impl_->catch_up());
-  return impl_->sign_rest();
+  return impl_->checkpoint();
 }
 
 Status AuditLog::close() {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    if (impl_->closed) return {};
-  }
-  const Status signed_off = checkpoint();
   const std::lock_guard lock(impl_->mutex);
+  if (impl_->closed) return {};
+  const Status signed_off = impl_->checkpoint();
   impl_->closed = true;
   return signed_off;
 }

@@ -150,10 +150,7 @@ Result<IssuedFiles> CertificateAuthority::issue(std::string_view host, const Iss
   VMSEC_CHECK(check_host_name(host));
   VMSEC_CHECK(check_days(options.days));
   const UnixSeconds now = impl_->clock();
-  const UnixSeconds until{now.value + options.days * kDay};
-  if (until > impl_->not_after)
-    return fail(Code::limit_exceeded, "issue a certificate to " + std::string(host) + " for " +
-                                          std::to_string(options.days) + " days: the authority itself ends before");
+  const UnixSeconds until = std::min(UnixSeconds{now.value + options.days * kDay}, impl_->not_after);
   const fs::path out = options.out_dir.empty() ? fs::path(".") : options.out_dir;
   IssuedFiles files{out / (std::string(host) + ".crt"), out / (std::string(host) + ".key"), {}};
   VMSEC_TRY(const auto lock, impl_->lock());

@@ -57,11 +57,19 @@ TEST_CASE("issue refuses impossible names and lifetimes, and writes nothing then
   CHECK(code_of(cloud.authority.issue("../evil", {1, out})) == Code::invalid_argument);
   CHECK(code_of(cloud.authority.issue("web-1", {0, out})) == Code::invalid_argument);
   CHECK(code_of(cloud.authority.issue("web-1", {4000, out})) == Code::invalid_argument);
-  cloud.clock.advance(3000ll * 86400);
-  CHECK(code_of(cloud.authority.issue("web-1", {3650, out})) == Code::limit_exceeded);
   CHECK(fs::is_empty(out));
   CHECK(good(cloud.authority.list()).empty());
   CHECK(code_of(cloud.authority.issue("web-1", {1, cloud.dir.path() / "nowhere"})) == Code::not_found);
+}
+
+TEST_CASE("no certificate outlives its authority, and an authority that has ended opens no more") {
+  Cloud cloud;
+  const UnixSeconds end{cloud.clock.now().value + 3650ull * 86400};
+  cloud.clock.advance(3000ll * 86400);
+  cloud.files("web-1", 3650);
+  CHECK(good(cloud.authority.list()).at(0).not_after == end);
+  cloud.clock.advance(651ll * 86400);
+  CHECK(code_of(CertificateAuthority::open(cloud.dir.path() / "ca", cloud.clock.clock())) == Code::expired);
 }
 
 TEST_CASE("the register lists what was issued and what was revoked, also after reopening") {
