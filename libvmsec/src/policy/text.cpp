@@ -36,10 +36,10 @@ class Scanner {
     return at < text_.size() && static_cast<unsigned char>(text_[at]) >= 0x80;
   }
 
-  [[nodiscard]] bool at_header() const { return text_[at_] == '[' && brackets_ == 0 && !in_value_; }
+  [[nodiscard]] bool at_header() const { return text_[at_] == '[' && open_.empty() && !line_has_value_; }
 
-  // The parser takes for granted that a key follows, and is undefined where none
-  // does: its assertion is an assumption in a release build.
+  // The parser takes for granted that a key follows, as it does that brackets
+  // match: its assertions are assumptions in a release build.
   [[nodiscard]] bool names_a_table() const {
     std::size_t at = at_ + 1;
     const auto skip_blanks = [&] { at = std::min(text_.find_first_not_of(" \t", at), text_.size()); };
@@ -57,24 +57,48 @@ class Scanner {
   // Past one token; why not, where it is refused.
   const char* step() {
     const char c = text_[at_];
+    static constexpr std::string_view kOpens = "\"'[{";
+    if (in_value() && (c == '=' || (kOpens.find(c) != std::string_view::npos && !begins_value())))
+      return "not TOML: this cannot stand within a value";
     if (c == '"' || c == '\'') return skip_string(c);
     if (c == '#') {
       while (at_ < text_.size() && text_[at_] != '\n') advance();
       return nullptr;
     }
     advance();
-    return nests_too_deeply(c) ? "tables or arrays nest too deeply: at most 16 levels" : nullptr;
+    return punctuation(c);
   }
 
-  bool nests_too_deeply(char c) {
-    if (c == '.') return ++dots_ > PolicyLimits::kDepth;
+  const char* punctuation(char c) {
+    static constexpr const char* kDeep = "tables or arrays nest too deeply: at most 16 levels";
+    if (c == '.') return ++dots_ > PolicyLimits::kDepth ? kDeep : nullptr;
     static constexpr std::string_view kEndsKey = "[]{}=,\n";
     if (kEndsKey.find(c) != std::string_view::npos) dots_ = 0;
-    if (c == '[' || c == '{') return ++brackets_ > PolicyLimits::kDepth;
-    if ((c == ']' || c == '}') && brackets_ > 0) --brackets_;
-    if (c == '=') in_value_ = true;
-    if (c == '\n' && brackets_ == 0) in_value_ = false;
-    return false;
+    if (c == '[' || c == '{') {
+      open_ += c == '[' && !in_value() ? 'h' : c;
+      return open_.size() > PolicyLimits::kDepth ? kDeep : nullptr;
+    }
+    if (c == ']' || c == '}') {
+      static constexpr std::string_view kBrackets = "[h";
+      static constexpr std::string_view kBraces = "{=";
+      if (open_.empty() || (c == ']' ? kBrackets : kBraces).find(open_.back()) == std::string_view::npos)
+        return "not TOML: this closes nothing that is open";
+      open_.pop_back();
+      return nullptr;
+    }
+    if (open_.empty()) line_has_value_ = c == '=' || (line_has_value_ && c != '\n');
+    if (!open_.empty() && open_.back() == '{' && c == '=') open_.back() = '=';
+    if (!open_.empty() && open_.back() == '=' && c == ',') open_.back() = '{';
+    return nullptr;
+  }
+
+  [[nodiscard]] bool in_value() const {
+    return open_.empty() ? line_has_value_ : open_.back() == '[' || open_.back() == '=';
+  }
+
+  // While the parser guesses what a bare value is, it runs on into what does not.
+  [[nodiscard]] bool begins_value() const {
+    return at_ == 0 || std::string_view(" \t\r\n[,=").find(text_[at_ - 1]) != std::string_view::npos;
   }
 
   const char* skip_string(char quote) {
@@ -121,8 +145,9 @@ class Scanner {
   std::string_view text_;
   std::size_t at_ = 0;
   std::size_t dots_ = 0;
-  std::size_t brackets_ = 0;
-  bool in_value_ = false;  // behind a = of this line
+  // What is open: a list [, a header h, an inline table before { and behind = its sign.
+  std::string open_;
+  bool line_has_value_ = false;  // outside of brackets: a = came before on this line
   std::uint32_t line_ = 1;
   std::uint32_t column_ = 1;
 };

@@ -192,7 +192,9 @@ TEST_CASE("policy: values keep their type, their path and their place") {
 }
 
 TEST_CASE("policy: texts and comments may hold any character, and a byte order mark may come first") {
-  const Policy policy = good("\xef\xbb\xbfversion = 1  # caf\u00e9 \u2003\n[[vm]]\nmatch = \"caf\u00e9-*\"\n");
+  const Policy policy = good(
+      "\xef\xbb\xbfversion = 1  # caf\u00e9 \u2003\n[[vm]]\nmatch = \"caf\u00e9-*\"\n"
+      "[vm.\"\u00e9\".'\u00e9']\nt = {a.\"\u00e9\".b = '\u00e9', \"\u00e9\"=[\"\u00e9\",'\u00e9']}\n");
   CHECK(policy.rule_for("caf\u00e9-1", {}) != nullptr);
 }
 
