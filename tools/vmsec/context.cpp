@@ -1,9 +1,23 @@
 #include "context.hpp"
 
+#include <cstdio>
+
 #include "vmsec/host.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::cli {
+
+void Context::on(CLI::App* command, std::function<Ending()> act) {
+  command->callback([this, act = std::move(act)] { action = act; });
+}
+
+void Context::print_json(const Json& value) {
+  std::puts(value.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+}
+
+void Context::print_json_line(const Json& value) {
+  std::puts(value.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+}
 
 Result<std::shared_ptr<Control>> Context::control() {
   if (control_) return control_;

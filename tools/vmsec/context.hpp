@@ -2,7 +2,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,9 +31,7 @@ class Context {
 
   // Parsing only chooses the action; main() runs it.
   std::function<Ending()> action;
-  void on(CLI::App* command, std::function<Ending()> act) {
-    command->callback([this, act = std::move(act)] { action = act; });
-  }
+  void on(CLI::App* command, std::function<Ending()> act);
 
   // Modules for a Host in this process, before the first open(). An agent has its own.
   void load_modules(std::vector<std::string> names) { modules_ = std::move(names); }
@@ -56,9 +53,8 @@ class Context {
     else
       text(message);
   }
-  static void print_json(const Json& value) {
-    std::puts(value.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  }
+  static void print_json(const Json& value);
+  static void print_json_line(const Json& value);
 
  private:
   std::vector<std::string> modules_;

@@ -70,7 +70,7 @@ Status say_ready(const Host& host, const HostOptions& options, int ready_fd) {
 Status serve(const HostOptions& options, int ready_fd) {
   const sigset_t ends = block_signals();
   VMSEC_TRY(const Fd lock, lock_state(options.state_dir));
-  VMSEC_TRY(const auto host, Host::open(options));
+  VMSEC_TRY(const auto host, open_host(options));
   if (!options.listen.empty()) VMSEC_CHECK(host->serve_peers());
   VMSEC_CHECK(host->serve_control());
   VMSEC_CHECK(say_ready(*host, options, ready_fd));

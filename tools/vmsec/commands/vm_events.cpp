@@ -22,11 +22,6 @@ void print_event(const Event& event) {
               event.detail.empty() ? "" : "  ", safe(event.detail).c_str());
 }
 
-// One object a line: a stream of events has no end that could close an array.
-void print_line(const Event& event) {
-  std::puts(to_json(event).dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
-}
-
 Ending follow(Context& context, Events& source, const Wanted& wanted) {
   watch_interrupt();
   std::uint64_t after = wanted.after;
@@ -37,7 +32,7 @@ Ending follow(Context& context, Events& source, const Wanted& wanted) {
       std::fprintf(stderr, "vmsec: %llu events were no longer kept\n", static_cast<unsigned long long>(list.dropped));
     for (const auto& event : list.events) {
       if (context.options.json)
-        print_line(event);
+        Context::print_json_line(to_json(event));  // a stream has no end that could close an array
       else
         print_event(event);
       after = event.sequence;
