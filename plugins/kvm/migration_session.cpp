@@ -30,6 +30,11 @@ Result<TransferProgress> Session::progress() {
   return progress_;
 }
 
+void Session::set_progress(const TransferProgress& progress) {
+  const std::lock_guard lock(mutex_);
+  progress_ = progress;
+}
+
 Status Session::start_pump() {
   VMSEC_TRY(wake_, event_descriptor());
   {

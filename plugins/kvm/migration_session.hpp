@@ -55,6 +55,8 @@ class Session {
   void raise(SessionEvent event);
   void raise(SessionEventKind kind, std::string detail = {});
   void end(SessionEventKind kind, std::string detail);
+  // What progress() answers when the hypervisor has nothing to say any more.
+  void set_progress(const TransferProgress& progress);
   bool wait_ended(Microseconds wait);
   [[nodiscard]] std::string about() const;
 

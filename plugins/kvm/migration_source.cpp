@@ -206,6 +206,7 @@ void SourceSession::from_libvirt(const rpc::Message& message) {
   if (step.action == rpc::Action::forward) peer_.send(step.bytes);
   if (step.action == rpc::Action::answer) libvirt_.send(step.bytes);
   if (step.action != rpc::Action::hold) return;
+  note_statistics();
   if (cancelled_) return refuse_held("cancelled");
   if (!peer_.is_open()) return refuse_held(peer_loss_);
   raise(SessionEventKind::gate);
@@ -216,6 +217,20 @@ void SourceSession::from_peer(const rpc::Message& message) {
   const auto step = calls_.from_peer(message);
   if (!step) return peer_closed(step.error().message);
   if (step->action == rpc::Action::forward) libvirt_.send(step->bytes);
+  if (calls_.loaded()) note_statistics();
+}
+
+// libvirt tells the other libvirt how it went; afterwards the domain is gone.
+void SourceSession::note_statistics() {
+  const auto number = [this](const char* name) { return rpc::cookie_number(calls_.statistics(), name); };
+  TransferProgress progress;
+  progress.total = Bytes{number("memory_total")};
+  progress.transferred = Bytes{number("memory_processed")};
+  progress.remaining = Bytes{number("memory_remaining")};
+  progress.dirty_rate = BytesPerSecond{number("memory_dirty_rate") * number("memory_page_size")};
+  progress.iteration = static_cast<std::uint32_t>(number("memory_iteration"));
+  progress.downtime = Microseconds{number("downtime") * 1000};
+  set_progress(progress);
 }
 
 void SourceSession::refuse_held(const std::string& reason) {

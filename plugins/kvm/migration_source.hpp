@@ -45,6 +45,7 @@ class SourceSession final : public Session {
   void accept_qemu();
   void from_libvirt(const rpc::Message& message);
   void from_peer(const rpc::Message& message);
+  void note_statistics();
   void libvirt_closed();
   void peer_closed(const std::string& why);
   void refuse_held(const std::string& reason);

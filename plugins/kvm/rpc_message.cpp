@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <charconv>
 #include <utility>
 
 namespace vmsec::kvm::rpc {
@@ -232,6 +233,16 @@ std::string encode(const Migrate3FinishReply& reply) {
   out.i32(reply.id);
   out.opaque(reply.cookie);
   return out.take();
+}
+
+std::uint64_t cookie_number(std::string_view cookie, const std::string& name) {
+  const std::string tag = "<" + name + ">";
+  const std::size_t at = cookie.find(tag);
+  if (at == std::string_view::npos) return 0;
+  const std::string_view rest = cookie.substr(at + tag.size(), 20);
+  std::uint64_t value = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), value);
+  return value;
 }
 
 std::string error_text(std::string_view payload) {

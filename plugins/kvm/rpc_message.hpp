@@ -118,6 +118,9 @@ std::string encode(const Migrate3PrepareReply& reply);
 std::string encode(const Migrate3Finish& call);
 std::string encode(const Migrate3FinishReply& reply);
 
+// A number of a cookie's statistics ("memory_total"); 0 where it has none.
+std::uint64_t cookie_number(std::string_view cookie, const std::string& name);
+
 // The text of a failed reply, empty where it cannot be read.
 std::string error_text(std::string_view payload);
 

@@ -32,6 +32,7 @@ Step SourceCalls::from_libvirt(const Message& message) {
     if (!call) return {Action::answer, error_reply(header, call.error().message), {}};
     finish_header_ = header;
     finish_bytes_ = message.bytes;
+    statistics_ = call->cookie;
     if (call->cancelled == 0) {
       finish_ = FinishState::held;
       return {Action::hold, {}, {}};
@@ -74,6 +75,7 @@ Result<Step> SourceCalls::finish_reply(const Message& message) {
     if (reply.uuid != domain_.uuid || reply.name != domain_.name) return senseless("names another domain");
     VMSEC_CHECK(check_cookie(nothing_, domain_, reply.cookie, CookieFrom::destination));
     loaded_ = true;
+    statistics_ = reply.cookie;
   }
   outstanding_.reset();
   // refuse() has answered libvirtd already.

@@ -55,6 +55,8 @@ class SourceCalls {
   [[nodiscard]] bool prepared() const { return prepared_; }
   // The peer answered Finish with a success.
   [[nodiscard]] bool loaded() const { return loaded_; }
+  // The last cookie with the migration's statistics.
+  [[nodiscard]] const std::string& statistics() const { return statistics_; }
   [[nodiscard]] bool has_outstanding() const { return outstanding_.has_value(); }
 
  private:
@@ -68,6 +70,7 @@ class SourceCalls {
   std::optional<Header> outstanding_;
   Header finish_header_;
   std::string finish_bytes_;
+  std::string statistics_;
   FinishState finish_ = FinishState::none;
   bool prepared_ = false;
   bool loaded_ = false;

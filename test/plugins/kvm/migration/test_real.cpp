@@ -52,7 +52,12 @@ TEST_CASE("a guest that has moved runs at the destination, and only there") {
   Pair pair(guest);
   migrate(pair);
   CHECK(pair.channels() == 2);
-  CHECK(pair.a.migration->progress(pair.ref)->total.value > 0);
+  const auto progress = pair.a.migration->progress(pair.ref);
+  REQUIRE(progress);
+  CHECK(progress->total.value > 0);
+  CHECK(progress->transferred.value > 0);
+  CHECK(progress->downtime.value > 0);
+  CHECK(pair.b.migration->progress(pair.ref)->total.value > 0);
   check_arrives(pair);
   pair.close();
   virDomainPtr domain = virDomainLookupByUUID(pair.b.connect, pair.ref.domain.bytes().data());

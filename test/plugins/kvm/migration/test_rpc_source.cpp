@@ -32,6 +32,8 @@ TEST_CASE("the finish call waits for the gate, then goes unchanged") {
   CHECK(reply->action == Action::forward);
   CHECK(calls.loaded());
   CHECK(calls.finish() == FinishState::answered);
+  CHECK(rpc::cookie_number(calls.statistics(), "memory_page_size") == 4096);
+  CHECK(rpc::cookie_number(calls.statistics(), "nothing") == 0);
 }
 
 TEST_CASE("a refused gate answers libvirt with an error and orders the peer to destroy") {
