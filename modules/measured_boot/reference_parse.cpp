@@ -1,193 +1,143 @@
-// The reference file's grammar. toml++ is compiled into this file alone.
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
-
-#include <algorithm>
+// What the lines of a reference file mean.
 #include <optional>
+#include <set>
 
 #include "bytes.hpp"
 #include "digest.hpp"
 #include "reference.hpp"
+#include "toml_lines.hpp"
 
 namespace vmsec::boot {
 namespace {
 
-constexpr std::size_t kMaxDots = 16;  // in a line
-constexpr std::size_t kMaxDigests = 4096;
-
-class Reader {
+class Reader final : public TomlSink {
  public:
   explicit Reader(const std::string& file) : file_(file) {}
 
-  Result<Reference> read(const toml::table& root) {
-    for (const auto& [key, node] : root) {
-      if (key == "version") {
-        VMSEC_CHECK(version(node));
-      } else if (key == "pcrs") {
-        VMSEC_CHECK(covered(node));
-      } else if (key == "pcr") {
-        VMSEC_CHECK(pcrs(node));
-      } else {
-        return bad(key.source(), "unknown key \"" + printable(key.str(), 64) + "\": want version, pcrs or pcr");
-      }
-    }
-    VMSEC_CHECK(coverage());
+  [[nodiscard]] std::unexpected<Error> bad(TextPlace at, const std::string& cause) const override {
+    return fail(Code::invalid_argument,
+                "reference " + file_ + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": " + cause);
+  }
+
+  Status table(const TomlPath& path) override {
+    if (path.size() != 2 || path[0].name != "pcr") return bad(path[0].place, "unknown table: want [pcr.0] to [pcr.23]");
+    VMSEC_TRY(const auto pcr, pcr_of(path[1]));
+    if (!places_.try_emplace(pcr, path[1].place).second) return bad(path[1].place, twice(pcr));
+    table_ = path;
+    return {};
+  }
+
+  Status assignment(const TomlPath& path, const TomlValue& value) override {
+    TomlPath full = table_;
+    full.insert(full.end(), path.begin(), path.end());
+    if (full.size() == 1 && full[0].name == "version") return version(full[0], value);
+    if (full.size() == 1 && full[0].name == "pcrs") return pcrs(full[0], value);
+    if (full[0].name != "pcr" || full.size() == 1)
+      return bad(path[0].place, "unknown key \"" + printable(full[0].name, 64) + "\": want version, pcrs or [pcr.0]");
+    VMSEC_TRY(const auto pcr, pcr_of(full[1]));
+    if (full.size() != 3 || (full[2].name != "values" && full[2].name != "events"))
+      return bad(path.back().place,
+                 name_of(pcr) + ": unknown key \"" + printable(path.back().name, 64) + "\": want values or events");
+    places_.try_emplace(pcr, full[1].place);
+    auto& entry = reference_.pcrs[pcr];
+    return digests(path.back(), value, pcr, full[2].name == "values" ? entry.values : entry.events);
+  }
+
+  // What is not covered must have been left out on purpose.
+  Result<Reference> finish() {
+    for (const auto& [pcr, place] : places_)
+      if (!reference_.pcrs.contains(pcr)) return bad(place, name_of(pcr) + ": it has neither values nor events");
+    const PcrMask given = reference_.mask();
+    const PcrMask wanted = covered_.value_or(kFirmwarePcrs);
+    if (const PcrMask absent{wanted.bits & ~given.bits}; absent.bits != 0)
+      return bad({}, "nothing is said about PCR " + to_string(absent) +
+                         (covered_ ? ", which pcrs lists" : "; a file that is to cover fewer says so by pcrs = [...]"));
+    if (const PcrMask extra{given.bits & ~wanted.bits}; covered_ && extra.bits != 0)
+      return bad({}, "PCR " + to_string(extra) + " has a table, and pcrs does not list it");
     return std::move(reference_);
   }
 
-  [[nodiscard]] std::unexpected<Error> bad(const toml::source_region& at, const std::string& cause) const {
-    return bad(at.begin.line, at.begin.column, cause);
-  }
-  [[nodiscard]] std::unexpected<Error> bad(std::size_t line, std::size_t column, const std::string& cause) const {
-    return fail(Code::invalid_argument,
-                "reference " + file_ + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + cause);
-  }
-
  private:
-  Status version(const toml::node& node) const {
-    if (node.value<std::int64_t>() == 1 && node.is_integer()) return {};
-    return bad(node.source(), "version: want 1");
+  static std::string name_of(std::uint32_t pcr) { return "pcr." + std::to_string(pcr); }
+  static std::string twice(std::uint32_t pcr) { return "[" + name_of(pcr) + "]: it is there twice"; }
+
+  [[nodiscard]] Result<std::uint32_t> pcr_of(const TomlKey& key) const {
+    for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
+      if (key.name == std::to_string(pcr)) return pcr;
+    return bad(key.place, "[pcr." + printable(key.name, 32) + "]: a TPM's PCRs are 0 to 23, without leading zeros");
   }
 
-  Result<const toml::array*> list(const toml::node& node, const std::string& what) const {
-    const auto* array = node.as_array();
-    if (array == nullptr) return bad(node.source(), what + ": want a list");
-    if (array->empty()) return bad(node.source(), what + ": the list is empty");
-    if (array->size() > kMaxDigests)
-      return bad(node.source(), what + ": " + std::to_string(array->size()) + " entries, at most " +
-                                    std::to_string(kMaxDigests) + " are allowed");
-    return array;
+  Status once(const TomlKey& key, const std::string& what) {
+    if (set_.insert(what).second) return {};
+    return bad(key.place, what + ": it is set twice");
   }
 
-  Status covered(const toml::node& node) {
-    VMSEC_TRY(const auto* array, list(node, "pcrs"));
+  static const std::int64_t* integer_of(const TomlScalar& scalar) { return std::get_if<std::int64_t>(&scalar.value); }
+
+  Status version(const TomlKey& key, const TomlValue& value) {
+    VMSEC_CHECK(once(key, "version"));
+    const auto* scalar = std::get_if<TomlScalar>(&value.value);
+    const auto* number = scalar == nullptr ? nullptr : integer_of(*scalar);
+    if (number != nullptr && *number == 1) return {};
+    return bad(value.place, "version: want 1");
+  }
+
+  Result<const std::vector<TomlScalar>*> list(const TomlValue& value, const std::string& what) const {
+    const auto* elements = std::get_if<std::vector<TomlScalar>>(&value.value);
+    if (elements == nullptr) return bad(value.place, what + ": want a list");
+    if (elements->empty()) return bad(value.place, what + ": the list is empty");
+    return elements;
+  }
+
+  Status pcrs(const TomlKey& key, const TomlValue& value) {
+    VMSEC_CHECK(once(key, "pcrs"));
+    VMSEC_TRY(const auto* elements, list(value, "pcrs"));
     PcrMask mask;
-    for (const auto& element : *array) {
-      const auto* number = element.as_integer();
-      if (number == nullptr || number->get() < 0 || number->get() >= kPcrCount)
-        return bad(element.source(), "pcrs: want PCR numbers, 0 to 23");
-      const auto pcr = static_cast<std::uint32_t>(number->get());
-      if (mask.has(pcr)) return bad(element.source(), "pcrs: PCR " + std::to_string(pcr) + " is listed twice");
+    for (const auto& element : *elements) {
+      const auto* number = integer_of(element);
+      if (number == nullptr || *number < 0 || *number >= kPcrCount)
+        return bad(element.place, "pcrs: want PCR numbers, 0 to 23");
+      const auto pcr = static_cast<std::uint32_t>(*number);
+      if (mask.has(pcr)) return bad(element.place, "pcrs: PCR " + std::to_string(pcr) + " is listed twice");
       mask.add(pcr);
     }
     covered_ = mask;
     return {};
   }
 
-  Status pcrs(const toml::node& node) {
-    const auto* table = node.as_table();
-    if (table == nullptr) return bad(node.source(), "pcr: want tables [pcr.0] to [pcr.23]");
-    for (const auto& [key, value] : *table) {
-      const auto pcr = pcr_number(key.str());
-      if (!pcr)
-        return bad(key.source(),
-                   "[pcr." + printable(key.str(), 32) + "]: a TPM's PCRs are 0 to 23, without leading zeros");
-      VMSEC_CHECK(pcr_entry(value, key.source(), *pcr));
-    }
-    return {};
-  }
-
-  static std::optional<std::uint32_t> pcr_number(std::string_view text) {
-    if (text.empty() || text.size() > 2 || (text.size() == 2 && text[0] == '0')) return std::nullopt;
-    std::uint32_t number = 0;
-    for (const char c : text) {
-      if (c < '0' || c > '9') return std::nullopt;
-      number = number * 10 + static_cast<std::uint32_t>(c - '0');
-    }
-    if (number >= kPcrCount) return std::nullopt;
-    return number;
-  }
-
-  Status pcr_entry(const toml::node& node, const toml::source_region& at, std::uint32_t pcr) {
-    const std::string name = "pcr." + std::to_string(pcr);
-    const auto* table = node.as_table();
-    if (table == nullptr) return bad(node.source(), name + ": want a table with values or events");
-    PcrReference entry;
-    for (const auto& [key, value] : *table) {
-      if (key == "values") {
-        VMSEC_CHECK(digests(value, name + ".values", entry.values));
-      } else if (key == "events") {
-        VMSEC_CHECK(digests(value, name + ".events", entry.events));
-      } else {
-        return bad(key.source(), name + ": unknown key \"" + printable(key.str(), 64) + "\": want values or events");
-      }
-    }
-    if (entry.values.empty() && entry.events.empty()) return bad(at, name + ": it has neither values nor events");
-    reference_.pcrs[pcr] = std::move(entry);
-    return {};
-  }
-
-  Status digests(const toml::node& node, const std::string& what, std::vector<std::string>& into) {
-    VMSEC_TRY(const auto* array, list(node, what));
-    for (const auto& element : *array) {
-      const auto* text = element.as_string();
-      if (text == nullptr) return bad(element.source(), what + ": want texts of 64 hexadecimal digits");
-      const auto digest = from_hex(text->get());
-      if (text->get().size() != 2 * kSha256Size)
-        return bad(element.source(), what + ": a SHA-256 value of " + std::to_string(text->get().size()) +
-                                         " hexadecimal digits, want 64");
-      if (!digest) return bad(element.source(), what + ": not hexadecimal");
+  Status digests(const TomlKey& key, const TomlValue& value, std::uint32_t pcr, std::vector<std::string>& into) {
+    const std::string what = name_of(pcr) + "." + key.name;
+    VMSEC_CHECK(once(key, what));
+    VMSEC_TRY(const auto* elements, list(value, what));
+    for (const auto& element : *elements) {
+      const auto* text = std::get_if<std::string>(&element.value);
+      if (text == nullptr) return bad(element.place, what + ": want texts of 64 hexadecimal digits");
+      if (text->size() != 2 * kSha256Size)
+        return bad(element.place,
+                   what + ": a SHA-256 value of " + std::to_string(text->size()) + " hexadecimal digits, want 64");
+      const auto digest = from_hex(*text);
+      if (!digest) return bad(element.place, what + ": not hexadecimal");
       into.push_back(*digest);
     }
     return {};
   }
 
-  // What is not covered must have been left out on purpose.
-  [[nodiscard]] Status coverage() const {
-    const PcrMask given = reference_.mask();
-    const PcrMask wanted = covered_.value_or(kFirmwarePcrs);
-    if (const PcrMask absent{wanted.bits & ~given.bits}; absent.bits != 0)
-      return bad(1, 1,
-                 "nothing is said about PCR " + to_string(absent) +
-                     (covered_ ? ", which pcrs lists" : "; a file that is to cover fewer says so by pcrs = [...]"));
-    if (const PcrMask extra{given.bits & ~wanted.bits}; covered_ && extra.bits != 0)
-      return bad(1, 1, "PCR " + to_string(extra) + " has a table, and pcrs does not list it");
-    return {};
-  }
-
   const std::string& file_;
   Reference reference_;
+  TomlPath table_;  // the keys stand below it
+  std::map<std::uint32_t, TextPlace> places_;
+  std::set<std::string> set_;
   std::optional<PcrMask> covered_;
 };
-
-struct Hostile {
-  std::size_t line = 1;
-  std::size_t column = 1;
-  std::string cause;
-};
-
-// What toml++ must not see. It builds and frees nested tables by recursion: a line of dots would overflow the stack.
-// And where a value should begin, some characters beyond ASCII (U+0323 is one) lead it to code that it holds for
-// unreachable.
-std::optional<Hostile> find_hostile(std::string_view text) {
-  Hostile at;
-  std::size_t dots = 0;
-  for (const char c : text) {
-    if (c == '\0') at.cause = "a NUL";
-    if (static_cast<unsigned char>(c) > 0x7e) at.cause = "a byte that is not ASCII";
-    if (c == '.' && ++dots > kMaxDots) at.cause = "more than " + std::to_string(kMaxDots) + " dots in one line";
-    if (!at.cause.empty()) return at;
-    ++at.column;
-    if (c == '\n') {
-      ++at.line;
-      at.column = 1;
-      dots = 0;
-    }
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
 Result<Reference> parse_reference(std::string_view text, const std::string& file) {
   Reader reader(file);
   if (text.size() > kMaxReferenceBytes)
-    return reader.bad(1, 1, "the file has more than " + std::to_string(kMaxReferenceBytes) + " bytes");
-  if (const auto hostile = find_hostile(text)) return reader.bad(hostile->line, hostile->column, hostile->cause);
-  const toml::parse_result result = toml::parse(text, file);
-  if (!result) return reader.bad(result.error().source(), printable(result.error().description()));
-  return reader.read(result.table());
+    return reader.bad({}, "the file has more than " + std::to_string(kMaxReferenceBytes) + " bytes");
+  VMSEC_CHECK(parse_toml_lines(text, reader));
+  return reader.finish();
 }
 
 }  // namespace vmsec::boot
