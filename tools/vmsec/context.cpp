@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "scan.hpp"
 #include "vmsec/host.hpp"
 #include "vmsec/units.hpp"
 
@@ -29,8 +30,11 @@ Result<std::shared_ptr<Control>> Context::control() {
   host.state_dir = options.state_folder();
   host.run_dir = options.state_folder() + "/run";
   host.plugin = options.plugin;
-  host.plugin_path = options.plugin_path;
-  host.module_path = options.module_path;
+  const auto folders = [](const std::vector<std::string>& given, const char* kind) {
+    return given.empty() ? std::vector<std::string>{installed_folder(kind)} : given;
+  };
+  host.plugin_path = folders(options.plugin_path, "plugins");
+  host.module_path = folders(options.module_path, "modules");
   host.backend.uri = options.uri;
   host.trusted_without_policy = true;
   for (const auto& name : modules_) host.modules[name];

@@ -13,8 +13,11 @@
 namespace vmsec::cli {
 namespace {
 
+// Short, and begins with a digit: so no UUID, digest or date.
 bool is_figure(const std::string& cell) {
-  return !cell.empty() && (std::isdigit(static_cast<unsigned char>(cell.front())) != 0 || cell == "-");
+  constexpr std::size_t kLongest = 12;
+  if (cell == "-") return true;
+  return !cell.empty() && cell.size() <= kLongest && std::isdigit(static_cast<unsigned char>(cell.front())) != 0;
 }
 
 // How many places a text takes on a terminal: colour codes take none, a UTF-8 character one.

@@ -122,18 +122,26 @@ Probe cgroups() {
   return {"cgroups", true, found, {}};
 }
 
+// In a network namespace of its own, which ends with the command.
+bool works_in_namespace(const std::string& command) {
+  return std::system(("unshare --net sh -c '" + command + "' >/dev/null 2>&1").c_str()) == 0;
+}
+
 Probe traffic_control() {
   const std::string file = program("tc");
   if (file.empty()) return {"tc", false, "NIC limits need it", "iproute2"};
-  return {"tc", true, file, {}};
+  if (::geteuid() != 0) return {"tc", true, file + " (as root, doctor tries a limit too)", {}};
+  if (!works_in_namespace("tc qdisc add dev lo root tbf rate 1mbit burst 16k latency 50ms"))
+    return {"tc", false, "this kernel has no token bucket (sch_tbf): NICs cannot be limited", {}};
+  return {"tc", true, file + ", with token buckets", {}};
 }
 
 Probe intermediate_device() {
   std::error_code ignored;
   if (fs::exists("/sys/module/ifb", ignored)) return {"ifb", true, "loaded", {}};
-  if (!first_line_of("modinfo -n ifb").empty()) return {"ifb", true, "a module of this kernel", {}};
-  return {
-      "ifb", false, "neither loaded nor a module here (it may be built in): limits of what a guest sends need it", {}};
+  if (::geteuid() != 0) return {"ifb", false, "not loaded; as root, doctor tries to make one", {}};
+  if (works_in_namespace("ip link add name vmsecprobe type ifb")) return {"ifb", true, "this kernel makes them", {}};
+  return {"ifb", false, "this kernel has none: what a guest sends cannot be limited by it", {}};
 }
 
 Probe memfd() {

@@ -103,11 +103,14 @@ std::vector<FoundModule> scan_modules(const std::vector<std::string>& folders) {
 }
 
 std::string installed_folder(const std::string& kind) {
-  Dl_info library{};
-  if (::dladdr(reinterpret_cast<const void*>(&connect_agent), &library) == 0 || library.dli_fname == nullptr)
-    return "vmsec/" + kind;
   std::error_code ignored;
-  return (fs::canonical(library.dli_fname, ignored).parent_path() / "vmsec" / kind).string();
+  Dl_info library{};
+  if (::dladdr(reinterpret_cast<const void*>(&connect_agent), &library) != 0 && library.dli_fname != nullptr) {
+    const fs::path folder = fs::canonical(library.dli_fname, ignored).parent_path() / "vmsec" / kind;
+    if (fs::is_directory(folder, ignored)) return folder;
+  }
+  // A build tree: bin and lib are neighbours.
+  return (fs::canonical("/proc/self/exe", ignored).parent_path().parent_path() / "lib/vmsec" / kind).string();
 }
 
 }  // namespace vmsec::cli

@@ -17,7 +17,7 @@ struct FoundModule {
 };
 std::vector<FoundModule> scan_modules(const std::vector<std::string>& folders);
 
-// Beside the library that this program uses: <lib>/vmsec/<kind>.
+// Beside the library that this program uses: <lib>/vmsec/<kind>; in a build tree beside the program.
 std::string installed_folder(const std::string& kind);
 
 }  // namespace vmsec::cli

@@ -31,8 +31,7 @@ Ending report_findings(const Context& context, const PolicyReport& report) {
   else
     std::fprintf(stderr, "%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
   const auto count = report.findings.size();
-  std::fprintf(stderr, "vmsec: %s: %zu finding%s, so nothing was applied\n", file.c_str(), count,
-               count == 1 ? "" : "s");
+  std::fprintf(stderr, "vmsec: %s: %zu finding%s; nothing was changed\n", file.c_str(), count, count == 1 ? "" : "s");
   return Exit::mistake;
 }
 

@@ -53,13 +53,14 @@ Ending create(Context& context, const TicketWish& wish, const std::string& file)
   return Exit::ok;
 }
 
-// "not checked" without a key; else an Error where it does not fit.
-Result<std::string> signature_word(const std::string& ticket, const std::string& key_file) {
+// "not checked" without a key; else a Failure where it does not fit.
+std::expected<std::string, Failure> signature_word(const std::string& ticket, const std::string& key_file) {
   if (key_file.empty()) return "not checked (--key FILE checks it)";
   VMSEC_TRY(const PublicKey key, PublicKey::load(key_file));
   VMSEC_TRY(const auto parts, wire::decode<SignedTicket>(ticket));
   if (auto good = key.verify(kTicketLabel, parts.claims, parts.signature); !good)
-    return fail(good.error().in("check ticket against " + key_file));
+    return fail_with(good.error().in("check ticket against " + key_file),
+                     "another key signed it, or it was changed: no host will take it");
   return "good";
 }
 

@@ -1,0 +1,233 @@
+// vmsecd on the simulated hypervisor, driven by vmsec, from start to end.
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+
+#include "tools/process.hpp"
+
+using namespace vmsec::test;
+
+namespace {
+
+constexpr const char* kDomain =
+    "name = \"%s\"\nuuid = \"%s\"\nmemory = \"16 MiB\"\nvcpus = 1\nseed = 42\n"
+    "[[disk]]\ntarget = \"vda\"\nsource = \"%s.img\"\ncapacity = \"1 MiB\"\n";
+
+constexpr const char* kPolicy = R"(version = 1
+[[vm]]
+match = "web-*"
+[vm.isolation]
+cpu_quota = "30%"
+[vm.throttle.disk.vda]
+read = "5 MB/s"
+[[grant]]
+module = "isolation"
+vm = "web-*"
+interfaces = ["vmsec.DomainControl", "vmsec.ResourceControl"]
+[[grant]]
+module = "throttle"
+vm = "web-*"
+interfaces = ["vmsec.DomainControl", "vmsec.IoControl"]
+)";
+
+std::string lib(const char* kind) { return std::string(VMSEC_BINARY_DIR) + "/lib/vmsec/" + kind; }
+
+// One host with one VM, web-1.
+struct SimHost {
+  TempDir folder;
+  std::string socket = folder / "vmsecd.sock";
+  std::string config = folder / "vmsecd.toml";
+  std::string log = folder / "vmsecd.log";
+  std::unique_ptr<Background> agent;
+
+  SimHost() {
+    std::filesystem::create_directory(folder / "domains");
+    define("web-1", "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e01");
+    write_file(folder / "policy.toml", kPolicy);
+    write_file(config,
+               "[host]\nname = \"host-a\"\nstate = \"state\"\nrun = \"run\"\ncontrol = \"vmsecd.sock\"\n"
+               "policy = \"policy.toml\"\nmodules = [\"isolation\", \"throttle\"]\nplugin_path = [\"" +
+                   lib("plugins") + "\"]\nmodule_path = [\"" + lib("modules") +
+                   "\"]\n[backend]\nplugin = \"sim\"\nuri = \"sim:host-a\"\n[backend.settings]\ndomains = \"" +
+                   folder / "domains" + "\"\n");
+  }
+
+  void define(const std::string& name, const std::string& uuid) const {
+    std::array<char, 512> text{};
+    std::snprintf(text.data(), text.size(), kDomain, name.c_str(), uuid.c_str(), name.c_str());
+    write_file(folder / ("domains/" + name + ".toml"), text.data());
+  }
+
+  void start() {
+    agent = std::make_unique<Background>("vmsecd", std::vector<std::string>{"--config", config}, log);
+    const bool ready = comes_true(
+        [&] { return !agent->running() || read_file(log).find("vmsecd: ready: host-a") != std::string::npos; });
+    INFO(read_file(log));
+    REQUIRE(ready);
+    REQUIRE(agent->running());
+  }
+
+  [[nodiscard]] std::vector<std::string> words(std::vector<std::string> command) const {
+    command.insert(command.begin(), {"--agent", socket});
+    return command;
+  }
+  [[nodiscard]] Ran text(const std::vector<std::string>& command) const { return vmsec(words(command)); }
+  [[nodiscard]] nlohmann::json json(const std::vector<std::string>& command, int code = 0) const {
+    return vmsec_json(words(command), code);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("VMs are listed, shown, paused and resumed through the agent") {
+  SimHost host;
+  host.start();
+  const auto list = host.json({"vm", "list"});
+  REQUIRE(list["domains"].size() == 1);
+  CHECK(list["domains"][0]["name"] == "web-1");
+  CHECK(list["domains"][0]["state"] == "running");
+  CHECK(host.text({"vm", "list"}).out.find("16 MiB") != std::string::npos);
+
+  const std::string uuid = list["domains"][0]["domain"];
+  CHECK(host.json({"vm", "show", uuid})["name"] == "web-1");
+  CHECK(host.text({"vm", "show", "web-1"}).out.find(uuid) != std::string::npos);
+  CHECK(host.json({"vm", "pause", "web-1"})["state"] == "paused");
+  CHECK(host.json({"vm", "pause", "web-1"})["state"] == "paused");
+  CHECK(host.text({"vm", "resume", uuid}).out == "web-1 is running\n");
+  CHECK(host.json({"vm", "stats", "web-1"})["disks"][0]["target"] == "vda");
+
+  const Ran unknown = host.text({"vm", "show", "nobody"});
+  CHECK(unknown.code == 2);
+  CHECK(unknown.err.find("vmsec vm list") != std::string::npos);
+  CHECK(host.text({"vm", "pause", "5f0c2a4e-6a5b-4a3f-9d58-0f5b0a1c2d3e"}).code == 2);
+}
+
+TEST_CASE("what happened is told as events") {
+  SimHost host;
+  host.start();
+  REQUIRE(host.text({"vm", "pause", "web-1"}).code == 0);
+  const auto kinds = [&](const std::vector<std::string>& command) {
+    std::string text;
+    for (const auto& event : host.json(command)["events"]) text += event["kind"].get<std::string>() + " ";
+    return text;
+  };
+  CHECK(comes_true([&] { return kinds({"vm", "events"}).find("paused") != std::string::npos; }));
+  const Ran followed = host.text({"vm", "events", "--follow", "--count", "1", "--json"});
+  CHECK(followed.code == 0);
+  CHECK(nlohmann::json::parse(followed.out)["sequence"].get<int>() >= 1);
+
+  Background following("vmsec", host.words({"vm", "events", "--follow"}), host.folder / "events");
+  REQUIRE(comes_true([&] { return read_file(host.folder / "events").find("paused") != std::string::npos; }));
+  following.signal(SIGINT);
+  CHECK(following.wait() == 0);
+}
+
+TEST_CASE("a policy is checked, compared and applied; applying twice changes nothing") {
+  SimHost host;
+  host.start();
+  const std::string policy = host.folder / "policy.toml";
+  CHECK(host.text({"policy", "check", policy}).code == 0);
+  const Ran diff = host.text({"policy", "diff"});
+  INFO(diff.out << diff.err);
+  CHECK(diff.code == 5);
+  CHECK(diff.out.find("30%") != std::string::npos);
+  CHECK(host.json({"policy", "diff", policy}, 5)["domains"].size() == 2);
+
+  CHECK(host.text({"policy", "apply"}).code == 0);
+  CHECK(host.text({"policy", "apply"}).out == "nothing to change\n");
+  CHECK(host.text({"policy", "diff"}).out == "no differences\n");
+  const auto limits = host.json({"vm", "limits", "web-1"});
+  CHECK(limits["cpu_quota_millis"] == 300);
+  CHECK(limits["disks"][0]["read"] == 5'000'000);
+  CHECK(host.text({"vm", "limits", "web-1"}).out.find("5 MB/s") != std::string::npos);
+}
+
+TEST_CASE("what only a module can know about a policy is a finding with its place") {
+  SimHost host;
+  host.start();
+  write_file(host.folder / "bad.toml",
+             "version = 1\n[[vm]]\nmatch = \"web-*\"\n[vm.isolation]\ncpu_quota = \"30 cows\"\n");
+  CHECK(host.text({"policy", "check", "--offline", host.folder / "bad.toml"}).code == 0);
+  for (const auto* act : {"check", "diff", "apply"}) {
+    const Ran ran = host.text({"policy", act, host.folder / "bad.toml"});
+    INFO(ran.err);
+    CHECK(ran.code == 2);
+    CHECK(ran.err.find("bad.toml:5:") != std::string::npos);
+    CHECK(ran.out.empty());
+  }
+  CHECK(host.text({"policy", "diff"}).code == 5);  // nothing was applied
+}
+
+TEST_CASE("the host says what it is, has loaded, and can do") {
+  SimHost host;
+  host.start();
+  const auto info = host.json({"host", "info"});
+  CHECK(info["name"] == "host-a");
+  CHECK(info["backend"] == "sim");
+  CHECK(host.text({"host", "info"}).out.find("isolation") != std::string::npos);
+  CHECK(host.json({"host", "capabilities"}).size() == 7);
+  CHECK(host.json({"module", "list"}).size() == 2);
+  bool has_sim = false;
+  for (const auto& plugin : host.json({"plugin", "list"})) has_sim = has_sim || plugin["name"] == "sim";
+  CHECK(has_sim);
+  CHECK(vmsec({"module", "list", "--scan", "--module-path", lib("modules")}).out.find("throttle") != std::string::npos);
+  CHECK(vmsec({"plugin", "list", "--scan", "--plugin-path", lib("plugins")}).out.find("sim") != std::string::npos);
+}
+
+TEST_CASE("without the module of a command the error names it") {
+  SimHost host;
+  host.start();
+  for (const auto& command : {std::vector<std::string>{"migrate", "list"}, {"attest", "host-b"}}) {
+    const Ran ran = host.text(command);
+    INFO(ran.err);
+    CHECK(ran.code == 2);
+    CHECK(ran.err.find("vmsec.") != std::string::npos);
+  }
+}
+
+TEST_CASE("an orderly end leaves a signed audit log; a second agent on the same state is refused") {
+  SimHost host;
+  host.start();
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  const Ran second = run("vmsecd", {"--config", host.config});
+  CHECK(second.code == 2);
+  CHECK(second.err.find("another vmsecd") != std::string::npos);
+  CHECK(host.text({"vm", "list"}).code == 0);  // the first goes on
+
+  host.agent->signal(SIGHUP);
+  CHECK(host.text({"vm", "list"}).code == 0);
+  host.agent->signal(SIGTERM);
+  CHECK(host.agent->wait() == 0);
+  CHECK_FALSE(std::filesystem::exists(host.socket));
+  const auto acts = vmsec_json({"audit", "show", host.folder / "state"});
+  CHECK_FALSE(acts.empty());
+  const auto report =
+      vmsec_json({"audit", "verify", host.folder / "state", "--key", host.folder / "state/local-identity/host-a.crt"});
+  CHECK(report["good"] == true);
+  CHECK(report["unsigned_records"] == 0);
+}
+
+TEST_CASE("a killed agent starts again on the same state") {
+  SimHost host;
+  host.start();
+  host.agent->signal(SIGKILL);
+  host.agent->wait();
+  std::filesystem::remove(host.log);
+  host.start();
+  CHECK(host.text({"host", "info"}).code == 0);
+}
+
+TEST_CASE("without an agent the tool opens the hypervisor itself") {
+  const TempDir folder;
+  const std::vector<std::string> options = {"--plugin",      "sim",           "--uri",         "sim:here",
+                                            "--plugin-path", lib("plugins"),  "--module-path", lib("modules"),
+                                            "--state",       folder / "state"};
+  auto words = options;
+  words.insert(words.end(), {"vm", "list"});
+  CHECK(vmsec_json(words)["domains"].empty());
+  words = options;
+  words.insert(words.end(), {"module", "list"});
+  CHECK(vmsec_json(words).size() == 2);
+  CHECK(vmsec({"--plugin", "none", "--plugin-path", lib("plugins"), "--state", folder / "state", "vm", "list"}).code ==
+        2);
+}

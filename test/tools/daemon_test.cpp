@@ -1,0 +1,88 @@
+// vmsecd's configuration: what is documented works, what is wrong is found.
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+
+#include "tools/process.hpp"
+
+using namespace vmsec::test;
+
+namespace {
+
+// The example of docs/configuration.md, with its files beside it.
+struct Documented {
+  TempDir folder;
+  std::string config = folder / "vmsecd.toml";
+  std::string text;
+  Documented() {
+    const std::string manual = read_file(std::string(VMSEC_SOURCE_DIR) + "/docs/configuration.md");
+    const auto begin = manual.find("```toml\n") + 8;
+    text = manual.substr(begin, manual.find("```", begin) - begin);
+    REQUIRE(vmsec({"pki", "init", folder / "ca", "--name", "Test"}).code == 0);
+    REQUIRE(vmsec({"pki", "issue", folder / "ca", "host-a", "--out", folder.path()}).code == 0);
+    REQUIRE(vmsec({"pki", "placement-key", folder / "placement.key"}).code == 0);
+    for (const auto* file : {"ca.crt", "ca.crl"}) std::filesystem::copy(folder / "ca" / file, folder / file);
+    write_file(folder / "policy.toml", "version = 1\n");
+  }
+  [[nodiscard]] Ran check(const std::string& content) const {
+    write_file(config, content);
+    return run("vmsecd", {"--check", "--config", config});
+  }
+  [[nodiscard]] std::string with(const std::string& from, const std::string& to) const {
+    std::string changed = text;
+    const auto at = changed.find(from);
+    REQUIRE(at != std::string::npos);
+    return changed.replace(at, from.size(), to);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the documented configuration is good") {
+  const Documented example;
+  const Ran ran = example.check(example.text);
+  INFO(ran.err);
+  CHECK(ran.code == 0);
+  CHECK(ran.out.find(": good") != std::string::npos);
+}
+
+TEST_CASE("every mistake in a configuration is found, with its cause") {
+  const Documented example;
+  const std::vector<std::pair<std::string, std::string>> mistakes = {
+      {example.with("[host]", "[hots]"), "hots.name"},
+      {example.with("plugin = \"kvm\"", "plugin = 3"), "backend.plugin"},
+      {example.with("policy = ", "polcy = "), "polcy"},
+      {example.with("name = \"host-a\"", "name = \"Host A\""), "host.name"},
+      {example.with("192.0.2.1:7443", "192.0.2.1"), "port is missing"},
+      {example.with("192.0.2.1:7443", "192.0.2.1:70000"), "port is no number"},
+      {example.with("192.0.2.2:7443", ":7443"), "address is missing"},
+      {example.with("ca = \"ca.crt\"", "ca = \"no.crt\""), "identity.ca"},
+      {example.with("ca = \"ca.crt\"\n", ""), "identity.ca is missing"},
+      {example.with("certificate = \"host-a.crt\"", "certificate = \"policy.toml\""), "policy.toml"},
+      {example.with("placement.key.pub", "nobody.pub"), "placement_keys"},
+      {example.with("policy = \"policy.toml\"", "policy = \"none.toml\""), "none.toml"},
+      {example.with("address = \"192.0.2.2:7443\"", ""), "[[peer]]"},
+      {example.with("[backend]", "[backend"), "vmsecd.toml:"},
+      {example.with("modules = [", "modules = [[1], "), "modules"}};
+  for (const auto& [content, cause] : mistakes) {
+    const Ran ran = example.check(content);
+    INFO(content << "\n" << ran.err);
+    CHECK(ran.code == 2);
+    CHECK(ran.err.find(cause) != std::string::npos);
+  }
+}
+
+TEST_CASE("a policy with findings is found by --check, line by line") {
+  const Documented example;
+  write_file(example.folder / "policy.toml", "version = 1\n[[vm]]\nmatch = 3\n");
+  const Ran ran = example.check(example.text);
+  CHECK(ran.code == 2);
+  CHECK(ran.err.find("policy.toml:3:9") != std::string::npos);
+}
+
+TEST_CASE("a wrong command line or a missing configuration is a mistake") {
+  CHECK(run("vmsecd", {"--serve"}).code == 2);
+  CHECK(run("vmsecd", {"--ready-fd", "-4"}).code == 2);
+  CHECK(run("vmsecd", {"--config", "/nonexistent/vmsecd.toml"}).code != 0);
+}

@@ -1,0 +1,154 @@
+#include <catch2/catch.hpp>
+
+#include "tools/process.hpp"
+
+using namespace vmsec::test;
+using Words = std::vector<std::string>;
+
+namespace {
+
+const std::vector<Words> kCommands = {{"host", "info"},
+                                      {"host", "capabilities"},
+                                      {"vm", "list"},
+                                      {"vm", "show"},
+                                      {"vm", "pause"},
+                                      {"vm", "resume"},
+                                      {"vm", "limits"},
+                                      {"vm", "stats"},
+                                      {"vm", "events"},
+                                      {"policy", "check"},
+                                      {"policy", "diff"},
+                                      {"policy", "apply"},
+                                      {"ticket", "create"},
+                                      {"ticket", "show"},
+                                      {"migrate"},
+                                      {"migrate", "start"},
+                                      {"migrate", "status"},
+                                      {"migrate", "list"},
+                                      {"migrate", "resolve"},
+                                      {"migrate", "abort"},
+                                      {"attest"},
+                                      {"attest", "enrol"},
+                                      {"attest", "learn"},
+                                      {"audit", "show"},
+                                      {"audit", "verify"},
+                                      {"pki", "init"},
+                                      {"pki", "issue"},
+                                      {"pki", "revoke"},
+                                      {"pki", "crl"},
+                                      {"pki", "list"},
+                                      {"pki", "placement-key"},
+                                      {"module", "list"},
+                                      {"plugin", "list"},
+                                      {"doctor"},
+                                      {"completion", "bash"}};
+
+std::string joined(const Words& words) {
+  std::string text;
+  for (const auto& word : words) text += " " + word;
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("the help of every command shows an example of it") {
+  for (const auto& command : kCommands) {
+    Words words = command;
+    words.emplace_back("--help");
+    const Ran ran = vmsec(words);
+    INFO("vmsec" << joined(words) << "\n" << ran.out << ran.err);
+    CHECK(ran.code == 0);
+    CHECK(ran.out.find("Examples:") != std::string::npos);
+    CHECK(ran.out.find("vmsec" + joined(command)) != std::string::npos);
+  }
+}
+
+TEST_CASE("the help lists the exit codes") {
+  const Ran ran = vmsec({"--help"});
+  CHECK(ran.code == 0);
+  CHECK(ran.out.find("Exit codes:") != std::string::npos);
+  CHECK(ran.out.find("5  \"policy diff\"") != std::string::npos);
+}
+
+TEST_CASE("the version is printed") {
+  CHECK(vmsec({"--version"}).out.starts_with("vmsec "));
+  CHECK(run("vmsecd", {"--version"}).out.starts_with("vmsecd "));
+}
+
+TEST_CASE("a wrong command line is the caller's mistake, says so, and prints no result") {
+  const std::vector<Words> mistakes = {{},
+                                       {"fly"},
+                                       {"vm"},
+                                       {"vm", "show"},
+                                       {"vm", "show", "a", "b"},
+                                       {"vm", "list", "--colour"},
+                                       {"vm", "events", "--after", "soon"},
+                                       {"vm", "events", "--count", "0"},
+                                       {"--uri", "sim:a", "vm", "list"},
+                                       {"migrate"},
+                                       {"migrate", "web-1"},
+                                       {"migrate", "web-1", "--to", "b", "--cipher", "rot13"},
+                                       {"migrate", "abort"},
+                                       {"attest"},
+                                       {"attest", "host-b", "--local"},
+                                       {"ticket", "create", "--key", "k"},
+                                       {"audit", "verify", "log"},
+                                       {"pki", "init", "ca"},
+                                       {"pki", "crl", "ca", "--days", "0"},
+                                       {"pki", "placement-key", "k", "--key-type", "rsa"},
+                                       {"policy", "check"},
+                                       {"completion", "zsh"}};
+  for (const auto& words : mistakes) {
+    const Ran ran = vmsec(words);
+    INFO("vmsec" << joined(words) << "\n" << ran.out << ran.err);
+    CHECK(ran.code == 2);
+    CHECK(ran.err.starts_with("vmsec: "));
+    CHECK(ran.out.empty());
+  }
+}
+
+TEST_CASE("without an agent the error says what to do") {
+  const TempDir folder;
+  for (const Words& command : {Words{"vm", "list"}, Words{"host", "info"}, Words{"policy", "diff"},
+                               Words{"migrate", "list"}, Words{"attest", "host-b"}, Words{"audit", "show"}}) {
+    Words words{"--agent", folder / "nobody.sock"};
+    words.insert(words.end(), command.begin(), command.end());
+    const Ran ran = vmsec(words);
+    INFO("vmsec" << joined(words) << "\n" << ran.out << ran.err);
+    CHECK(ran.code == 1);
+    CHECK(ran.err.find("start vmsecd") != std::string::npos);
+    CHECK(ran.out.empty());
+  }
+}
+
+TEST_CASE("global options may stand behind the command") {
+  const TempDir folder;
+  CHECK(vmsec({"vm", "list", "--json", "--agent", folder / "nobody.sock"}).code == 1);
+}
+
+TEST_CASE("doctor reports each probe, as JSON too") {
+  const Ran text = vmsec({"doctor"});
+  CHECK((text.code == 0 || text.code == 1));
+  for (const auto* name : {"KVM", "QEMU", "libvirt", "Xen", "TPM 2.0", "swtpm", "cgroups", "tc", "ifb", "memfd"})
+    CHECK(text.out.find(name) != std::string::npos);
+  const auto json = vmsec_json({"doctor"}, text.code);
+  CHECK(json["probes"].size() == 12);
+  CHECK(json["backends"].empty() == (text.code == 1));
+}
+
+TEST_CASE("the completion script is good bash and completes commands") {
+  const TempDir folder;
+  const Ran ran = vmsec({"completion", "bash"});
+  CHECK(ran.out == read_file(std::string(VMSEC_SOURCE_DIR) + "/tools/vmsec/completion.bash"));
+  write_file(folder / "vmsec.bash", ran.out);
+  write_file(folder / "try",
+             "PATH=" VMSEC_BINARY_DIR "/bin:$PATH; source " + folder / "vmsec.bash" +
+                 "\n"
+                 "try() { COMP_WORDS=(vmsec \"$@\"); COMP_CWORD=$#; _vmsec; echo \"${COMPREPLY[*]}\"; }\n"
+                 "try p; try policy ''; try migrate re; try ticket create --des\n");
+  const std::string command = "bash '" + folder / "try" + "' > '" + folder / "out" + "' 2>&1";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const std::string out = read_file(folder / "out");
+  INFO(out);
+  CHECK(out == "policy pki plugin\ncheck diff apply\nresolve\n--destination-cert\n");
+}
