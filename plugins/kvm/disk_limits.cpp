@@ -79,10 +79,10 @@ Status write_disk_limit(virDomainPtr domain, const DiskLimit& limit, unsigned in
   params.add_unsigned(VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC, limit.write_ops.value);
   params.add_unsigned(VIR_DOMAIN_BLOCK_IOTUNE_READ_BYTES_SEC_MAX, limit.read_burst.value);
   params.add_unsigned(VIR_DOMAIN_BLOCK_IOTUNE_WRITE_BYTES_SEC_MAX, limit.write_burst.value);
-  if (limit.read_burst.value != 0)
-    params.add_unsigned(VIR_DOMAIN_BLOCK_IOTUNE_READ_BYTES_SEC_MAX_LENGTH, limit.burst_seconds);
-  if (limit.write_burst.value != 0)
-    params.add_unsigned(VIR_DOMAIN_BLOCK_IOTUNE_WRITE_BYTES_SEC_MAX_LENGTH, limit.burst_seconds);
+  // Always: libvirt keeps what is not named, and QEMU refuses a length without its burst.
+  const auto length = [&](BytesPerSecond burst) -> std::uint64_t { return burst.value == 0 ? 0 : limit.burst_seconds; };
+  params.add_unsigned(VIR_DOMAIN_BLOCK_IOTUNE_READ_BYTES_SEC_MAX_LENGTH, length(limit.read_burst));
+  params.add_unsigned(VIR_DOMAIN_BLOCK_IOTUNE_WRITE_BYTES_SEC_MAX_LENGTH, length(limit.write_burst));
   if (virDomainSetBlockIoTune(domain, limit.target.c_str(), params.data(), params.size(), flags) < 0)
     return fail(virt_error(operation));
   VMSEC_TRY(const DiskLimit is, read_disk_limit(domain, limit.target, operation));

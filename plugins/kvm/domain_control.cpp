@@ -17,6 +17,16 @@ Bytes capacity_of(virDomainPtr domain, const XmlDisk& disk) {
   return {info.capacity};
 }
 
+// Of the vCPUs alone: virDomainInfo's counts QEMU's own threads too. It is the
+// answer still where the hypervisor does not tell the vCPUs apart.
+Microseconds vcpu_time(virDomainPtr domain, const virDomainInfo& info) {
+  std::vector<virVcpuInfo> vcpus(info.nrVirtCpu);
+  const int count = virDomainGetVcpus(domain, vcpus.data(), static_cast<int>(vcpus.size()), nullptr, 0);
+  std::uint64_t nanoseconds = 0;
+  for (int i = 0; i < count; ++i) nanoseconds += vcpus[static_cast<std::size_t>(i)].cpuTime;
+  return {(nanoseconds != 0 ? nanoseconds : info.cpuTime) / 1000};
+}
+
 Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation) {
   DomainInfo out;
   std::array<std::uint8_t, 16> uuid{};
@@ -30,7 +40,7 @@ Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation) {
   out.memory_maximum.value = info.maxMem * kKibibyte;
   if (out.state != DomainState::shut_off) {
     out.memory.value = info.memory * kKibibyte;
-    out.cpu_time.value = info.cpuTime / 1000;
+    out.cpu_time = vcpu_time(domain, info);
   }
   VMSEC_TRY(const DomainXml xml, xml_of(domain, operation));
   for (const auto& disk : xml.disks) out.disks.push_back({disk.target, disk.source, capacity_of(domain, disk)});
