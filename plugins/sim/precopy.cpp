@@ -71,10 +71,6 @@ Status Outgoing::last_pass() {
   VMSEC_CHECK(main_->send(&header, sizeof header));
   VMSEC_CHECK(main_->send(state.data(), state.size()));
   VMSEC_CHECK(send_ends());
-  {
-    const std::lock_guard lock(mutex_);
-    progress_.remaining = {};
-  }
   host_.faults().step("source.stopped");
   return {};
 }
@@ -98,10 +94,6 @@ Status Outgoing::send_pass() {
   for (std::size_t i = 1; i < lanes_.size(); ++i) threads.emplace_back([&, i] { results[i] = send_lane(i, dirty); });
   results[0] = send_lane(0, dirty);
   for (auto& thread : threads) thread.join();
-  {
-    const std::lock_guard lock(mutex_);
-    progress_.transferred.value = bytes_.load();
-  }
   // Why a channel broke is better known from the session than from the channel.
   VMSEC_CHECK(trouble());
   for (const auto& result : results) VMSEC_CHECK(result);
@@ -153,6 +145,9 @@ Status Outgoing::send_pages(Stream& stream, DataKind kind, std::size_t page, std
   VMSEC_CHECK(stream.send(&header, sizeof header));
   VMSEC_CHECK(stream.send(bytes, payload));
   bytes_ += sizeof header + payload;
+  const std::lock_guard lock(mutex_);
+  progress_.transferred.value = bytes_.load();
+  progress_.remaining.value -= std::min(progress_.remaining.value, count * kPageSize);
   return {};
 }
 

@@ -152,7 +152,7 @@ TEST_CASE("a memory limit bounds the host memory of the domain, and is refused b
   host.a.start();
   const auto bytes = [&] {
     const auto map = host.a.memory().map({kVm});
-    struct stat status {};
+    struct stat status{};
     ::fstat(map->file.get(), &status);
     return static_cast<std::uint64_t>(status.st_blocks) * 512;
   };
