@@ -14,7 +14,8 @@ Outcome map_covers_memory(Fixture& fixture) {
   CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));
   std::uint64_t mapped = 0;
   for (const auto& region : map.regions) mapped += region.length.value;
-  CONFORMANCE_EXPECT(mapped >= info.memory.value,
+  // A PC has places below 1 MiB that no memory answers.
+  CONFORMANCE_EXPECT(mapped + (1 << 20) > info.memory.value,
                      std::to_string(mapped) + " bytes of " + std::to_string(info.memory.value));
   return passed(std::to_string(mapped >> 20) + " MiB");
 }

@@ -41,7 +41,7 @@ class Agent:
     def __init__(self, name, folder, build, enter=()):
         self.name = name
         self.folder = pathlib.Path(folder)
-        self.build = pathlib.Path(build)
+        self.build = pathlib.Path(build).resolve()
         self.enter = list(enter)
         self.socket = self.folder / "vmsecd.sock"
         self.config = self.folder / "vmsecd.toml"

@@ -19,7 +19,7 @@ class KvmLab:
 
     def __init__(self, folder, build, modules=None):
         self.folder = pathlib.Path(folder)
-        self.build = pathlib.Path(build)
+        self.build = pathlib.Path(build).resolve()
         self.modules = modules or {}
         self.env = {}
         self.agents = {}

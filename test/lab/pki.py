@@ -6,7 +6,7 @@ import subprocess
 class Pki:
     def __init__(self, folder, build):
         self.folder = pathlib.Path(folder)
-        self.vmsec = str(pathlib.Path(build) / "bin/vmsec")
+        self.vmsec = str(pathlib.Path(build).resolve() / "bin/vmsec")
         self.placement = self.folder / "placement.key"
 
     def run(self, *arguments):

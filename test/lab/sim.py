@@ -24,7 +24,7 @@ class SimLab:
 
     def __init__(self, folder, build, modules=None):
         self.folder = pathlib.Path(folder)
-        self.build = pathlib.Path(build)
+        self.build = pathlib.Path(build).resolve()
         self.modules = modules or {}
         self.agents = {}
         self.ports = {host: free_port() for host in HOSTS}
