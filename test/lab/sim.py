@@ -35,6 +35,7 @@ class SimLab:
         self.pki.create(HOSTS)
         for host in HOSTS:
             (self.folder / host / "domains").mkdir(parents=True, exist_ok=True)
+            (self.folder / "disks").mkdir(exist_ok=True)
             self.run([TPM / "swtpm.sh", "make", self.folder / host / "tpm", self.folder / "tpm-ca"])
             self.boot(host, EVENT_LOG)
         return self
@@ -79,7 +80,7 @@ class SimLab:
                          "modules": ["isolation", "throttle", "migration", "measured_boot"]},
                 "identity": self.pki.identity(host),
                 "backend": {"plugin": "sim", "uri": f"sim:{host}"},
-                "backend.settings": {"domains": str(self.folder / host / "domains")},
+                "backend.settings": {"domains": str(self.folder / host / "domains"), "disks": str(self.folder / "disks")},
                 "tpm": {"tcti": f"swtpm:path={self.folder}/{host}/tpm/sock", "event_log": str(self.event_log(host))},
                 **{f"module.{name}": table for name, table in self.modules.items()},
                 "peer": [{"name": other, "address": f"127.0.0.1:{self.ports[other]}"}]})
