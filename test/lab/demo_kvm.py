@@ -197,7 +197,7 @@ class Demo:
 
     def capture(self, word, file):
         done = subprocess.run([str(TESTBED / "net/capture.sh"), word, str(file)], capture_output=True, text=True,
-                              env={**os.environ, **self.lab.env})
+                              env=self.lab.environment())
         if done.returncode not in (0, 3):
             raise RuntimeError(f"capture.sh {word}: {done.stderr}")
 

@@ -51,6 +51,10 @@ class KvmLab:
         out = subprocess.run(["bash", "-c", f". '{self.folder}/tb/env'; env -0"], capture_output=True, check=True)
         return dict(entry.decode().split("=", 1) for entry in out.stdout.split(b"\0") if entry.startswith(b"TB_"))
 
+    def environment(self):
+        """For the testbed's own scripts."""
+        return {**os.environ, **self.env, "VMSEC_TESTBED": str(self.folder / "tb")}
+
     def side(self, host, name):
         return self.env[f"TB_{name}_{host[-1].upper()}"]
 
@@ -96,7 +100,7 @@ class KvmLab:
         if disk:
             arguments += ["--disk", str(disk)]
         xml = subprocess.run(arguments, capture_output=True, text=True, check=True,
-                             env={**os.environ, **self.env}).stdout
+                             env=self.environment()).stdout
         file = self.folder / f"{name}.xml"
         file.write_text(xml)
         for log in HOSTS:
