@@ -21,7 +21,8 @@ Status discard_copy(const Context& context, const SessionRef& session) {
     auto discarded = context.services.migration->discard(session);
     if (discarded || discarded.error().code == Code::not_found) return {};
     const EndView view = context.view(session.migration, session.domain, Phase::none, false);
-    if (copy_of(view) == Copy::running || Clock::now() > deadline)
+    const Copy copy = copy_of(view);
+    if (copy == Copy::running || !view.holding_known || Clock::now() > deadline)
       return fail(discarded.error().in("discard the copy of " + session.domain.text()));
     std::this_thread::sleep_for(std::chrono::microseconds(kEventWait.value));
   }

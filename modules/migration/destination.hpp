@@ -65,10 +65,12 @@ class Destination {
   bool look_around();
   void pass_gate();
   Status wait_for_manifest();
+  void let_it_be_heard();
   void await_decision();
   void give_up(const Error& cause);
   void end_session();
   [[nodiscard]] std::optional<Error> first_cause() const;
+  [[nodiscard]] bool stopping() const;
   [[nodiscard]] Phase phase() const;
   [[nodiscard]] SessionRef session() const { return {request_.migration, request_.description.domain}; }
 
@@ -94,7 +96,8 @@ class Destination {
 
   std::uint64_t seen_progress_ = 0;
   Clock::time_point last_progress_ = Clock::now();
-  std::optional<Clock::time_point> gated_;
+  bool gate_passed_or_refused_ = false;
+  Clock::time_point gate_;
   std::atomic<bool> finished_ = false;
   std::thread thread_;
 };

@@ -6,6 +6,7 @@ namespace vmsec::migration {
 namespace {
 
 constexpr Microseconds kEventWait{50'000};
+constexpr auto kRefusalTime = std::chrono::seconds(5);
 
 Error error_of(Code code, std::string message) { return Error{code, std::move(message), 0, {}}; }
 
@@ -19,7 +20,7 @@ void Destination::run() {
     if (event) {
       answered = Clock::now();
       going = handle(*event);
-    } else if (Clock::now() - answered > std::chrono::seconds(5)) {
+    } else if (stopping() || Clock::now() - answered > std::chrono::seconds(5)) {
       context_.log(LogLevel::error, "migration " + migration().text() + ": " + event.error().message);
       break;
     } else {
@@ -28,6 +29,11 @@ void Destination::run() {
     if (going) going = look_around();
   }
   end_session();
+}
+
+bool Destination::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
 }
 
 bool Destination::handle(const SessionEvent& event) {
@@ -45,6 +51,7 @@ bool Destination::handle(const SessionEvent& event) {
     case SessionEventKind::failed: {
       auto cause = first_cause();
       give_up(cause ? *cause : error_of(Code::unavailable, "the hypervisor gave up: " + event.detail));
+      if (gate_passed_or_refused_) let_it_be_heard();
       return false;
     }
     case SessionEventKind::refused: {
@@ -82,9 +89,9 @@ bool Destination::look_around() {
     const std::lock_guard lock(mutex_);
     if (decided_) return false;
   }
-  if (gated_) {
+  if (gate_passed_or_refused_) {
     const std::lock_guard lock(mutex_);
-    return !stopping_ && Clock::now() - *gated_ < context_.policy.switch_timeout;
+    return !stopping_ && Clock::now() - gate_ < context_.policy.switch_timeout;
   }
   std::optional<Error> cause = first_cause();
   if (!cause && Clock::now() - last_progress_ > context_.policy.stall_timeout)
@@ -110,7 +117,8 @@ void Destination::pass_gate() {
   Status good = wait_for_manifest();
   if (good)
     good = context_.ledger.advance(migration(), Side::destination, Phase::destination_gated, "all was received");
-  if (good) gated_ = Clock::now();
+  gate_ = Clock::now();
+  gate_passed_or_refused_ = true;
   GateDecision decision{migration(), domain(), good.has_value(), {}};
   if (!good) {
     decision.reason = good.error().message;
@@ -119,6 +127,13 @@ void Destination::pass_gate() {
   }
   if (auto decided = context_.services.migration->decide(decision); !decided)
     context_.log(LogLevel::warning, "decide migration " + migration().text() + ": " + decided.error().message);
+}
+
+// The hypervisor's refusal is still on its way through the streams: a source that
+// hears it keeps its guest at once, one that hears nothing is in doubt.
+void Destination::let_it_be_heard() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, kRefusalTime, [&] { return decided_ || disconnected_ || stopping_; });
 }
 
 // Loaded, and paused: what becomes of it is the source's word.

@@ -1,6 +1,12 @@
 #include "resolver.hpp"
 
 namespace vmsec::migration {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(5);
+constexpr auto kPause = std::chrono::milliseconds(100);
+
+}  // namespace
 
 // A connection for one resolve.
 struct Resolver::Line {
@@ -40,6 +46,25 @@ Result<EndView> Resolver::ask(const OwnershipRecord& record, const EndView& own,
                                 ResolveRequest{record.migration, record.domain, own}, context_.policy.call_timeout);
 }
 
+// Asks until nobody is at work on it any more, for a short while.
+Resolver::Sight Resolver::look(const OwnershipRecord& record, PeerHost host, const Line* line) {
+  const auto deadline = Clock::now() + kPatience;
+  while (true) {
+    const EndView own = view_of(record);
+    Sight sight;
+    if (line != nullptr) {
+      if (auto answer = ask(record, own, *line))
+        sight.peer = *answer;
+      else
+        sight.silence = answer.error().message;
+    }
+    const Decision decision = record.side == Side::source ? decide_source(own, sight.peer, host)
+                                                          : decide_destination(own, sight.peer, host);
+    if (decision.action != Action::wait || Clock::now() > deadline) return sight;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::string& fenced) {
   const auto own_lock = lock_of(stale.migration);
   const std::lock_guard lock(*own_lock);
@@ -49,19 +74,15 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   if (sessions_.live(record.migration, record.side)) return board->status();
 
   const PeerHost host = !fenced.empty() && fenced == record.peer ? PeerHost::fenced : PeerHost::standing;
-  const EndView own = view_of(record);
   std::optional<Line> line;
-  std::optional<EndView> peer;
-  std::string silence;
-  if (auto connected = context_.services.peers->connect({record.peer}); !connected) {
-    silence = connected.error().message;
-  } else {
+  std::string unreachable;
+  if (auto connected = context_.services.peers->connect({record.peer}); connected)
     line.emplace(context_, *connected);
-    if (auto answer = ask(record, own, *line))
-      peer = *answer;
-    else
-      silence = answer.error().message;
-  }
+  else
+    unreachable = connected.error().message;
+  Sight sight = look(record, host, line ? &*line : nullptr);
+  if (sight.silence.empty()) sight.silence = unreachable;
+  const auto& [peer, silence] = sight;
   Status settled;
   if (peer && host == PeerHost::fenced)
     settled = in_doubt(record, record.peer + " was declared to be off, but it answers: resolve without --fenced");

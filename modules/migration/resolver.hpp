@@ -33,6 +33,10 @@ class Resolver {
   // Whether the other end is told by us, or has asked and acts on our answer.
   enum class Tell { yes, no };
   struct Line;  // an open connection
+  struct Sight {
+    std::optional<EndView> peer;
+    std::string silence;  // why it did not answer
+  };
 
   Status settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host, Tell tell,
                        const Line* line);
@@ -47,6 +51,7 @@ class Resolver {
   Status discard(const OwnershipRecord& record);
   Status in_doubt(const OwnershipRecord& record, const std::string& why) const;
 
+  Sight look(const OwnershipRecord& record, PeerHost host, const Line* line);
   Result<EndView> ask(const OwnershipRecord& record, const EndView& own, const Line& line) const;
   Result<OwnershipRecord> record_of(const PeerContext& from, const Uuid& migration, const Uuid& domain,
                                     Side side) const;

@@ -132,7 +132,7 @@ void Source::follow() {
     if (event) {
       answered = Clock::now();
       if (!handle(std::move(*event))) return;
-    } else if (Clock::now() - answered > std::chrono::seconds(5)) {
+    } else if (stopping_ || Clock::now() - answered > std::chrono::seconds(5)) {
       return end_in_doubt(event.error().in("the hypervisor does not answer"));
     } else {
       std::this_thread::sleep_for(std::chrono::microseconds(kEventWait.value));

@@ -1,0 +1,256 @@
+// Either end dies at every step that it takes; then resolving, from either end,
+// leaves exactly one owner, and at no moment were there two.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "fake_host.hpp"
+
+using namespace vmsec;
+using namespace vmsec::migration;
+using namespace vmsec::migration::test;
+
+namespace {
+
+enum class Victim { source, destination };
+enum class Asked { source, destination };
+
+struct Variant {
+  Victim victim;
+  When when;
+  Asked asked;
+  OnCut on_cut;
+};
+
+struct Run {
+  bool crashed = false;
+  std::string where;
+};
+
+void resolve(FakeHost& host) {
+  if (const auto module = host.module()) std::ignore = module->resolve({});
+}
+
+// Kills the victim at its n-th step, restarts it and resolves.
+Run crash_at(std::uint64_t step, const Variant& variant) {
+  Pair pair;
+  pair.a.hypervisor.behaviour.on_cut = variant.on_cut;
+  FakeHost& victim = variant.victim == Victim::source ? pair.a : pair.b;
+  victim.count_from_zero();
+  victim.crash = {step, variant.when};
+  const auto begun = pair.migrate();
+  if (begun) {
+    // Whichever end is alive sees the end of it, or the victim dies.
+    REQUIRE(eventually([&] {
+      if (victim.died()) return true;
+      const auto module = pair.a.module();
+      if (!module) return true;
+      const auto status = module->status({begun->migration, {100'000}});
+      return status && status->state >= MigrationState::completed;
+    }));
+    // The destination's last steps may come after the source's; and a death takes its time.
+    REQUIRE(eventually([&] { return victim.died() || (pair.runs_at_destination() && pair.b.undecided() == 0); }));
+  }
+  Run outcome{victim.died(), victim.death()};
+  INFO("step " << step << ", " << outcome.where);
+  if (!outcome.crashed) {
+    CHECK(pair.runs_at_destination());
+    return outcome;
+  }
+  // The other end notices, or has finished.
+  FakeHost& survivor = variant.victim == Victim::source ? pair.b : pair.a;
+  REQUIRE(eventually([&] {
+    const auto list = survivor.module()->list({});
+    for (const auto& status : list->migrations)
+      if (status.state < MigrationState::completed) return false;
+    return true;
+  }));
+  CHECK_FALSE(pair.watch.violated());
+  victim.restart();
+  REQUIRE(victim.module());
+  CHECK_FALSE(pair.watch.violated());
+
+  FakeHost& first = variant.asked == Asked::source ? pair.a : pair.b;
+  FakeHost& second = variant.asked == Asked::source ? pair.b : pair.a;
+  resolve(first);
+  const bool one_owner = pair.runs_at_source() != pair.runs_at_destination();
+  CHECK(one_owner);
+  resolve(second);
+  CHECK(pair.a.undecided() == 0);
+  CHECK(pair.b.undecided() == 0);
+  CHECK_FALSE(pair.watch.violated());
+  CHECK(pair.runs_at_source() != pair.runs_at_destination());
+  FakeHost& owner = pair.runs_at_source() ? pair.a : pair.b;
+  FakeHost& other = pair.runs_at_source() ? pair.b : pair.a;
+  CHECK(owner.hypervisor.memory(kDomain) == pair.memory);
+  CHECK_FALSE(owner.hypervisor.held(kDomain));
+  CHECK(other.hypervisor.state(kDomain) == DomainState::unknown);
+  return outcome;
+}
+
+void crash_everywhere(const Variant& variant) {
+  std::uint64_t step = 1;
+  while (crash_at(step, variant).crashed) ++step;
+  // A happy run has many more acts than this: a loop that ends early proves nothing.
+  CHECK(step > 15);
+}
+
+}  // namespace
+
+TEST_CASE("the source dies at any step, and resolving leaves one owner", "[crash]") {
+  const auto when = GENERATE(When::before, When::after);
+  const auto asked = GENERATE(Asked::source, Asked::destination);
+  const auto on_cut = GENERATE(OnCut::resume, OnCut::stay_paused);
+  crash_everywhere({Victim::source, when, asked, on_cut});
+}
+
+TEST_CASE("the destination dies at any step, and resolving leaves one owner", "[crash]") {
+  const auto when = GENERATE(When::before, When::after);
+  const auto asked = GENERATE(Asked::source, Asked::destination);
+  const auto on_cut = GENERATE(OnCut::resume, OnCut::stay_paused);
+  crash_everywhere({Victim::destination, when, asked, on_cut});
+}
+
+namespace {
+
+// Leaves the guest loaded at the destination and gone at the source, COMMIT not written.
+MigrationStatus stop_before_commit(Pair& pair) {
+  pair.a.records_fail_at = "committed";
+  const MigrationStatus status = pair.run();
+  REQUIRE(status.state == MigrationState::in_doubt);
+  pair.a.records_fail_at.clear();
+  return status;
+}
+
+MigrationState state_at(FakeHost& host, const Uuid& migration) {
+  return host.module()->status({migration, {}})->state;
+}
+
+}  // namespace
+
+TEST_CASE("a destination whose source is gone stays paused and says that it is in doubt") {
+  Pair pair;
+  const MigrationStatus status = stop_before_commit(pair);
+  pair.a.die();
+  REQUIRE(eventually([&] { return state_at(pair.b, status.migration) == MigrationState::in_doubt; }));
+  const auto resolved = pair.b.module()->resolve({status.migration, {}});
+  REQUIRE(resolved);
+  CHECK(resolved->migrations.at(0).state == MigrationState::in_doubt);
+  CHECK(resolved->migrations.at(0).code == Code::in_doubt);
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::paused);
+  CHECK(pair.b.hypervisor.held(kDomain));
+  CHECK(pair.b.audited("migration.resolve", Outcome::in_doubt));
+
+  SECTION("until an operator gives his word that the source is off") {
+    const auto other = pair.b.module()->resolve({status.migration, "host-c"});
+    CHECK(other->migrations.at(0).state == MigrationState::in_doubt);
+    const auto fenced = pair.b.module()->resolve({status.migration, "host-a"});
+    CHECK(fenced->migrations.at(0).state == MigrationState::completed);
+    CHECK(pair.b.audited("migration.fenced", Outcome::succeeded));
+    CHECK(pair.runs_at_destination());
+    // The source comes back, and learns what was decided without it.
+    pair.a.restart();
+    resolve(pair.a);
+    CHECK(state_at(pair.a, status.migration) == MigrationState::completed);
+    CHECK_FALSE(pair.watch.violated());
+  }
+  SECTION("or the source is back") {
+    pair.a.restart();
+    CHECK(pair.b.module()->resolve({status.migration, {}})->migrations.at(0).state == MigrationState::completed);
+    CHECK(pair.runs_at_destination());
+    CHECK(state_at(pair.a, status.migration) == MigrationState::completed);
+  }
+}
+
+TEST_CASE("an operator's word about a host that answers is not believed") {
+  Pair pair;
+  const MigrationStatus status = stop_before_commit(pair);
+  REQUIRE(eventually([&] { return state_at(pair.b, status.migration) == MigrationState::in_doubt; }));
+  // Asked, the source itself decides: the guest is whole at the destination and gone here.
+  const auto resolved = pair.b.module()->resolve({status.migration, "host-a"});
+  CHECK(resolved->migrations.at(0).state == MigrationState::in_doubt);
+  CHECK_FALSE(pair.runs_at_destination());
+}
+
+TEST_CASE("a source that has committed never runs the guest again, whatever an operator says") {
+  Pair pair;
+  pair.b.records_fail_at = "committed";
+  const MigrationStatus status = pair.run();
+  REQUIRE(status.state == MigrationState::in_doubt);
+  pair.b.die();
+  const auto fenced = pair.a.module()->resolve({status.migration, "host-b"});
+  REQUIRE(fenced);
+  CHECK(fenced->migrations.at(0).state == MigrationState::in_doubt);
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::unknown);
+  pair.b.records_fail_at.clear();
+  pair.b.restart();
+  REQUIRE(pair.a.module()->resolve({}));
+  CHECK(pair.runs_at_destination());
+}
+
+TEST_CASE("a guest that neither end has any more is called lost") {
+  Pair pair;
+  const MigrationStatus status = stop_before_commit(pair);
+  pair.b.die();
+  pair.b.hypervisor.lose_guests();
+  pair.b.restart();
+  const auto resolved = pair.a.module()->resolve({});
+  REQUIRE(resolved);
+  CHECK(resolved->migrations.at(0).state == MigrationState::failed);
+  CHECK(resolved->migrations.at(0).code == Code::internal);
+  CHECK(resolved->migrations.at(0).cause.find("LOST") == 0);
+  CHECK(pair.a.audited("migration.lost", Outcome::failed));
+}
+
+TEST_CASE("a source that cannot reach the destination goes on without it, and the destination never runs") {
+  Pair pair;
+  pair.a.hypervisor.behaviour.on_cut = OnCut::stay_paused;
+  // Dies right after the destination has said that the manifest is right.
+  pair.a.hypervisor.behaviour.hang_after = 1000;
+  const auto begun = pair.migrate();
+  REQUIRE(begun);
+  REQUIRE(eventually([&] { return pair.network.streams == 4; }));
+  pair.a.die();
+  pair.b.die();
+  pair.a.restart();
+  const auto resolved = pair.a.module()->resolve({});
+  REQUIRE(resolved);
+  CHECK(resolved->migrations.at(0).state == MigrationState::failed);
+  CHECK(pair.runs_at_source());
+  pair.b.restart();
+  resolve(pair.b);
+  resolve(pair.a);
+  CHECK(pair.a.undecided() == 0);
+  CHECK(pair.b.undecided() == 0);
+  CHECK(pair.runs_at_source());
+  CHECK_FALSE(pair.watch.violated());
+}
+
+TEST_CASE("a third host learns nothing of a migration, and decides nothing") {
+  Pair pair;
+  const MigrationStatus status = stop_before_commit(pair);
+  const PeerContext stranger{"host-c", "host-b", "certificate of host-c", "c", 77, {}};
+  const std::string request = wire::encode(DecisionRequest{status.migration, kDomain, "please"});
+  const auto commit = pair.b.module()->incoming_call({stranger, static_cast<std::uint32_t>(Call::commit), request});
+  REQUIRE_FALSE(commit);
+  CHECK(commit.error().code == Code::not_found);
+  const auto abort = pair.b.module()->incoming_call({stranger, static_cast<std::uint32_t>(Call::abort), request});
+  CHECK(abort);
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::paused);
+  const auto query = pair.b.module()->incoming_call({stranger, static_cast<std::uint32_t>(Call::query), request});
+  REQUIRE(query);
+  CHECK(wire::decode<EndView>(query->payload)->phase == Phase::none);
+}
+
+TEST_CASE("a COMMIT or an ABORT may come twice") {
+  Pair pair;
+  const MigrationStatus status = pair.run();
+  REQUIRE(status.state == MigrationState::completed);
+  const PeerContext source{"host-a", "host-b", "certificate of host-a", "c", 78, {}};
+  const std::string request = wire::encode(DecisionRequest{status.migration, kDomain, "late"});
+  CHECK(pair.b.module()->incoming_call({source, static_cast<std::uint32_t>(Call::commit), request}));
+  // But never the one after the other.
+  const auto abort = pair.b.module()->incoming_call({source, static_cast<std::uint32_t>(Call::abort), request});
+  REQUIRE_FALSE(abort);
+  CHECK(abort.error().code == Code::wrong_state);
+  CHECK(pair.runs_at_destination());
+}

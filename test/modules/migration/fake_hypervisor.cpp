@@ -1,0 +1,386 @@
+#include "fake_hypervisor.hpp"
+
+#include <sys/socket.h>
+
+#include <chrono>
+
+namespace vmsec::migration::test {
+namespace {
+
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+// Up to `size` bytes; fewer at the end of the stream.
+std::string read_up_to(int fd, std::size_t size) {
+  std::string out(size, '\0');
+  std::size_t have = 0;
+  while (have < size) {
+    const ssize_t count = ::recv(fd, out.data() + have, size - have, 0);
+    if (count <= 0) break;
+    have += static_cast<std::size_t>(count);
+  }
+  out.resize(have);
+  return out;
+}
+
+std::string_view part_of(std::string_view memory, std::size_t part, std::size_t parts) {
+  const std::size_t begin = memory.size() * part / parts, end = memory.size() * (part + 1) / parts;
+  return memory.substr(begin, end - begin);
+}
+
+std::string length_prefix(std::size_t size) {
+  std::string text = std::to_string(size);
+  return std::string(12 - text.size(), '0') + text;
+}
+
+}  // namespace
+
+FakeHypervisor::~FakeHypervisor() {
+  drop_sessions();
+  for (const auto& session : old_sessions_)
+    if (session->thread.joinable()) session->thread.join();
+}
+
+void FakeHypervisor::define(const Uuid& domain, std::string memory) {
+  const std::lock_guard lock(mutex_);
+  guests_[domain] = {std::move(memory), DomainState::shut_off, false};
+  set_state(domain, DomainState::running);
+}
+
+void FakeHypervisor::set_state(const Uuid& domain, DomainState state) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(domain);
+  if (found == guests_.end()) return;
+  const bool ran = found->second.state == DomainState::running, runs = state == DomainState::running;
+  found->second.state = state;
+  if (ran != runs) watch_.runs(domain, runs ? 1 : -1);
+}
+
+void FakeHypervisor::erase(const Uuid& domain) {
+  const std::lock_guard lock(mutex_);
+  set_state(domain, DomainState::shut_off);
+  guests_.erase(domain);
+}
+
+void FakeHypervisor::lose_guests() {
+  drop_sessions();
+  const std::lock_guard lock(mutex_);
+  while (!guests_.empty()) erase(guests_.begin()->first);
+}
+
+std::string FakeHypervisor::memory(const Uuid& domain) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(domain);
+  return found == guests_.end() ? "" : found->second.memory;
+}
+
+DomainState FakeHypervisor::state(const Uuid& domain) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(domain);
+  return found == guests_.end() ? DomainState::unknown : found->second.state;
+}
+
+bool FakeHypervisor::held(const Uuid& domain) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(domain);
+  return found != guests_.end() && found->second.held;
+}
+
+FakeHypervisor::Shared FakeHypervisor::find(const Uuid& migration) {
+  const std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(migration);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+void FakeHypervisor::cut(const Shared& session) {
+  const std::lock_guard lock(session->mutex);
+  if (session->word == Word::none) session->word = Word::cancelled;
+  for (auto& [key, fd] : session->channels) ::shutdown(fd.get(), SHUT_RDWR);
+  session->changed.notify_all();
+}
+
+void FakeHypervisor::drop_sessions() {
+  std::map<Uuid, Shared> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    dropped.swap(sessions_);
+    for (auto& [id, session] : dropped) old_sessions_.push_back(session);
+  }
+  for (auto& [id, session] : dropped) {
+    cut(session);
+    if (session->thread.joinable() && session->thread.get_id() != std::this_thread::get_id()) session->thread.join();
+  }
+}
+
+void FakeHypervisor::push(const Shared& session, SessionEvent event) {
+  const std::lock_guard lock(session->mutex);
+  session->events.push_back(std::move(event));
+  session->changed.notify_all();
+}
+
+void FakeHypervisor::finish(const Shared& session, SessionEventKind kind, std::string detail) {
+  {
+    const std::lock_guard lock(session->mutex);
+    session->over = true;
+  }
+  push(session, {kind, ChannelKind::unknown, 0, {}, std::move(detail)});
+}
+
+int FakeHypervisor::add_channel(const Shared& session, ChannelKind kind, std::uint32_t index, SessionEvent* event) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
+  event->kind = SessionEventKind::channel;
+  event->channel = kind;
+  event->index = index;
+  event->fd.reset(pair[1]);
+  const std::lock_guard lock(session->mutex);
+  session->channels[{kind, index}].reset(pair[0]);
+  if (session->word == Word::cancelled) ::shutdown(pair[0], SHUT_RDWR);
+  session->changed.notify_all();
+  return pair[0];
+}
+
+int FakeHypervisor::wait_channel(const Shared& session, ChannelKind kind, std::uint32_t index) {
+  std::unique_lock lock(session->mutex);
+  session->changed.wait(
+      lock, [&] { return session->channels.contains({kind, index}) || session->word == Word::cancelled; });
+  const auto found = session->channels.find({kind, index});
+  return found == session->channels.end() ? -1 : found->second.get();
+}
+
+FakeHypervisor::Word FakeHypervisor::wait_word(const Shared& session) {
+  std::unique_lock lock(session->mutex);
+  session->changed.wait(lock, [&] { return session->word != Word::none; });
+  return session->word;
+}
+
+void FakeHypervisor::send_guest(const Shared& session) {
+  const std::string guest = memory(session->domain);
+  const std::size_t parts = session->options.bulk_channels + 1;
+  std::vector<int> fds;
+  SessionEvent event;
+  const int control = add_channel(session, ChannelKind::control, 0, &event);
+  push(session, std::move(event));
+  for (std::size_t i = 0; i < parts; ++i) {
+    SessionEvent channel;
+    const auto kind = i == 0 ? ChannelKind::main : ChannelKind::bulk;
+    fds.push_back(add_channel(session, kind, i == 0 ? 0 : static_cast<std::uint32_t>(i - 1), &channel));
+    push(session, std::move(channel));
+  }
+  bool sent = !behaviour.never_sends;
+  for (std::size_t i = 0; i < parts && sent; ++i) {
+    std::string_view part = part_of(guest, i, parts);
+    sent = write_all(fds[i], length_prefix(part.size()));
+    if (behaviour.hang_after != 0) {
+      std::ignore = write_all(fds[i], part.substr(0, behaviour.hang_after));
+      wait_word(session);
+      sent = false;
+    }
+    if (sent) sent = write_all(fds[i], part);
+    if (sent) written_ += part.size();
+    if (behaviour.main == MainChannel::closed_at_the_end) ::shutdown(fds[i], SHUT_WR);
+  }
+  if (sent) {
+    set_state(session->domain, DomainState::paused);
+    push(session, {SessionEventKind::gate, ChannelKind::unknown, 0, {}, {}});
+  }
+  const Word word = wait_word(session);
+  if (word != Word::proceed || !sent) {
+    cut(session);
+    set_state(session->domain, DomainState::running);
+    return finish(session, SessionEventKind::failed, "told to give up");
+  }
+  std::ignore = write_all(control, "F");
+  const std::string answer = read_up_to(control, 1);
+  if (answer == "Y") {
+    erase(session->domain);
+    return finish(session, SessionEventKind::done, {});
+  }
+  if (answer == "N" || behaviour.on_cut == OnCut::resume) {
+    set_state(session->domain, DomainState::running);
+    return finish(session, SessionEventKind::failed, "the destination did not load it");
+  }
+  finish(session, SessionEventKind::doubt, "the control channel was cut");
+}
+
+void FakeHypervisor::receive_guest(const Shared& session) {
+  const int control = wait_channel(session, ChannelKind::control, 0);
+  std::string guest;
+  bool whole = control >= 0;
+  for (std::uint32_t i = 0; i <= session->options.bulk_channels && whole; ++i) {
+    const int fd = i == 0 ? wait_channel(session, ChannelKind::main, 0)
+                          : wait_channel(session, ChannelKind::bulk, i - 1);
+    const std::string length = read_up_to(fd, 12);
+    whole = length.size() == 12;
+    if (!whole) break;
+    const auto want = static_cast<std::size_t>(std::stoul(length));
+    const std::string part = read_up_to(fd, want);
+    whole = part.size() == want;
+    guest += part;
+  }
+  whole = whole && read_up_to(control, 1) == "F";
+  if (!whole) {
+    cut(session);
+    return finish(session, SessionEventKind::failed, "the guest did not arrive");
+  }
+  push(session, {SessionEventKind::gate, ChannelKind::unknown, 0, {}, {}});
+  if (wait_word(session) != Word::proceed || behaviour.fail_load) {
+    std::ignore = write_all(control, "N");
+    return finish(session, SessionEventKind::failed, "refused to load it");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    guests_[session->domain] = {guest, DomainState::paused, true};
+  }
+  finish(session, SessionEventKind::done, {});
+  std::ignore = write_all(control, "Y");
+}
+
+Result<DomainDescription> FakeHypervisor::describe(const DomainRef& domain) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(domain.domain);
+  if (found == guests_.end()) return fail(Code::not_found, "no such guest");
+  return DomainDescription{domain.domain, "web-1", "fake", "cpus = 1", {found->second.memory.size()}, 1};
+}
+
+Result<Empty> FakeHypervisor::start(const StartOutgoing& request) {
+  const std::lock_guard lock(mutex_);
+  if (!guests_.contains(request.domain)) return fail(Code::not_found, "no such guest");
+  auto session = std::make_shared<Session>();
+  session->domain = request.domain;
+  session->options = request.options;
+  sessions_[request.migration] = session;
+  session->thread = std::thread([this, session] { send_guest(session); });
+  return Empty{};
+}
+
+Result<Empty> FakeHypervisor::prepare(const PrepareIncoming& request) {
+  const std::lock_guard lock(mutex_);
+  if (behaviour.refuse_prepare) return fail(Code::denied, "this host's policy refuses the configuration");
+  if (guests_.contains(request.domain)) return fail(Code::already_exists, "the guest is here");
+  auto session = std::make_shared<Session>();
+  session->domain = request.domain;
+  session->options = request.options;
+  sessions_[request.migration] = session;
+  session->thread = std::thread([this, session] { receive_guest(session); });
+  return Empty{};
+}
+
+Result<ChannelEnd> FakeHypervisor::open(const OpenChannel& request) {
+  const Shared session = find(request.migration);
+  if (!session) return fail(Code::not_found, "no such session");
+  SessionEvent event;
+  add_channel(session, request.kind, request.index, &event);
+  return ChannelEnd{std::move(event.fd)};
+}
+
+Result<SessionEvent> FakeHypervisor::next(const NextSessionEvent& request) {
+  const Shared session = find(request.migration);
+  if (!session) return fail(Code::not_found, "no such session");
+  std::unique_lock lock(session->mutex);
+  session->changed.wait_for(lock, std::chrono::microseconds(request.wait.value),
+                            [&] { return !session->events.empty(); });
+  if (session->events.empty()) return SessionEvent{};
+  SessionEvent event = std::move(session->events.front());
+  session->events.pop_front();
+  return event;
+}
+
+Result<Empty> FakeHypervisor::decide(const GateDecision& request) {
+  const Shared session = find(request.migration);
+  if (!session) return fail(Code::not_found, "no such session");
+  const std::lock_guard lock(session->mutex);
+  if (session->word == Word::none) session->word = request.proceed ? Word::proceed : Word::refuse;
+  session->changed.notify_all();
+  return Empty{};
+}
+
+Result<TransferProgress> FakeHypervisor::progress(const SessionRef&) {
+  TransferProgress progress;
+  progress.transferred = {written_};
+  progress.total = {written_};
+  return progress;
+}
+
+Result<Empty> FakeHypervisor::cancel(const SessionRef& request) {
+  const Shared session = find(request.migration);
+  if (!session) return fail(Code::not_found, "no such session");
+  {
+    const std::lock_guard lock(session->mutex);
+    if (session->word == Word::proceed) return fail(Code::wrong_state, "it is decided");
+  }
+  cut(session);
+  return Empty{};
+}
+
+Result<Empty> FakeHypervisor::close(const SessionRef& request) {
+  Shared session;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = sessions_.find(request.migration);
+    if (found == sessions_.end()) return Empty{};
+    session = found->second;
+    old_sessions_.push_back(session);
+    sessions_.erase(found);
+  }
+  cut(session);
+  return Empty{};
+}
+
+Result<Holding> FakeHypervisor::holding(const SessionRef& request) {
+  const std::lock_guard lock(mutex_);
+  Holding holding;
+  for (const auto& [id, session] : sessions_) {
+    const std::lock_guard guard(session->mutex);
+    if (session->domain == request.domain && !session->over) holding.migrating = true;
+  }
+  const auto found = guests_.find(request.domain);
+  if (found == guests_.end()) return holding;
+  holding.present = true;
+  holding.state = found->second.state;
+  return holding;
+}
+
+Result<Empty> FakeHypervisor::hold(const SessionRef& request) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(request.domain);
+  if (found == guests_.end()) return fail(Code::not_found, "no such guest");
+  found->second.held = true;
+  return Empty{};
+}
+
+Result<Empty> FakeHypervisor::activate(const SessionRef& request) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(request.domain);
+  if (found == guests_.end()) return fail(Code::not_found, "no such guest");
+  found->second.held = false;
+  set_state(request.domain, DomainState::running);
+  return Empty{};
+}
+
+Result<Empty> FakeHypervisor::discard(const SessionRef& request) {
+  const std::lock_guard lock(mutex_);
+  if (state(request.domain) == DomainState::unknown) return fail(Code::not_found, "no such guest");
+  if (state(request.domain) == DomainState::running) return fail(Code::wrong_state, "it runs");
+  erase(request.domain);
+  return Empty{};
+}
+
+Result<Empty> FakeHypervisor::reclaim(const SessionRef& request) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(request.domain);
+  if (found == guests_.end()) return fail(Code::not_found, "no such guest");
+  found->second.held = false;
+  set_state(request.domain, DomainState::running);
+  return Empty{};
+}
+
+Result<Empty> FakeHypervisor::release(const SessionRef& request) { return discard(request); }
+
+}  // namespace vmsec::migration::test
