@@ -1,6 +1,8 @@
 // vmsecd on the simulated hypervisor, driven by vmsec, from start to end.
 #include <signal.h>
 
+#include <array>
+
 #include <catch2/catch.hpp>
 
 #include "tools/process.hpp"
@@ -71,9 +73,9 @@ struct SimHost {
     command.insert(command.begin(), {"--agent", socket});
     return command;
   }
-  [[nodiscard]] Ran text(const std::vector<std::string>& command) const { return vmsec(words(command)); }
+  [[nodiscard]] Ran text(const std::vector<std::string>& command) const { return tool(words(command)); }
   [[nodiscard]] nlohmann::json json(const std::vector<std::string>& command, int code = 0) const {
-    return vmsec_json(words(command), code);
+    return tool_json(words(command), code);
   }
 };
 
@@ -108,7 +110,8 @@ TEST_CASE("what happened is told as events") {
   REQUIRE(host.text({"vm", "pause", "web-1"}).code == 0);
   const auto kinds = [&](const std::vector<std::string>& command) {
     std::string text;
-    for (const auto& event : host.json(command)["events"]) text += event["kind"].get<std::string>() + " ";
+    const auto list = host.json(command);
+    for (const auto& event : list["events"]) text += event["kind"].get<std::string>() + " ";
     return text;
   };
   CHECK(comes_true([&] { return kinds({"vm", "events"}).find("paused") != std::string::npos; }));
@@ -170,8 +173,8 @@ TEST_CASE("the host says what it is, has loaded, and can do") {
   bool has_sim = false;
   for (const auto& plugin : host.json({"plugin", "list"})) has_sim = has_sim || plugin["name"] == "sim";
   CHECK(has_sim);
-  CHECK(vmsec({"module", "list", "--scan", "--module-path", lib("modules")}).out.find("throttle") != std::string::npos);
-  CHECK(vmsec({"plugin", "list", "--scan", "--plugin-path", lib("plugins")}).out.find("sim") != std::string::npos);
+  CHECK(tool({"module", "list", "--scan", "--module-path", lib("modules")}).out.find("throttle") != std::string::npos);
+  CHECK(tool({"plugin", "list", "--scan", "--plugin-path", lib("plugins")}).out.find("sim") != std::string::npos);
 }
 
 TEST_CASE("without the module of a command the error names it") {
@@ -199,10 +202,10 @@ TEST_CASE("an orderly end leaves a signed audit log; a second agent on the same 
   host.agent->signal(SIGTERM);
   CHECK(host.agent->wait() == 0);
   CHECK_FALSE(std::filesystem::exists(host.socket));
-  const auto acts = vmsec_json({"audit", "show", host.folder / "state"});
+  const auto acts = tool_json({"audit", "show", host.folder / "state"});
   CHECK_FALSE(acts.empty());
   const auto report =
-      vmsec_json({"audit", "verify", host.folder / "state", "--key", host.folder / "state/local-identity/host-a.crt"});
+      tool_json({"audit", "verify", host.folder / "state", "--key", host.folder / "state/local-identity/host-a.crt"});
   CHECK(report["good"] == true);
   CHECK(report["unsigned_records"] == 0);
 }
@@ -224,10 +227,10 @@ TEST_CASE("without an agent the tool opens the hypervisor itself") {
                                             "--state",       folder / "state"};
   auto words = options;
   words.insert(words.end(), {"vm", "list"});
-  CHECK(vmsec_json(words)["domains"].empty());
+  CHECK(tool_json(words)["domains"].empty());
   words = options;
   words.insert(words.end(), {"module", "list"});
-  CHECK(vmsec_json(words).size() == 2);
-  CHECK(vmsec({"--plugin", "none", "--plugin-path", lib("plugins"), "--state", folder / "state", "vm", "list"}).code ==
+  CHECK(tool_json(words).size() == 2);
+  CHECK(tool({"--plugin", "none", "--plugin-path", lib("plugins"), "--state", folder / "state", "vm", "list"}).code ==
         2);
 }

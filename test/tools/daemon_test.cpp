@@ -19,10 +19,10 @@ struct Documented {
     const std::string manual = read_file(std::string(VMSEC_SOURCE_DIR) + "/docs/configuration.md");
     const auto begin = manual.find("```toml\n") + 8;
     text = manual.substr(begin, manual.find("```", begin) - begin);
-    REQUIRE(vmsec({"pki", "init", folder / "ca", "--name", "Test"}).code == 0);
-    REQUIRE(vmsec({"pki", "issue", folder / "ca", "host-a", "--out", folder.path()}).code == 0);
-    REQUIRE(vmsec({"pki", "placement-key", folder / "placement.key"}).code == 0);
-    for (const auto* file : {"ca.crt", "ca.crl"}) std::filesystem::copy(folder / "ca" / file, folder / file);
+    REQUIRE(tool({"pki", "init", folder / "ca", "--name", "Test"}).code == 0);
+    REQUIRE(tool({"pki", "issue", folder / "ca", "host-a", "--out", folder.path()}).code == 0);
+    REQUIRE(tool({"pki", "placement-key", folder / "placement.key"}).code == 0);
+    for (const auto* file : {"ca.crt", "ca.crl"}) std::filesystem::copy(folder.path() / "ca" / file, folder / file);
     write_file(folder / "policy.toml", "version = 1\n");
   }
   [[nodiscard]] Ran check(const std::string& content) const {
@@ -50,7 +50,7 @@ TEST_CASE("the documented configuration is good") {
 TEST_CASE("every mistake in a configuration is found, with its cause") {
   const Documented example;
   const std::vector<std::pair<std::string, std::string>> mistakes = {
-      {example.with("[host]", "[hots]"), "hots.name"},
+      {example.with("[host]", "[hots]"), "hots."},
       {example.with("plugin = \"kvm\"", "plugin = 3"), "backend.plugin"},
       {example.with("policy = ", "polcy = "), "polcy"},
       {example.with("name = \"host-a\"", "name = \"Host A\""), "host.name"},

@@ -14,10 +14,10 @@ struct Pki {
   std::string ca = folder / "ca";
   std::string key = folder / "placement.key";
   Pki() {
-    REQUIRE(vmsec({"pki", "init", ca, "--name", "Test"}).code == 0);
+    REQUIRE(tool({"pki", "init", ca, "--name", "Test"}).code == 0);
     for (const auto* host : {"host-a", "host-b"})
-      REQUIRE(vmsec({"pki", "issue", ca, host, "--out", folder.path()}).code == 0);
-    REQUIRE(vmsec({"pki", "placement-key", key}).code == 0);
+      REQUIRE(tool({"pki", "issue", ca, host, "--out", folder.path()}).code == 0);
+    REQUIRE(tool({"pki", "placement-key", key}).code == 0);
   }
 };
 
@@ -45,14 +45,14 @@ std::vector<std::string> create(const Pki& pki, const std::string& to, const std
 
 TEST_CASE("issued certificates are listed, a revoked one as revoked, and the list's number rises") {
   const Pki pki;
-  const auto before = vmsec_json({"pki", "list", pki.ca});
+  const auto before = tool_json({"pki", "list", pki.ca});
   REQUIRE(before.size() == 2);
   CHECK(before[0]["host"] == "host-a");
   CHECK(before[1]["revoked"].is_null());
-  const auto revoked = vmsec_json({"pki", "revoke", pki.ca, "host-b"});
+  const auto revoked = tool_json({"pki", "revoke", pki.ca, "host-b"});
   CHECK(revoked["revoked"][0]["serial"] == before[1]["serial"]);
-  CHECK(vmsec_json({"pki", "list", pki.ca})[1]["revoked"].is_number());
-  CHECK(vmsec_json({"pki", "crl", pki.ca})["number"] == revoked["number"].get<int>() + 1);
+  CHECK(tool_json({"pki", "list", pki.ca})[1]["revoked"].is_number());
+  CHECK(tool_json({"pki", "crl", pki.ca})["number"] == revoked["number"].get<int>() + 1);
 }
 
 TEST_CASE("private keys are ours alone and never overwritten") {
@@ -63,17 +63,17 @@ TEST_CASE("private keys are ours alone and never overwritten") {
     CHECK((info.st_mode & 0777) == 0600);
   }
   const std::string before = read_file(pki.key);
-  CHECK(vmsec({"pki", "placement-key", pki.key}).code == 2);
-  CHECK(vmsec({"pki", "issue", pki.ca, "host-a", "--out", pki.folder.path()}).code == 2);
-  CHECK(vmsec({"pki", "init", pki.ca, "--name", "again"}).code == 2);
+  CHECK(tool({"pki", "placement-key", pki.key}).code == 2);
+  CHECK(tool({"pki", "issue", pki.ca, "host-a", "--out", pki.folder.path()}).code == 2);
+  CHECK(tool({"pki", "init", pki.ca, "--name", "again"}).code == 2);
   CHECK(read_file(pki.key) == before);
 }
 
 TEST_CASE("bad names and unknown hosts are the caller's mistake") {
   const Pki pki;
-  CHECK(vmsec({"pki", "issue", pki.ca, "Host A"}).code == 2);
-  CHECK(vmsec({"pki", "issue", pki.ca, "../host"}).code == 2);
-  CHECK(vmsec({"pki", "revoke", pki.ca, "nobody"}).code == 2);
+  CHECK(tool({"pki", "issue", pki.ca, "Host A"}).code == 2);
+  CHECK(tool({"pki", "issue", pki.ca, "../host"}).code == 2);
+  CHECK(tool({"pki", "revoke", pki.ca, "nobody"}).code == 2);
 }
 
 TEST_CASE("a ticket is made without a host, shown, and its signature checked") {
@@ -81,31 +81,31 @@ TEST_CASE("a ticket is made without a host, shown, and its signature checked") {
   const std::string file = pki.folder / "web.ticket";
   auto words = create(pki, "host-b", "host-b.crt");
   words.insert(words.end(), {"--out", file, "--ttl", "5min"});
-  const auto made = vmsec_json(words);
+  const auto made = tool_json(words);
   CHECK(made["domain"] == kVm);
   CHECK(made["source"] == "host-a");
   CHECK(made["destination"] == "host-b");
   CHECK(made["configuration_digest"] == kDigest);
   CHECK(made["expires"].get<std::uint64_t>() - made["not_before"].get<std::uint64_t>() == 300);
-  CHECK(vmsec(words).code != 0);  // never overwritten
+  CHECK(tool(words).code != 0);  // never overwritten
 
-  const auto shown = vmsec_json({"ticket", "show", file, "--key", pki.key + ".pub"});
+  const auto shown = tool_json({"ticket", "show", file, "--key", pki.key + ".pub"});
   CHECK(shown["id"] == made["id"]);
   CHECK(shown["signature"] == "good");
-  CHECK(vmsec_json({"ticket", "show", file})["signature"] != "good");
+  CHECK(tool_json({"ticket", "show", file})["signature"] != "good");
 
-  const Ran other = vmsec({"ticket", "show", file, "--key", pki.folder / "host-a.crt"});
+  const Ran other = tool({"ticket", "show", file, "--key", pki.folder / "host-a.crt"});
   CHECK(other.code == 3);
   CHECK(other.out.empty());
 }
 
 TEST_CASE("a ticket that was changed is refused") {
   const Pki pki;
-  const Ran made = vmsec(create(pki, "host-b", "host-b.crt"));
+  const Ran made = tool(create(pki, "host-b", "host-b.crt"));
   REQUIRE(made.code == 0);
   const auto try_with = [&](const std::string& text) {
     write_file(pki.folder / "changed", text);
-    return vmsec({"ticket", "show", pki.folder / "changed", "--key", pki.key + ".pub"}).code;
+    return tool({"ticket", "show", pki.folder / "changed", "--key", pki.key + ".pub"}).code;
   };
   CHECK(try_with(made.out) == 0);
   const std::size_t claims = made.out.find('\n') + 100;
@@ -121,7 +121,7 @@ TEST_CASE("a ticket that was changed is refused") {
   CHECK(refused > 3);
   CHECK(try_with(made.out.substr(0, made.out.size() / 2)) == 2);
   CHECK(try_with("") == 2);
-  CHECK(vmsec({"ticket", "show", pki.folder / "none"}).code == 2);
+  CHECK(tool({"ticket", "show", pki.folder / "none"}).code == 2);
 }
 
 TEST_CASE("a ticket that no host could accept is not made") {
@@ -129,11 +129,11 @@ TEST_CASE("a ticket that no host could accept is not made") {
   const auto with = [&](const std::string& option, const std::string& value) {
     auto words = create(pki, "host-b", "host-b.crt");
     words.insert(words.end(), {option, value});
-    return vmsec(words).code;
+    return tool(words).code;
   };
-  CHECK(vmsec(create(pki, "host-b", "host-a.crt")).code == 2);  // another host's certificate
-  CHECK(vmsec(create(pki, "host-c", "host-b.crt")).code == 2);
-  CHECK(vmsec(create(pki, "host-b", "none.crt")).code != 0);
+  CHECK(tool(create(pki, "host-b", "host-a.crt")).code == 2);  // another host's certificate
+  CHECK(tool(create(pki, "host-c", "host-b.crt")).code == 2);
+  CHECK(tool(create(pki, "host-b", "none.crt")).code != 0);
   CHECK(with("--ttl", "25h") == 2);
   CHECK(with("--ttl", "0s") == 2);
   CHECK(with("--ttl", "10") == 2);
@@ -142,7 +142,7 @@ TEST_CASE("a ticket that no host could accept is not made") {
 TEST_CASE("a placement key that others may read signs nothing") {
   const Pki pki;
   REQUIRE(::chmod(pki.key.c_str(), 0644) == 0);
-  const Ran ran = vmsec(create(pki, "host-b", "host-b.crt"));
+  const Ran ran = tool(create(pki, "host-b", "host-b.crt"));
   CHECK(ran.code == 3);
   CHECK(ran.out.empty());
 }

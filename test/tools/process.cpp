@@ -44,9 +44,9 @@ Ran run(const std::string& program, const std::vector<std::string>& arguments) {
   return {code_of(status), read_file(folder / "out"), read_file(folder / "err")};
 }
 
-nlohmann::json vmsec_json(std::vector<std::string> arguments, int expected_code) {
+nlohmann::json tool_json(std::vector<std::string> arguments, int expected_code) {
   arguments.emplace_back("--json");
-  const Ran ran = vmsec(arguments);
+  const Ran ran = tool(arguments);
   INFO(ran.out << ran.err);
   REQUIRE(ran.code == expected_code);
   return nlohmann::json::parse(ran.out);

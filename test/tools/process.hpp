@@ -19,9 +19,9 @@ struct Ran {
 
 // PROGRAM in the build's bin folder, with an environment that names no agent.
 Ran run(const std::string& program, const std::vector<std::string>& arguments);
-inline Ran vmsec(const std::vector<std::string>& arguments) { return run("vmsec", arguments); }
+inline Ran tool(const std::vector<std::string>& arguments) { return run("vmsec", arguments); }
 // The same with --json: standard output must be JSON.
-nlohmann::json vmsec_json(std::vector<std::string> arguments, int expected_code = 0);
+nlohmann::json tool_json(std::vector<std::string> arguments, int expected_code = 0);
 
 class TempDir {
  public:

@@ -55,7 +55,7 @@ TEST_CASE("the help of every command shows an example of it") {
   for (const auto& command : kCommands) {
     Words words = command;
     words.emplace_back("--help");
-    const Ran ran = vmsec(words);
+    const Ran ran = tool(words);
     INFO("vmsec" << joined(words) << "\n" << ran.out << ran.err);
     CHECK(ran.code == 0);
     CHECK(ran.out.find("Examples:") != std::string::npos);
@@ -64,14 +64,14 @@ TEST_CASE("the help of every command shows an example of it") {
 }
 
 TEST_CASE("the help lists the exit codes") {
-  const Ran ran = vmsec({"--help"});
+  const Ran ran = tool({"--help"});
   CHECK(ran.code == 0);
   CHECK(ran.out.find("Exit codes:") != std::string::npos);
   CHECK(ran.out.find("5  \"policy diff\"") != std::string::npos);
 }
 
 TEST_CASE("the version is printed") {
-  CHECK(vmsec({"--version"}).out.starts_with("vmsec "));
+  CHECK(tool({"--version"}).out.starts_with("vmsec "));
   CHECK(run("vmsecd", {"--version"}).out.starts_with("vmsecd "));
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("a wrong command line is the caller's mistake, says so, and prints no 
                                        {"policy", "check"},
                                        {"completion", "zsh"}};
   for (const auto& words : mistakes) {
-    const Ran ran = vmsec(words);
+    const Ran ran = tool(words);
     INFO("vmsec" << joined(words) << "\n" << ran.out << ran.err);
     CHECK(ran.code == 2);
     CHECK(ran.err.starts_with("vmsec: "));
@@ -113,7 +113,7 @@ TEST_CASE("without an agent the error says what to do") {
                                Words{"migrate", "list"}, Words{"attest", "host-b"}, Words{"audit", "show"}}) {
     Words words{"--agent", folder / "nobody.sock"};
     words.insert(words.end(), command.begin(), command.end());
-    const Ran ran = vmsec(words);
+    const Ran ran = tool(words);
     INFO("vmsec" << joined(words) << "\n" << ran.out << ran.err);
     CHECK(ran.code == 1);
     CHECK(ran.err.find("start vmsecd") != std::string::npos);
@@ -123,22 +123,22 @@ TEST_CASE("without an agent the error says what to do") {
 
 TEST_CASE("global options may stand behind the command") {
   const TempDir folder;
-  CHECK(vmsec({"vm", "list", "--json", "--agent", folder / "nobody.sock"}).code == 1);
+  CHECK(tool({"vm", "list", "--json", "--agent", folder / "nobody.sock"}).code == 1);
 }
 
 TEST_CASE("doctor reports each probe, as JSON too") {
-  const Ran text = vmsec({"doctor"});
+  const Ran text = tool({"doctor"});
   CHECK((text.code == 0 || text.code == 1));
   for (const auto* name : {"KVM", "QEMU", "libvirt", "Xen", "TPM 2.0", "swtpm", "cgroups", "tc", "ifb", "memfd"})
     CHECK(text.out.find(name) != std::string::npos);
-  const auto json = vmsec_json({"doctor"}, text.code);
+  const auto json = tool_json({"doctor"}, text.code);
   CHECK(json["probes"].size() == 12);
   CHECK(json["backends"].empty() == (text.code == 1));
 }
 
 TEST_CASE("the completion script is good bash and completes commands") {
   const TempDir folder;
-  const Ran ran = vmsec({"completion", "bash"});
+  const Ran ran = tool({"completion", "bash"});
   CHECK(ran.out == read_file(std::string(VMSEC_SOURCE_DIR) + "/tools/vmsec/completion.bash"));
   write_file(folder / "vmsec.bash", ran.out);
   write_file(folder / "try",

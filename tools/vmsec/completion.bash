@@ -61,7 +61,7 @@ _vmsec() {
     esac
 
     if [[ $current == -* ]]; then
-        candidates="$(_vmsec_help_words options) $(_vmsec_help_words options "${words[@]:0:2}")"
+        candidates=$({ _vmsec_help_words options; _vmsec_help_words options "${words[@]:0:2}"; } | sort -u)
         mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$current")
         return
     fi

@@ -1,4 +1,5 @@
 // vmsec policy: check, diff, apply.
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -107,9 +108,13 @@ Ending diff_policy(Context& context, const std::string& file) {
   if (!report.findings.empty()) return report_findings(context, report);
   context.print(report, [](const PolicyReport& found) {
     print_changes(found);
-    if (changes_of(found) == 0) std::puts("no differences");
+    const bool all_known = std::ranges::all_of(found.domains, [](const auto& each) { return each.error.empty(); });
+    if (changes_of(found) == 0 && all_known) std::puts("no differences");
   });
   const Exit errors = report_errors(report);
+  if (errors == Exit::refused)
+    std::fputs("       diff looks under the grants in force; \"vmsec policy apply\" puts the file's own in force\n",
+               stderr);
   if (errors != Exit::ok) return errors;
   return changes_of(report) == 0 ? Exit::ok : Exit::different;
 }
