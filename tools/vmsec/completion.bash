@@ -7,7 +7,7 @@ _vmsec_help_words() { # KIND WORDS...: the options, or the commands, that --help
     local kind=$1
     shift
     "${COMP_WORDS[0]}" "$@" --help 2>/dev/null | if [[ $kind == options ]]; then
-        grep -oE '(^| |,)--?[a-z][a-z-]*' | tr -d ' ,'
+        sed '/^Examples/,$d' | grep -oE '^  -[^ ]+' | tr ', ' '\n' | grep -E '^-'
     else
         sed -n '/^Subcommands:/,/^$/p' | sed -n 's/^  \([a-z-]*\) .*/\1/p'
     fi
