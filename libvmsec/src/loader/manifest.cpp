@@ -1,67 +1,50 @@
 #include "loader/manifest.hpp"
 
-#include <toml++/toml.h>
+#include <map>
+
+#include "vmsec/policy.hpp"
 
 namespace vmsec::loader {
 namespace {
 
 constexpr std::size_t kMaximumManifest = 64 << 10;
 
-std::unexpected<Error> at(const toml::source_region& where, const std::string& file, const std::string& cause) {
-  return fail(Code::invalid_argument, "manifest of " + file + ":" + std::to_string(where.begin.line) + ":" +
-                                          std::to_string(where.begin.column) + ": " + cause);
-}
-
-Result<std::vector<std::string>> texts(const toml::node& node, const std::string& key, const std::string& file) {
-  std::vector<std::string> out;
-  const auto* list = node.as_array();
-  if (list == nullptr) return at(node.source(), file, key + " must be a list of texts");
-  for (const auto& element : *list) {
-    const auto* text = element.as_string();
-    if (text == nullptr) return at(element.source(), file, key + " must be a list of texts");
-    out.push_back(text->get());
+Status take(const Setting& setting, const std::string& file, Manifest& manifest) {
+  const auto at = [&](const std::string& cause) {
+    return fail(Code::invalid_argument, file + ":" + std::to_string(setting.line) + ":" +
+                                            std::to_string(setting.column) + ": " + setting.path + ": " + cause);
+  };
+  const std::map<std::string, std::string*> texts = {{"name", &manifest.name},
+                                                     {"version", &manifest.version},
+                                                     {"summary", &manifest.summary},
+                                                     {"section", &manifest.section}};
+  const std::map<std::string, std::vector<std::string>*> lists = {
+      {"provides", &manifest.provides}, {"needs", &manifest.needs}, {"asks", &manifest.asks}};
+  if (const auto text = texts.find(setting.path); text != texts.end()) {
+    if (setting.type != SettingType::text) return at("must be a text");
+    *text->second = setting.text;
+    return {};
   }
-  return out;
-}
-
-Result<Manifest> read(const toml::table& table, const std::string& file) {
-  Manifest manifest;
-  for (const auto& [key, node] : table) {
-    const std::string name(key.str());
-    std::string* text = name == "name"      ? &manifest.name
-                        : name == "version" ? &manifest.version
-                        : name == "summary" ? &manifest.summary
-                        : name == "section" ? &manifest.section
-                                            : nullptr;
-    std::vector<std::string>* list = name == "provides" ? &manifest.provides
-                                     : name == "needs"  ? &manifest.needs
-                                     : name == "asks"   ? &manifest.asks
-                                                        : nullptr;
-    if (text != nullptr) {
-      if (!node.is_string()) return at(node.source(), file, name + " must be a text");
-      *text = node.as_string()->get();
-    } else if (list != nullptr) {
-      VMSEC_TRY(*list, texts(node, name, file));
-    } else {
-      return at(key.source(), file, "unknown key " + name);
-    }
+  if (const auto list = lists.find(setting.path); list != lists.end()) {
+    if (setting.type != SettingType::list) return at("must be a list of texts");
+    *list->second = setting.list;
+    return {};
   }
-  if (manifest.name.empty() || manifest.version.empty())
-    return fail(Code::invalid_argument, "manifest of " + file + ": name and version must be given");
-  return manifest;
+  return at("unknown key");
 }
 
 }  // namespace
 
 Result<Manifest> parse_manifest(std::string_view text, const std::string& file) {
+  const std::string what = "manifest of " + file;
   if (text.size() > kMaximumManifest)
-    return fail(Code::limit_exceeded,
-                "manifest of " + file + ": " + std::to_string(text.size()) + " bytes exceed 64 KiB");
-  try {
-    return read(toml::parse(text), file);
-  } catch (const toml::parse_error& error) {
-    return at(error.source(), file, std::string(error.description()));
-  }
+    return fail(Code::limit_exceeded, what + ": " + std::to_string(text.size()) + " bytes exceed 64 KiB");
+  VMSEC_TRY(const Settings settings, parse_settings(text, what));
+  Manifest manifest;
+  for (const Setting& setting : settings.settings) VMSEC_CHECK(take(setting, what, manifest));
+  if (manifest.name.empty() || manifest.version.empty())
+    return fail(Code::invalid_argument, what + ": name and version must be given");
+  return manifest;
 }
 
 }  // namespace vmsec::loader

@@ -22,6 +22,7 @@ for controller in /sys/fs/cgroup/*/; do
     for file in cpuset.cpus cpuset.mems; do # an empty cpuset takes no process
         [[ ! -f $controller/$file ]] || cat "$controller/$file" > "$controller/$group/$file"
     done
+    echo $$ > "$controller/$group/cgroup.procs" # the group becomes this host's root: see the last line
     mount --bind "$controller/$group" "$controller"
 done
 
@@ -37,5 +38,5 @@ mount --bind "$dir/swtpm-log" /var/log/swtpm/libvirt
 mount --bind "$dir/swtpm-localca" /var/lib/swtpm-localca
 mount --bind "$hosts" /etc/hosts # a name that does not resolve costs libvirt seconds
 
-touch "$dir/ready"
-exec sleep infinity
+# A cgroup namespace of its own: else a restarted libvirtd does not find its guests' groups again.
+exec unshare --cgroup sh -c 'touch "$1/ready" && exec sleep infinity' sh "$dir"

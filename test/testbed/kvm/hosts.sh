@@ -112,7 +112,7 @@ write_enter() {
 # enter a|b CMD... - runs CMD inside that host's namespaces, in the present directory.
 host=\$1; shift
 pid=\$(cat "$dir/\$host/holder.pid") || exit 125
-exec nsenter --target "\$pid" --net --mount --uts --wdns="\$PWD" -- "\$@"
+exec nsenter --target "\$pid" --net --mount --uts --cgroup --wdns="\$PWD" -- "\$@"
 C
     chmod +x "$dir/enter"
 }
