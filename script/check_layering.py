@@ -41,8 +41,8 @@ RULES = [
     ("modules/migration/", libraries("openssl"), ("vmsec/", "migration/")),
     ("modules/measured_boot/", libraries("openssl", "tss2"), ("vmsec/", "measured_boot/")),
     ("plugins/sim/", libraries("toml"), ("vmsec/", "sim/")),
-    ("plugins/kvm/", libraries("libvirt", "xml"), ("vmsec/", "kvm/")),
-    ("tools/", libraries("cli", "json", "openssl"), ("vmsec/",)),
+    ("plugins/kvm/", libraries("libvirt", "xml", "json"), ("vmsec/", "kvm/")),
+    ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/")),
     ("examples/", libraries("cli", "json"), ("vmsec/",)),
 ]
 

@@ -9,9 +9,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CODE = r"\.(cpp|hpp|c|h)$"
 MISTAKES = [
     ("unsafe string function", CODE, r"\b(strcpy|strcat|sprintf|gets|strtok)\s*\(", "use std::string or snprintf"),
-    ("shell from code", r"^(libvmsec|modules|plugins|tools)/.*" + CODE, r"\b(system|popen)\s*\(", "use posix_spawn with an argument list"),
+    ("shell from code", r"^(libvmsec|modules|plugins|tools)/.*" + CODE, r"(?<![\w.:>])(std::)?(system|popen)\s*\(", "use posix_spawn with an argument list"),
     ("memcmp on a digest or key", r"^(libvmsec|modules|plugins)/.*" + CODE, r"\bmemcmp\s*\([^;]*(digest|secret|key|mac|tag|nonce|hash)", "use CRYPTO_memcmp"),
-    ("rand()", CODE, r"\b(std::)?s?rand\s*\(\s*\)", "use RAND_bytes, or std::mt19937_64 with a seed in tests"),
+    ("rand()", CODE, r"(?<![\w])(std::)?s?rand\s*\(", "use RAND_bytes, or std::mt19937_64 with a seed in tests"),
     ("using namespace std", CODE, r"using\s+namespace\s+std\s*;", "name what is used"),
     ("naked new of an array", CODE, r"\bnew\s+\w+\s*\[", "use std::vector"),
     ("to do without an issue's number", r".*", r"\b(TODO|FIXME|XXX|HACK)\b(?!\(#\d+\))", "do it, or name the issue: TODO" + "(#12)"),

@@ -19,8 +19,8 @@ Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRe
   const EndView own = view_of(record);
   // A crash may have come between the hypervisor's word and ours: then it is the
   // hypervisor who says that the copy is whole.
-  const bool whole = own.phase == Phase::loaded ||
-                     (own.phase == Phase::destination_gated && copy_of(own) == Copy::stopped);
+  const bool whole =
+      own.phase == Phase::loaded || (own.phase == Phase::destination_gated && copy_of(own) == Copy::stopped);
   if (!whole && own.phase != Phase::destination_committed && own.phase != Phase::active)
     return fail(Code::wrong_state, "commit migration " + request.migration.text() + ": the record here is " +
                                        std::string(to_string(own.phase)));

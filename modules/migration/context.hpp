@@ -41,8 +41,8 @@ struct Context {
   // An act or a refusal that no record of the ledger stands for.
   Status audit(std::string_view action, Outcome outcome, const Uuid& domain, std::string_view peer,
                std::string_view detail) const {
-    VMSEC_CHECK(services.journal->audit(
-        {std::string(action), outcome, domain, std::string(peer), std::string(detail)}));
+    VMSEC_CHECK(
+        services.journal->audit({std::string(action), outcome, domain, std::string(peer), std::string(detail)}));
     return {};
   }
   void log(LogLevel level, std::string text) const { std::ignore = services.journal->log({level, std::move(text)}); }
@@ -51,9 +51,10 @@ struct Context {
   template <class Reply, class Request>
   Result<Reply> call(std::uint64_t connection, Call method, const Request& request,
                      std::chrono::microseconds timeout) const {
-    VMSEC_TRY(const PeerReply reply,
-              services.peers->call({connection, static_cast<std::uint32_t>(method), wire::encode(request),
-                                    {static_cast<std::uint64_t>(timeout.count())}}));
+    VMSEC_TRY(const PeerReply reply, services.peers->call({connection,
+                                                           static_cast<std::uint32_t>(method),
+                                                           wire::encode(request),
+                                                           {static_cast<std::uint64_t>(timeout.count())}}));
     return wire::decode<Reply>(reply.payload);
   }
 

@@ -60,12 +60,13 @@ Phase Destination::phase() const {
 Status Destination::check_request() const {
   const DomainDescription& description = request_.description;
   if (request_.version != kProtocolVersion)
-    return fail(Code::unsupported, "protocol version " + std::to_string(request_.version) + ": want " +
-                                       std::to_string(kProtocolVersion));
+    return fail(Code::unsupported,
+                "protocol version " + std::to_string(request_.version) + ": want " + std::to_string(kProtocolVersion));
   if (request_.migration.is_nil() || description.domain.is_nil())
     return fail(Code::invalid_argument, "a migration or a domain without an id");
   if (from_.peer == from_.local) return fail(Code::denied, "a host does not migrate to itself");
-  if (request_.secret.size() != kSecretSize) return fail(Code::invalid_argument, "the migration's secret has not 32 bytes");
+  if (request_.secret.size() != kSecretSize)
+    return fail(Code::invalid_argument, "the migration's secret has not 32 bytes");
   if (description.configuration.size() > kMaximumConfiguration)
     return fail(Code::limit_exceeded, "the domain's configuration is beyond 1 MiB");
   if (!is_stream_cipher(request_.cipher)) return fail(Code::invalid_argument, "an unknown cipher");
@@ -94,8 +95,8 @@ Result<PrepareReply> Destination::prepare() {
   };
   if (Status good = check_request(); !good) return refuse(good.error());
   if (Status spent = spend_ticket(); !spent) return refuse(spent.error());
-  OwnershipRecord record{migration(), Side::destination, Phase::prepared, domain(), request_.description.name,
-                         from_.peer};
+  OwnershipRecord record{migration(), Side::destination,         Phase::prepared,
+                         domain(),    request_.description.name, from_.peer};
   record.cipher = implementation_of(request_.cipher);
   // Before the hypervisor does anything: what a crash leaves behind is then known.
   if (Status begun = context_.ledger.begin(std::move(record)); !begun) return refuse(begun.error());
@@ -125,8 +126,7 @@ Status Destination::check_join(const PeerContext& from, const JoinRequest& reque
     return fail(Code::invalid_argument, "unknown kind of channel");
   if (joined_.contains({name.kind, name.index})) return fail(Code::already_exists, "this stream is here already");
   const std::lock_guard lock(mutex_);
-  if (switching_ || decided_ || cause_ || finished_)
-    return fail(Code::wrong_state, "no more streams are wanted");
+  if (switching_ || decided_ || cause_ || finished_) return fail(Code::wrong_state, "no more streams are wanted");
   return {};
 }
 

@@ -95,8 +95,9 @@ bool Destination::look_around() {
   }
   std::optional<Error> cause = first_cause();
   if (!cause && Clock::now() - last_progress_ > context_.policy.stall_timeout)
-    cause = error_of(Code::timeout, "nothing came for " + to_text(Microseconds{static_cast<std::uint64_t>(
-                                                              context_.policy.stall_timeout.count())}));
+    cause = error_of(
+        Code::timeout,
+        "nothing came for " + to_text(Microseconds{static_cast<std::uint64_t>(context_.policy.stall_timeout.count())}));
   if (!cause) return true;
   give_up(*cause);
   return false;

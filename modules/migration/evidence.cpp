@@ -19,8 +19,8 @@ Code code_of(Verdict verdict) {
 Result<std::string> Evidence::ask() const {
   const std::string what = "attest " + peer_.peer;
   const AttestHost request{{}, peer_.connection};
-  auto reply = context_.services.modules->call(
-      {std::string(Methods<Attestation>::kName), kAttest, wire::encode(request)});
+  auto reply =
+      context_.services.modules->call({std::string(Methods<Attestation>::kName), kAttest, wire::encode(request)});
   if (!reply) return fail(reply.error().in(what));
   auto report = wire::decode<AttestationReport>(reply->payload);
   if (!report) return fail(report.error().in(what));
@@ -99,9 +99,9 @@ Status Evidence::fresh() const {
   if (context_.policy.attestation == AttestationPolicy::none) return {};
   if (refuted_) return fail(*refuted_);
   if (proven_ && Clock::now() - *proven_ <= context_.policy.attestation_max_age) return {};
-  return fail(Code::expired, "switch over to " + peer_.peer + ": its evidence is older than the policy's " +
-                                 units::print(units::kTime, static_cast<std::uint64_t>(
-                                                                context_.policy.attestation_max_age.count())));
+  return fail(Code::expired,
+              "switch over to " + peer_.peer + ": its evidence is older than the policy's " +
+                  units::print(units::kTime, static_cast<std::uint64_t>(context_.policy.attestation_max_age.count())));
 }
 
 std::string Evidence::text() const {

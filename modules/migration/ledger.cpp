@@ -7,9 +7,8 @@ namespace vmsec::migration {
 namespace {
 
 UnixSeconds now() {
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                         std::chrono::system_clock::now().time_since_epoch())
-                                         .count())};
+  return {static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count())};
 }
 
 std::string key_of(const Uuid& migration, Side side) {
@@ -81,8 +80,7 @@ Status Ledger::write(const OwnershipRecord& record, std::string_view why) {
   // Whoever gave up for a reason of security has refused.
   const bool refused = name.outcome == Outcome::failed && family(record.code) == Family::security;
   const Outcome outcome = refused ? Outcome::refused : name.outcome;
-  if (auto audited = journal_.audit({std::string(name.action), outcome, record.domain, record.peer, detail});
-      !audited)
+  if (auto audited = journal_.audit({std::string(name.action), outcome, record.domain, record.peer, detail}); !audited)
     return fail(audited.error().in("audit " + std::string(name.action)));
   const std::string key = key_of(record.migration, record.side);
   if (auto written = records_.put({key, wire::encode(record)}); !written)

@@ -29,8 +29,9 @@ Decision decide_committed_source(const std::optional<EndView>& peer) {
 // The destination has committed without us: an operator had declared this host to be off.
 Decision decide_overruled_source(Phase phase, Copy copy) {
   if (phase == Phase::source_aborted || phase == Phase::source_reclaimed || copy == Copy::running)
-    return in_doubt("the destination has committed on an operator's word that this host is off, but the guest may run "
-                    "here: stop one of the two by hand");
+    return in_doubt(
+        "the destination has committed on an operator's word that this host is off, but the guest may run "
+        "here: stop one of the two by hand");
   if (copy == Copy::busy || copy == Copy::unknown) return wait("the hypervisor is still at work on it");
   return {Action::complete, "the destination has committed on an operator's word"};
 }
@@ -45,8 +46,8 @@ Decision decide_gone_source(const std::optional<EndView>& peer, PeerHost host) {
   if (there == Copy::busy) return wait("the destination's hypervisor is still at work on it");
   if (there == Copy::unknown) return in_doubt("the destination's hypervisor does not say what it has");
   if (there == Copy::none || there == Copy::broken)
-    return {Action::lost, "neither host has a copy: the destination's record is " +
-                              std::string(to_string(peer->phase))};
+    return {Action::lost,
+            "neither host has a copy: the destination's record is " + std::string(to_string(peer->phase))};
   if (there == Copy::running) return in_doubt("the guest runs at the destination without COMMIT: somebody resumed it");
   if (may_hold_whole(peer->phase)) return {Action::commit, "the guest is whole at the destination and gone here"};
   return in_doubt("the destination holds a copy whose record is " + std::string(to_string(peer->phase)));

@@ -13,7 +13,7 @@ enum class AttestationPolicy { required, none };
 // What a host without such a table gets is the strict end of every choice.
 struct Policy {
   EncryptionPolicy encryption = EncryptionPolicy::required;
-  Cipher cipher = Cipher::aes_128_gcm;  // of requests that leave it to the policy
+  Cipher cipher = Cipher::aes_128_gcm;                          // of requests that leave it to the policy
   AttestationPolicy attestation = AttestationPolicy::required;  // of destinations, when we are the source
   std::chrono::microseconds attestation_max_age = std::chrono::seconds(30);
   std::chrono::microseconds call_timeout = std::chrono::seconds(30);    // one exchange with the other agent

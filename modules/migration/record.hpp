@@ -25,7 +25,7 @@ namespace vmsec::migration {
 
 inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::size_t kTagSize = 16;
-inline constexpr std::size_t kMaximumPayload = 1 << 20;   // accepted
+inline constexpr std::size_t kMaximumPayload = 1 << 20;    // accepted
 inline constexpr std::size_t kPreferredPayload = 1 << 18;  // sent
 // 2^20 records of 2^14 AES blocks each: within RFC 8446's margin for GCM (5.5).
 inline constexpr std::uint64_t kRecordsPerKey = 1 << 20;

@@ -40,8 +40,8 @@ Status Resolver::in_doubt(const OwnershipRecord& record, const std::string& why)
 
 Result<EndView> Resolver::ask(const OwnershipRecord& record, const EndView& own, const Line& line) const {
   if (record.side == Side::source)
-    return context_.call<EndView>(line.peer.connection, Call::query, DecisionRequest{record.migration, record.domain, {}},
-                                  context_.policy.call_timeout);
+    return context_.call<EndView>(line.peer.connection, Call::query,
+                                  DecisionRequest{record.migration, record.domain, {}}, context_.policy.call_timeout);
   return context_.call<EndView>(line.peer.connection, Call::resolve,
                                 ResolveRequest{record.migration, record.domain, own}, context_.policy.call_timeout);
 }
@@ -58,8 +58,8 @@ Resolver::Sight Resolver::look(const OwnershipRecord& record, PeerHost host, con
       else
         sight.silence = answer.error().message;
     }
-    const Decision decision = record.side == Side::source ? decide_source(own, sight.peer, host)
-                                                          : decide_destination(own, sight.peer, host);
+    const Decision decision =
+        record.side == Side::source ? decide_source(own, sight.peer, host) : decide_destination(own, sight.peer, host);
     if (decision.action != Action::wait || Clock::now() > deadline) return sight;
     std::this_thread::sleep_for(kPause);
   }
@@ -177,9 +177,9 @@ Status Resolver::commit_source(const OwnershipRecord& record, const std::string&
 
 Status Resolver::tell_commit(const OwnershipRecord& record, const Line* line) {
   if (line == nullptr) return {};
-  auto told = context_.call<DecisionReply>(line->peer.connection, Call::commit,
-                                           DecisionRequest{record.migration, record.domain, {}},
-                                           context_.policy.call_timeout);
+  auto told =
+      context_.call<DecisionReply>(line->peer.connection, Call::commit,
+                                   DecisionRequest{record.migration, record.domain, {}}, context_.policy.call_timeout);
   if (!told) return fail(told.error().in("COMMIT is not acknowledged"));
   return context_.ledger.advance(record.migration, Side::source, Phase::source_done, "acknowledged");
 }
@@ -203,8 +203,8 @@ Status Resolver::settle_destination(const OwnershipRecord& record, const std::op
     case Action::in_doubt:
       return in_doubt(record, decision.reason);
     case Action::commit:
-      VMSEC_CHECK(context_.ledger.advance(record.migration, Side::destination, Phase::destination_committed,
-                                          decision.reason));
+      VMSEC_CHECK(
+          context_.ledger.advance(record.migration, Side::destination, Phase::destination_committed, decision.reason));
       return activate(record);
     case Action::activate:
       return activate(record);

@@ -50,7 +50,8 @@ Status Source::abort() {
   // First the request, then the look: check_gate() does the opposite, so one of the two sees the other.
   abort_requested_ = true;
   if (stage_ == Stage::proceeding || finished_)
-    return fail(Code::wrong_state, "abort migration " + migration_.text() + ": it is past the point of return, or over");
+    return fail(Code::wrong_state,
+                "abort migration " + migration_.text() + ": it is past the point of return, or over");
   return {};
 }
 
@@ -64,7 +65,8 @@ void Source::run() {
 Status Source::check_cipher() {
   cipher_ = request_.cipher == Cipher::policy ? context_.policy.cipher : request_.cipher;
   if (!is_stream_cipher(cipher_))
-    return fail(Code::invalid_argument, "cipher " + std::to_string(static_cast<std::uint32_t>(cipher_)) + " is unknown");
+    return fail(Code::invalid_argument,
+                "cipher " + std::to_string(static_cast<std::uint32_t>(cipher_)) + " is unknown");
   if (cipher_ == Cipher::none && context_.policy.encryption != EncryptionPolicy::allow_none)
     return fail(Code::denied, "cipher none: this host's configuration requires encryption");
   board_->update([&](MigrationStatus& status) { status.cipher = implementation_of(cipher_); });
@@ -80,11 +82,11 @@ Status Source::spend_ticket() {
 
 Status Source::ask_destination() {
   asked_ = true;
-  auto reply = context_.call<PrepareReply>(
-      peer_.connection, Call::prepare,
-      PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_, request_.options, cipher_,
-                     context_.policy.encryption, secret_},
-      context_.policy.call_timeout);
+  auto reply =
+      context_.call<PrepareReply>(peer_.connection, Call::prepare,
+                                  PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_,
+                                                 request_.options, cipher_, context_.policy.encryption, secret_},
+                                  context_.policy.call_timeout);
   if (!reply) return fail(reply.error().in(peer_.peer + " refuses"));
   if (reply->version != kProtocolVersion || reply->cipher != cipher_)
     return fail(Code::denied, peer_.peer + " answers with another version or cipher than was asked for");
@@ -94,8 +96,7 @@ Status Source::ask_destination() {
 }
 
 Status Source::begin_session() {
-  VMSEC_TRY(std::ignore,
-            context_.services.migration->start({migration_, request_.domain, request_.options}));
+  VMSEC_TRY(std::ignore, context_.services.migration->start({migration_, request_.domain, request_.options}));
   session_open_ = true;
   board_->update([](MigrationStatus& status) { status.state = MigrationState::transferring; });
   return {};
@@ -186,10 +187,11 @@ void Source::look_around() {
   if (auto broken = streams_.failure()) return cancel(*broken);
   if (auto refuted = evidence_->refuted()) return cancel(*refuted);
   if (Clock::now() - last_progress_ > context_.policy.stall_timeout)
-    cancel(Error{Code::timeout, "nothing moved for " +
-                                    to_text(Microseconds{static_cast<std::uint64_t>(
-                                        context_.policy.stall_timeout.count())}),
-                 0, {}});
+    cancel(Error{
+        Code::timeout,
+        "nothing moved for " + to_text(Microseconds{static_cast<std::uint64_t>(context_.policy.stall_timeout.count())}),
+        0,
+        {}});
 }
 
 void Source::cancel(const Error& cause) {
@@ -225,14 +227,14 @@ Status Source::open_stream(SessionEvent event) {
   VMSEC_TRY(name.source_nonce, random_bytes(kNonceSize));
   VMSEC_TRY(std::string proof, join_proof(secret_, name));
   auto opened = context_.services.peers->open_stream(
-      {peer_.connection,
-       wire::encode(JoinRequest{migration_, name.kind, name.index, name.ordinal, name.source_nonce, std::move(proof)})});
+      {peer_.connection, wire::encode(JoinRequest{migration_, name.kind, name.index, name.ordinal, name.source_nonce,
+                                                  std::move(proof)})});
   if (!opened) return fail(opened.error().in(what));
   VMSEC_TRY(const JoinReply reply, wire::decode<JoinReply>(opened->payload));
   if (reply.nonce.size() != kNonceSize) return fail(Code::unauthenticated, what + ": the answer has no nonce");
   StreamEnds ends{std::move(event.fd), std::move(opened->fd), {}, {}};
-  VMSEC_TRY(ends.seal_secret, stream_secret(secret_, opened->send_secret, name, reply.nonce, Direction::to_destination,
-                                            cipher_));
+  VMSEC_TRY(ends.seal_secret,
+            stream_secret(secret_, opened->send_secret, name, reply.nonce, Direction::to_destination, cipher_));
   VMSEC_TRY(ends.open_secret,
             stream_secret(secret_, opened->receive_secret, name, reply.nonce, Direction::to_source, cipher_));
   ordinal_ = name.ordinal;

@@ -23,9 +23,9 @@ void Source::pass_gate() {
 
 Status Source::check_gate() {
   VMSEC_TRY(std::vector<FlushPoint> manifest, streams_.flush(gate_ + context_.policy.switch_timeout));
-  VMSEC_TRY(std::ignore, context_.call<Empty>(peer_.connection, Call::switch_over,
-                                              SwitchRequest{migration_, std::move(manifest)},
-                                              context_.policy.switch_timeout));
+  VMSEC_TRY(std::ignore,
+            context_.call<Empty>(peer_.connection, Call::switch_over, SwitchRequest{migration_, std::move(manifest)},
+                                 context_.policy.switch_timeout));
   VMSEC_CHECK(evidence_->fresh());
   auto peer = context_.services.peers->check({peer_.connection});
   if (!peer) return fail(peer.error().in("check " + peer_.peer + " at the switch-over"));
@@ -38,13 +38,12 @@ Status Source::check_gate() {
 }
 
 void Source::commit() {
-  if (Status written = context_.ledger.advance(migration_, Side::source, Phase::source_committed,
-                                               "the copy here can never run");
+  if (Status written =
+          context_.ledger.advance(migration_, Side::source, Phase::source_committed, "the copy here can never run");
       !written)
     return end_in_doubt(written.error());
-  auto reply = context_.call<DecisionReply>(peer_.connection, Call::commit,
-                                            DecisionRequest{migration_, request_.domain, {}},
-                                            context_.policy.switch_timeout);
+  auto reply = context_.call<DecisionReply>(
+      peer_.connection, Call::commit, DecisionRequest{migration_, request_.domain, {}}, context_.policy.switch_timeout);
   if (!reply) return end_in_doubt(reply.error().in("COMMIT is not acknowledged"));
   const auto downtime = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - gate_);
   // COMMIT stands even if this cannot be written: resolving then asks the destination.
@@ -68,7 +67,8 @@ void Source::tell_abort(const Error& cause) {
   // What looked like a cut connection here may have a better name there.
   if (cause_ && cause_->code == Code::unavailable && !told->cause.empty())
     cause_->message += " (" + peer_.peer + " says: " + told->cause + ")";
-  if (Status closed = context_.ledger.advance(migration_, Side::source, Phase::source_failed, "both ends have given up");
+  if (Status closed =
+          context_.ledger.advance(migration_, Side::source, Phase::source_failed, "both ends have given up");
       !closed)
     context_.log(LogLevel::warning, "close migration " + migration_.text() + ": " + closed.error().message);
 }
@@ -79,19 +79,19 @@ void Source::end_failed(const Error& cause) {
   streams_.stop();
   board_->measure(streams_.totals(), streams_.count());
   if (recorded_) {
-    if (Status written = context_.ledger.advance(migration_, Side::source, Phase::source_reclaimed, cause_->message,
-                                                 cause_->code);
+    if (Status written =
+            context_.ledger.advance(migration_, Side::source, Phase::source_reclaimed, cause_->message, cause_->code);
         !written)
-      context_.log(LogLevel::error, "record the end of migration " + migration_.text() + ": " + written.error().message);
+      context_.log(LogLevel::error,
+                   "record the end of migration " + migration_.text() + ": " + written.error().message);
     else if (asked_)
       tell_abort(*cause_);
     else
       std::ignore = context_.ledger.advance(migration_, Side::source, Phase::source_failed, "nobody was asked");
   } else {
-    std::ignore = context_.audit("migration.start",
-                                 family(cause_->code) == Family::environment ? Outcome::failed : Outcome::refused,
-                                 request_.domain, request_.destination,
-                                 "migration " + migration_.text() + ": " + cause_->message);
+    std::ignore = context_.audit(
+        "migration.start", family(cause_->code) == Family::environment ? Outcome::failed : Outcome::refused,
+        request_.domain, request_.destination, "migration " + migration_.text() + ": " + cause_->message);
   }
   end_session(MigrationState::failed, cause_);
 }

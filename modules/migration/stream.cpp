@@ -104,14 +104,11 @@ void SealedStream::request_mark() {
   std::ignore = ::write(wake_.get(), &one, sizeof one);
 }
 
-StreamTotals SealedStream::totals() const {
-  return {wire_bytes_, guest_bytes_, progress_, cpu_out_ + cpu_in_};
-}
+StreamTotals SealedStream::totals() const { return {wire_bytes_, guest_bytes_, progress_, cpu_out_ + cpu_in_}; }
 
 Result<FlushPoint> SealedStream::flushed(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  const bool known =
-      changed_.wait_until(lock, deadline, [&] { return flush_point_ || error_ || stopping_.load(); });
+  const bool known = changed_.wait_until(lock, deadline, [&] { return flush_point_ || error_ || stopping_.load(); });
   if (flush_point_) return *flush_point_;
   if (error_) return fail(*error_);
   return fail(known ? Code::cancelled : Code::timeout,
@@ -121,7 +118,8 @@ Result<FlushPoint> SealedStream::flushed(Clock::time_point deadline) {
 Status SealedStream::publish(const RecordCodec& codec, std::uint64_t bytes) {
   VMSEC_TRY(std::string transcript, codec.digest());
   const std::lock_guard lock(mutex_);
-  if (!flush_point_) flush_point_ = FlushPoint{name_.kind, name_.index, {bytes}, codec.records(), std::move(transcript)};
+  if (!flush_point_)
+    flush_point_ = FlushPoint{name_.kind, name_.index, {bytes}, codec.records(), std::move(transcript)};
   changed_.notify_all();
   return {};
 }

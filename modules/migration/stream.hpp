@@ -89,10 +89,10 @@ class SealedStream {
 
   std::atomic<bool> mark_requested_ = false;
   std::atomic<bool> stopping_ = false;
-  bool marked_out_ = false;   // pump_out's own
-  bool marked_in_ = false;    // pump_in's own, as are the next two
+  bool marked_out_ = false;  // pump_out's own
+  bool marked_in_ = false;   // pump_in's own, as are the next two
   bool ended_in_ = false;
-  bool deaf_ = false;         // the hypervisor reads no more of what goes back to the source
+  bool deaf_ = false;  // the hypervisor reads no more of what goes back to the source
   std::atomic<std::uint64_t> wire_bytes_ = 0;
   std::atomic<std::uint64_t> guest_bytes_ = 0;
   std::atomic<std::uint64_t> progress_ = 0;

@@ -206,6 +206,7 @@ void DestinationSession::refused(const std::string& cause) {
 }
 
 void DestinationSession::peer_closed(const std::string& why) {
+  if (!peer_.is_open()) return;
   peer_.close_gently();
   // The order to load has been given: what becomes of it, libvirtd tells.
   if (filter_.finish_sent() && !filter_.finished() && libvirt_.is_open()) return;
@@ -214,6 +215,7 @@ void DestinationSession::peer_closed(const std::string& why) {
 }
 
 void DestinationSession::libvirt_closed() {
+  if (!libvirt_.is_open()) return;
   libvirt_.close();
   if (ended_) return peer_.close_gently();
   if (filter_.finish_sent() && !filter_.finished())

@@ -63,7 +63,7 @@ class RpcLink {
   [[nodiscard]] short events() const;
   // An error names what the other side sent; the link is of no more use then.
   Result<State> receive(const std::function<void(const rpc::Message&)>& each);
-  // Closes the link when the other side does not read.
+  // Ends the connection when the other side does not read.
   void send(std::string_view bytes);
   void flush();
   void close() { fd_.reset(); }

@@ -241,6 +241,7 @@ void SourceSession::refuse_held(const std::string& reason) {
 }
 
 void SourceSession::peer_closed(const std::string& why) {
+  if (!peer_.is_open()) return;
   peer_.close();
   peer_loss_ = why;
   if (calls_.finish() == rpc::FinishState::held) refuse_held(why);
@@ -267,6 +268,7 @@ void SourceSession::peer_closed(const std::string& why) {
 }
 
 void SourceSession::libvirt_closed() {
+  if (!libvirt_.is_open()) return;
   libvirt_.close();
   if (calls_.finish() == rpc::FinishState::held) refuse_held("libvirt's connection is gone");
   // The peer's answer to Finish still tells whether it has the guest.

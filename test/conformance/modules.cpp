@@ -182,7 +182,8 @@ Outcome limits_travel(Fixture& fixture) {
     if (info.name != fixture.setup().traveller) continue;
     CONFORMANCE_TRY(const auto limits, fixture.open_b<ResourceControl>()->get({info.domain}));
     const auto quota = limits.cpu_quota_millis.value_or(0);
-    CONFORMANCE_EXPECT(quota >= 395 && quota <= 405, "the quota of 400 is " + std::to_string(quota) + " at the destination");
+    CONFORMANCE_EXPECT(quota >= 395 && quota <= 405,
+                       "the quota of 400 is " + std::to_string(quota) + " at the destination");
     return passed();
   }
   return failed("the traveller is not at the destination");

@@ -46,7 +46,8 @@ struct ClosePipe {
 
 // The first line that a program prints; the words are ours, never a user's.
 std::string first_line_of(const std::string& command) {
-  const std::unique_ptr<std::FILE, ClosePipe> pipe(::popen((command + " 2>/dev/null").c_str(), "re"));
+  const std::unique_ptr<std::FILE, ClosePipe> pipe(
+      ::popen((command + " 2>/dev/null").c_str(), "re"));  // mistake-ok: constants
   std::array<char, 256> line{};
   if (!pipe || std::fgets(line.data(), line.size(), pipe.get()) == nullptr) return {};
   std::string text(line.data());
@@ -124,7 +125,7 @@ Probe cgroups() {
 
 // In a network namespace of its own, which ends with the command.
 bool works_in_namespace(const std::string& command) {
-  return std::system(("unshare --net sh -c '" + command + "' >/dev/null 2>&1").c_str()) == 0;
+  return std::system(("unshare --net sh -c '" + command + "' >/dev/null 2>&1").c_str()) == 0;  // mistake-ok: constants
 }
 
 Probe traffic_control() {

@@ -21,8 +21,7 @@ class FakePeers final : public Peers {
  public:
   FakePeers(FakeHost& host, std::shared_ptr<Life> life) : host_(host), life_(std::move(life)) {}
   Result<PeerContext> connect(const ConnectPeer& r) override {
-    return host_.act<PeerContext>(life_, "peers.connect",
-                                  [&] { return host_.network.connect(host_.name, r.host); });
+    return host_.act<PeerContext>(life_, "peers.connect", [&] { return host_.network.connect(host_.name, r.host); });
   }
   Result<PeerReply> call(const CallPeer& r) override {
     return host_.act<PeerReply>(life_, "peers.call", [&] { return host_.network.call(host_.name, r); });
@@ -266,8 +265,8 @@ Result<StreamEnd> Network::open_stream(const std::string& from, const OpenStream
     const std::lock_guard lock(mutex_);
     wires_.push_back({from, seen.peer, std::move(copy)});
   }
-  VMSEC_TRY(std::ignore, module->stream_ready({remote, {std::move(wire.second), back, out, reply.payload},
-                                               request.payload}));
+  VMSEC_TRY(std::ignore,
+            module->stream_ready({remote, {std::move(wire.second), back, out, reply.payload}, request.payload}));
   return StreamEnd{std::move(wire.first), out, back, reply.payload};
 }
 

@@ -72,9 +72,9 @@ class FakeHost {
 
   // Loads the module anew, over the same disk and hypervisor.
   Status start();
-  void stop();     // in order
+  void stop();                                        // in order
   void die(const std::string& where = "on request");  // in the middle of whatever it does
-  void restart();  // after die()
+  void restart();                                     // after die()
   [[nodiscard]] std::shared_ptr<MigrationModule> module() const;
 
   // Every act of the module goes through here: this is where it can die.

@@ -148,8 +148,8 @@ int FakeHypervisor::add_channel(const Shared& session, ChannelKind kind, std::ui
 
 int FakeHypervisor::wait_channel(const Shared& session, ChannelKind kind, std::uint32_t index) {
   std::unique_lock lock(session->mutex);
-  session->changed.wait(
-      lock, [&] { return session->channels.contains({kind, index}) || session->word == Word::cancelled; });
+  session->changed.wait(lock,
+                        [&] { return session->channels.contains({kind, index}) || session->word == Word::cancelled; });
   const auto found = session->channels.find({kind, index});
   return found == session->channels.end() ? -1 : found->second.get();
 }
@@ -214,8 +214,8 @@ void FakeHypervisor::receive_guest(const Shared& session) {
   std::string guest;
   bool whole = control >= 0;
   for (std::uint32_t i = 0; i <= session->options.bulk_channels && whole; ++i) {
-    const int fd = i == 0 ? wait_channel(session, ChannelKind::main, 0)
-                          : wait_channel(session, ChannelKind::bulk, i - 1);
+    const int fd =
+        i == 0 ? wait_channel(session, ChannelKind::main, 0) : wait_channel(session, ChannelKind::bulk, i - 1);
     const std::string length = read_up_to(fd, 12);
     whole = length.size() == 12;
     if (!whole) break;

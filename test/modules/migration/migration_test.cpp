@@ -89,8 +89,14 @@ TEST_CASE("cipher none needs both ends to allow it in so many words") {
 
 TEST_CASE("a destination whose source requires encryption refuses cipher none even when it is asked") {
   Pair pair(kAllowNone, kAllowNone);
-  PrepareRequest request{kProtocolVersion, *random_uuid(), "ticket-x", *pair.a.hypervisor.describe({kDomain}), {},
-                         Cipher::none, EncryptionPolicy::required, std::string(32, 's')};
+  PrepareRequest request{kProtocolVersion,
+                         *random_uuid(),
+                         "ticket-x",
+                         *pair.a.hypervisor.describe({kDomain}),
+                         {},
+                         Cipher::none,
+                         EncryptionPolicy::required,
+                         std::string(32, 's')};
   const auto reply = pair.b.module()->incoming_call(
       {{"host-a", "host-b", "certificate of host-a", "c", 9, {}}, 1, wire::encode(request)});
   REQUIRE_FALSE(reply);

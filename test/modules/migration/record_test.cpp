@@ -130,10 +130,10 @@ TEST_CASE("a record of another key, cipher or direction does not open") {
   CHECK_FALSE(opens(derive(name, Direction::to_source, Cipher::aes_256_gcm, secret)));
   CHECK_FALSE(opens(derive(name, Direction::to_destination, Cipher::none, secret), Cipher::none));
   CHECK_FALSE(opens(derive(name, Direction::to_destination, Cipher::aes_256_gcm, std::string(32, 'x'))));
-  CHECK_FALSE(opens(*stream_secret(secret, std::string(32, 'f'), name, nonce, Direction::to_destination,
-                                   Cipher::aes_256_gcm)));
-  CHECK_FALSE(opens(*stream_secret(secret, exporter, name, std::string(32, 'o'), Direction::to_destination,
-                                   Cipher::aes_256_gcm)));
+  CHECK_FALSE(
+      opens(*stream_secret(secret, std::string(32, 'f'), name, nonce, Direction::to_destination, Cipher::aes_256_gcm)));
+  CHECK_FALSE(opens(
+      *stream_secret(secret, exporter, name, std::string(32, 'o'), Direction::to_destination, Cipher::aes_256_gcm)));
 }
 
 TEST_CASE("keys change after their number of records, at both ends alike") {

@@ -52,7 +52,8 @@ struct End {
             Side side = Side::source) {
     SocketPair channel;
     hypervisor = std::move(channel.b);
-    const std::string out = key + (side == Side::source ? "-out" : "-back"), in = key + (side == Side::source ? "-back" : "-out");
+    const std::string out = key + (side == Side::source ? "-out" : "-back"),
+                      in = key + (side == Side::source ? "-back" : "-out");
     REQUIRE(set.add(name_of(kind, index), Cipher::aes_128_gcm,
                     {std::move(channel.a), std::move(wire), std::string(32, 'k') + out, std::string(32, 'k') + in}));
   }
@@ -82,8 +83,8 @@ struct Tapped {
   std::string record() {
     std::string header = read_text(from_source, kHeaderSize);
     REQUIRE(header.size() == kHeaderSize);
-    const auto parsed = read_header(
-        std::span<const unsigned char, kHeaderSize>(reinterpret_cast<const unsigned char*>(header.data()), kHeaderSize));
+    const auto parsed = read_header(std::span<const unsigned char, kHeaderSize>(
+        reinterpret_cast<const unsigned char*>(header.data()), kHeaderSize));
     REQUIRE(parsed);
     return header + read_text(from_source, parsed->length + kTagSize);
   }

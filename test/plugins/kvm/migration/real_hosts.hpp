@@ -6,6 +6,7 @@
 
 #include <libvirt/libvirt.h>
 #include <sys/socket.h>
+#include <random>
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -39,7 +40,8 @@ inline bool have_hosts() {
 inline Uuid random_uuid() {
   static std::atomic<std::uint8_t> count = 0;
   std::array<std::uint8_t, 16> bytes{};
-  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(std::rand());
+  std::random_device random;
+  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random());
   bytes[15] = ++count;
   return Uuid(bytes);
 }
