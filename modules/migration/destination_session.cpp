@@ -144,7 +144,9 @@ void Destination::await_decision() {
   std::unique_lock lock(mutex_);
   loaded_ = true;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return decided_ || disconnected_ || stopping_; });
+  // Not for ever: a source that lost its power does not hang up. The record stays as
+  // it is, and COMMIT is still taken when it comes later.
+  changed_.wait_for(lock, context_.policy.switch_timeout, [&] { return decided_ || disconnected_ || stopping_; });
 }
 
 void Destination::give_up(const Error& cause) {

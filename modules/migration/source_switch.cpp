@@ -49,8 +49,6 @@ void Source::commit() {
   // COMMIT stands even if this cannot be written: resolving then asks the destination.
   if (Status done = context_.ledger.advance(migration_, Side::source, Phase::source_done, "acknowledged"); !done)
     context_.log(LogLevel::warning, "close migration " + migration_.text() + ": " + done.error().message);
-  streams_.stop();
-  board_->measure(streams_.totals(), streams_.count());
   board_->update([&](MigrationStatus& status) {
     status.downtime = {static_cast<std::uint64_t>(downtime.count())};
     status.peer_cpu = reply->cpu;
@@ -76,8 +74,6 @@ void Source::tell_abort(const Error& cause) {
 // The guest goes on here: without COMMIT it never runs there.
 void Source::end_failed(const Error& cause) {
   if (!cause_) cause_ = cause;
-  streams_.stop();
-  board_->measure(streams_.totals(), streams_.count());
   if (recorded_) {
     if (Status written =
             context_.ledger.advance(migration_, Side::source, Phase::source_reclaimed, cause_->message, cause_->code);
@@ -99,7 +95,6 @@ void Source::end_failed(const Error& cause) {
 void Source::end_in_doubt(const Error& cause) {
   std::ignore = context_.audit("migration.doubt", Outcome::in_doubt, request_.domain, peer_.peer,
                                "migration " + migration_.text() + ": " + cause.message);
-  board_->measure(streams_.totals(), streams_.count());
   const auto record = context_.ledger.find(migration_, Side::source);
   // Before its gate a guest cannot have left: whatever ails, it is not withheld from its owner.
   if (record && record->phase != Phase::started) std::ignore = context_.services.migration->hold(session());
@@ -109,6 +104,7 @@ void Source::end_in_doubt(const Error& cause) {
 void Source::end_session(MigrationState state, const std::optional<Error>& cause) {
   if (evidence_) evidence_->stop();
   streams_.stop();
+  board_->measure(streams_.totals(), streams_.count());
   if (std::exchange(session_open_, false)) std::ignore = context_.services.migration->close(session());
   if (std::exchange(connected_, false)) std::ignore = context_.services.peers->close({peer_.connection});
   finished_ = true;  // before anybody learns of it: resolving may follow at once

@@ -10,7 +10,7 @@
 //     provides = ["vmsec.Enforcement"]
 //     needs = ["vmsec.DomainControl"]         # granted per domain by the policy
 //     asks = []                               # interfaces of other modules
-//   )")
+//   )");
 //
 // The class has a static function create(vmsec::HostLink, const vmsec::Settings&)
 // that answers Result<std::unique_ptr<Greeter>>, and endpoint(name), which
