@@ -9,7 +9,7 @@ using namespace vmsec::migration;
 
 namespace {
 
-class Disk final : public Records {
+class RecordDisk final : public Records {
  public:
   Result<Empty> put(const Record& r) override {
     if (full) return fail(Code::io, "full");
@@ -49,7 +49,7 @@ OwnershipRecord first(const Uuid& migration) {
 }  // namespace
 
 TEST_CASE("a step is audited, then durable, then visible; else it did not happen") {
-  Disk disk;
+  RecordDisk disk;
   Audit audit;
   Ledger ledger(disk, audit);
   const Uuid migration = *random_uuid();
@@ -75,7 +75,7 @@ TEST_CASE("a step is audited, then durable, then visible; else it did not happen
 }
 
 TEST_CASE("records come back after a restart") {
-  Disk disk;
+  RecordDisk disk;
   Audit audit;
   const Uuid migration = *random_uuid();
   {
@@ -90,7 +90,7 @@ TEST_CASE("records come back after a restart") {
 }
 
 TEST_CASE("a record that is damaged is an error, not an absent one") {
-  Disk disk;
+  RecordDisk disk;
   Audit audit;
   const Uuid migration = *random_uuid();
   const std::string key = "source-" + migration.text();
@@ -106,7 +106,7 @@ TEST_CASE("a record that is damaged is an error, not an absent one") {
 }
 
 TEST_CASE("only finished records are forgotten") {
-  Disk disk;
+  RecordDisk disk;
   Audit audit;
   Ledger ledger(disk, audit);
   const Uuid open = *random_uuid();
