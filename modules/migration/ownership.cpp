@@ -17,9 +17,13 @@ Decision in_doubt(std::string reason) { return {Action::in_doubt, std::move(reas
 Decision wait(std::string reason) { return {Action::wait, std::move(reason)}; }
 
 // COMMIT is durable here: whatever else is true, this end never runs the guest again.
-Decision decide_committed_source(const std::optional<EndView>& peer) {
+Decision decide_committed_source(const EndView& own, const std::optional<EndView>& peer) {
+  if (copy_of(own) == Copy::running)
+    return in_doubt("COMMIT is written, but the guest runs here: somebody resumed it; stop it by hand");
   if (!peer) return in_doubt("COMMIT is written, the destination does not answer: only it may run the guest");
   if (peer->phase == Phase::active) return {Action::complete, "the destination runs it"};
+  if (peer->phase == Phase::prepared)
+    return in_doubt("COMMIT is written, but the destination never had the guest whole");
   if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
   if (copy_of(*peer) == Copy::none)
     return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase))};
@@ -215,7 +219,7 @@ Copy copy_of(const EndView& view) {
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
   if (own.phase == Phase::source_done || own.phase == Phase::source_failed) return {Action::nothing, "finished"};
   if (own.live) return wait("it is still under way here");
-  if (own.phase == Phase::source_committed) return decide_committed_source(peer);
+  if (own.phase == Phase::source_committed) return decide_committed_source(own, peer);
   if (peer && runs_there(peer->phase)) return decide_overruled_source(own.phase, copy_of(own));
   switch (own.phase) {
     case Phase::source_aborted:

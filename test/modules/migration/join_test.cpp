@@ -25,8 +25,14 @@ struct Prepared {
   Prepared() {
     MigrationOptions options;
     options.bulk_channels = 1;
-    const PrepareRequest request{kProtocolVersion, migration, "ticket-j", *pair.a.hypervisor.describe({kDomain}),
-                                 options,          Cipher::aes_128_gcm, EncryptionPolicy::required, secret};
+    const PrepareRequest request{kProtocolVersion,
+                                 migration,
+                                 "ticket-j",
+                                 *pair.a.hypervisor.describe({kDomain}),
+                                 options,
+                                 Cipher::aes_128_gcm,
+                                 EncryptionPolicy::required,
+                                 secret};
     const auto reply = pair.b.module()->incoming_call({control, 1, wire::encode(request)});
     REQUIRE(reply);
   }
@@ -106,8 +112,14 @@ TEST_CASE("a stream of no migration, or of an unknown kind, is refused") {
 
 TEST_CASE("a second PREPARE for the same migration or domain is refused") {
   Prepared host;
-  PrepareRequest again{kProtocolVersion, host.migration, "ticket-k", *host.pair.a.hypervisor.describe({kDomain}), {},
-                       Cipher::aes_128_gcm, EncryptionPolicy::required, host.secret};
+  PrepareRequest again{kProtocolVersion,
+                       host.migration,
+                       "ticket-k",
+                       *host.pair.a.hypervisor.describe({kDomain}),
+                       {},
+                       Cipher::aes_128_gcm,
+                       EncryptionPolicy::required,
+                       host.secret};
   const auto call = [&] { return host.pair.b.module()->incoming_call({host.control, 1, wire::encode(again)}); };
   expect(call(), Code::already_exists);
   again.migration = *random_uuid();
@@ -118,8 +130,14 @@ TEST_CASE("a second PREPARE for the same migration or domain is refused") {
 TEST_CASE("a bad PREPARE is refused before its ticket is spent") {
   Pair pair;
   const PeerContext control{"host-a", "host-b", "certificate of host-a", "c", 500, {}};
-  PrepareRequest request{kProtocolVersion, *random_uuid(), "ticket-p", *pair.a.hypervisor.describe({kDomain}), {},
-                         Cipher::aes_128_gcm, EncryptionPolicy::required, std::string(32, 's')};
+  PrepareRequest request{kProtocolVersion,
+                         *random_uuid(),
+                         "ticket-p",
+                         *pair.a.hypervisor.describe({kDomain}),
+                         {},
+                         Cipher::aes_128_gcm,
+                         EncryptionPolicy::required,
+                         std::string(32, 's')};
   SECTION("another version") { request.version = 2; }
   SECTION("no id") { request.migration = {}; }
   SECTION("a short secret") { request.secret = "short"; }
@@ -133,7 +151,8 @@ TEST_CASE("a bad PREPARE is refused before its ticket is spent") {
 
 TEST_CASE("SWITCH counts only on the migration's own connection, with the right manifest") {
   Prepared host;
-  const std::string request = wire::encode(SwitchRequest{host.migration, {FlushPoint{ChannelKind::main, 0, {1}, 1, {}}}});
+  const std::string request =
+      wire::encode(SwitchRequest{host.migration, {FlushPoint{ChannelKind::main, 0, {1}, 1, {}}}});
   PeerContext other = host.control;
   other.connection = 501;
   expect(host.pair.b.module()->incoming_call({other, 2, request}), Code::denied);

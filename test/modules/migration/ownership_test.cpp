@@ -10,12 +10,18 @@ using namespace vmsec::migration;
 
 namespace {
 
-constexpr Phase kSourcePhases[] = {Phase::none,           Phase::started,          Phase::source_gated,
-                                   Phase::source_committed, Phase::source_done,    Phase::source_aborted,
-                                   Phase::source_reclaimed, Phase::source_failed,  Phase::source_lost};
-constexpr Phase kDestinationPhases[] = {Phase::none,   Phase::prepared, Phase::destination_gated,
-                                        Phase::loaded, Phase::destination_committed, Phase::active,
-                                        Phase::destination_aborted, Phase::discarded, Phase::destination_lost};
+constexpr Phase kSourcePhases[] = {
+    Phase::none,           Phase::started,          Phase::source_gated,  Phase::source_committed, Phase::source_done,
+    Phase::source_aborted, Phase::source_reclaimed, Phase::source_failed, Phase::source_lost};
+constexpr Phase kDestinationPhases[] = {Phase::none,
+                                        Phase::prepared,
+                                        Phase::destination_gated,
+                                        Phase::loaded,
+                                        Phase::destination_committed,
+                                        Phase::active,
+                                        Phase::destination_aborted,
+                                        Phase::discarded,
+                                        Phase::destination_lost};
 
 std::vector<EndView> views(Phase phase) {
   std::vector<EndView> out;
@@ -23,8 +29,8 @@ std::vector<EndView> views(Phase phase) {
     out.push_back({phase, live, false, {}});
     out.push_back({phase, live, true, {false, DomainState::unknown, false}});
     out.push_back({phase, live, true, {false, DomainState::unknown, true}});
-    for (const auto state : {DomainState::unknown, DomainState::running, DomainState::paused, DomainState::shut_off,
-                             DomainState::crashed})
+    for (const auto state :
+         {DomainState::unknown, DomainState::running, DomainState::paused, DomainState::shut_off, DomainState::crashed})
       for (const bool migrating : {false, true}) out.push_back({phase, live, true, {true, state, migrating}});
   }
   return out;
@@ -167,8 +173,8 @@ TEST_CASE("a phase belongs to one side, and a final one goes nowhere but from lo
   for (const Phase phase : kDestinationPhases)
     if (phase != Phase::none) CHECK(side_of(phase) == Side::destination);
   CHECK(side_of(static_cast<Phase>(99)) == Side::unknown);
-  for (const Phase phase : {Phase::source_done, Phase::source_failed, Phase::active, Phase::discarded,
-                            Phase::destination_lost}) {
+  for (const Phase phase :
+       {Phase::source_done, Phase::source_failed, Phase::active, Phase::discarded, Phase::destination_lost}) {
     CHECK(is_final(phase));
     CHECK(reachable(phase).empty());
   }

@@ -44,11 +44,10 @@ TEST_CASE("without a table everything is at its strictest") {
 }
 
 TEST_CASE("every key is read") {
-  const auto policy = read_policy({{text("encryption", "allow-none"), text("cipher", "chacha20-poly1305"),
-                                    text("attestation", "none"), text("attestation_max_age", "2 min"),
-                                    text("call_timeout", "5 s"), text("stall_timeout", "6 s"),
-                                    text("switch_timeout", "7 s"), number("max_streams", 8),
-                                    number("max_incoming", 2)}});
+  const auto policy =
+      read_policy({{text("encryption", "allow-none"), text("cipher", "chacha20-poly1305"), text("attestation", "none"),
+                    text("attestation_max_age", "2 min"), text("call_timeout", "5 s"), text("stall_timeout", "6 s"),
+                    text("switch_timeout", "7 s"), number("max_streams", 8), number("max_incoming", 2)}});
   REQUIRE(policy);
   CHECK(policy->encryption == EncryptionPolicy::allow_none);
   CHECK(policy->cipher == Cipher::chacha20_poly1305);
