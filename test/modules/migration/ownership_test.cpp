@@ -142,7 +142,8 @@ TEST_CASE("two ends that see each other never both run the guest") {
       const Action here = decide_source(source, destination, PeerHost::standing).action;
       const Action there = decide_destination(destination, source, PeerHost::standing).action;
       if (keeps(here)) REQUIRE_FALSE(runs(there));
-      if (gives_away(here)) REQUIRE(there != Action::abort);
+      // A whole copy is never destroyed where the guest is given away to it.
+      if (gives_away(here) && copy_of(destination) == Copy::stopped) REQUIRE(there != Action::abort);
     }
 }
 
