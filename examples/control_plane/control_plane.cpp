@@ -2,7 +2,7 @@
 //
 //   control_plane AGENT_SOCKET list
 //   control_plane AGENT_SOCKET apply POLICY_FILE
-//   control_plane AGENT_SOCKET migrate VM HOST TICKET_FILE
+//   control_plane AGENT_SOCKET migrate VM HOST PLACEMENT_KEY SOURCE_CERTIFICATE HOST_CERTIFICATE
 //   control_plane AGENT_SOCKET events SECONDS
 //
 // It names no hypervisor: the same program serves every host that runs vmsecd.
@@ -14,10 +14,17 @@
 #include <vmsec/control.hpp>
 #include <vmsec/service/host_control.hpp>
 #include <vmsec/service/migrator.hpp>
+#include <vmsec/ticket.hpp>
 
 namespace {
 
 using namespace vmsec;
+
+struct Move {
+  std::string placement_key;  // files
+  std::string source_certificate;
+  std::string host_certificate;
+};
 
 Result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -56,12 +63,24 @@ Status apply_policy(Control& control, const std::string& file) {
   return {};
 }
 
-Status migrate(Control& control, const std::string& name, const std::string& host, const std::string& ticket_file) {
+// Who may move which domain where is the control plane's to say: its placement key
+// signs a ticket for each migration. (`vmsec ticket create` writes the same as text:
+// parse_ticket_text() reads it.)
+Result<std::string> new_ticket(Control& control, const Uuid& domain, const Move& move) {
+  VMSEC_TRY(const PlacementKey key, PlacementKey::open(move.placement_key));
+  TicketOrder order;
+  order.domain = domain;
+  VMSEC_TRY(order.source, read_host_certificate(move.source_certificate));
+  VMSEC_TRY(order.destination, read_host_certificate(move.host_certificate));
+  return issue_ticket(control, key, std::move(order));
+}
+
+Status migrate(Control& control, const std::string& name, const std::string& host, const Move& move) {
   VMSEC_TRY(const DomainInfo domain, find_domain(*control.open<DomainControl>(), name));
   MigrateRequest request;
   request.domain = domain.domain;
   request.destination = host;
-  VMSEC_TRY(request.ticket, read_file(ticket_file));
+  VMSEC_TRY(request.ticket, new_ticket(control, domain.domain, move));
   const auto migrator = control.open<Migrator>();
   VMSEC_TRY(MigrationStatus status, migrator->migrate(request));
   while (status.state != MigrationState::completed && status.state != MigrationState::failed &&
@@ -76,6 +95,29 @@ Status migrate(Control& control, const std::string& name, const std::string& hos
   return {};
 }
 
+const char* word_for(EventKind kind) {
+  switch (kind) {
+    case EventKind::domain_started:
+      return "started";
+    case EventKind::domain_paused:
+      return "paused";
+    case EventKind::domain_resumed:
+      return "resumed";
+    case EventKind::domain_stopped:
+      return "stopped";
+    case EventKind::domain_defined:
+      return "defined";
+    case EventKind::domain_undefined:
+      return "undefined";
+    case EventKind::limits_changed:
+      return "limits changed";
+    case EventKind::backend_lost:
+      return "hypervisor lost";
+    default:
+      return "changed";
+  }
+}
+
 Status events(Control& control, int seconds) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   const auto source = control.open<Events>();
@@ -83,10 +125,11 @@ Status events(Control& control, int seconds) {
   while (std::chrono::steady_clock::now() < end) {
     VMSEC_TRY(const EventList list, source->next({last, Microseconds{500'000}, 0}));
     for (const Event& event : list.events) {
-      std::printf("event %llu: kind %u, domain %s %s\n", static_cast<unsigned long long>(event.sequence),
-                  static_cast<unsigned>(event.kind), event.name.c_str(), event.detail.c_str());
+      std::printf("event %llu: %s %s%s%s\n", static_cast<unsigned long long>(event.sequence), event.name.c_str(),
+                  word_for(event.kind), event.detail.empty() ? "" : ": ", event.detail.c_str());
       last = event.sequence;
     }
+    std::fflush(stdout);
   }
   return {};
 }
@@ -96,7 +139,8 @@ Status run(int count, char** arguments) {
   VMSEC_TRY(const auto control, connect_agent(count > 1 ? arguments[1] : ""));
   if (command == "list" && count == 3) return list_domains(*control);
   if (command == "apply" && count == 4) return apply_policy(*control, arguments[3]);
-  if (command == "migrate" && count == 6) return migrate(*control, arguments[3], arguments[4], arguments[5]);
+  if (command == "migrate" && count == 8)
+    return migrate(*control, arguments[3], arguments[4], {arguments[5], arguments[6], arguments[7]});
   if (command == "events" && count == 4) return events(*control, std::atoi(arguments[3]));
   return fail(Code::invalid_argument, "usage: control_plane AGENT_SOCKET list|apply|migrate|events ...");
 }

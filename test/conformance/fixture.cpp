@@ -1,11 +1,9 @@
 #include "fixture.hpp"
 
-#include <openssl/evp.h>
-
 #include <cstdlib>
 #include <fstream>
 
-#include "vmsec/identity.hpp"
+#include "vmsec/ticket.hpp"
 
 namespace vmsec::conformance {
 namespace {
@@ -29,13 +27,6 @@ module = "measured_boot"
 vm = "*"
 interfaces = ["vmsec.BootEvidence"]
 )";
-
-std::string sha256(std::string_view bytes) {
-  std::string digest(32, '\0');
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(),
-             nullptr);
-  return digest;
-}
 
 Setting text(std::string path, std::string value) {
   Setting setting;
@@ -117,20 +108,12 @@ Result<Uuid> Fixture::find(const std::string& name) {
 }
 
 Result<std::string> Fixture::ticket(const Uuid& domain, const std::string& destination) {
-  VMSEC_TRY(const auto description, open_a<Migration>()->describe({domain}));
-  VMSEC_TRY(const auto source_key, PublicKey::load(folder_ / "conformance-a.crt"));
-  VMSEC_TRY(const auto destination_key, PublicKey::load(folder_ / "conformance-b.crt"));
   VMSEC_TRY(const auto placement, PlacementKey::open(folder_ / "placement.key"));
-  TicketClaims claims;
-  claims.domain = domain;
-  claims.configuration_digest = sha256(description.configuration);
-  claims.source = "conformance-a";
-  claims.source_key = source_key.digest();
-  claims.destination = destination;
-  claims.destination_key = destination_key.digest();
-  claims.not_before = system_now();
-  claims.expires = {system_now().value + 600};
-  return placement.sign(claims);
+  TicketOrder order;
+  order.domain = domain;
+  VMSEC_TRY(order.source, read_host_certificate(folder_ / "conformance-a.crt"));
+  VMSEC_TRY(order.destination, read_host_certificate(folder_ / (destination + ".crt")));
+  return issue_ticket(*a_, placement, std::move(order));
 }
 
 }  // namespace vmsec::conformance

@@ -35,13 +35,26 @@ def toml(value):
     return json.dumps(value)
 
 
+class Programs:
+    """Where vmsec's parts are: in a build folder, or below the prefix of an installed package."""
+
+    def __init__(self, folder):
+        folder = pathlib.Path(folder).resolve()
+        installed = (folder / "sbin/vmsecd").exists()
+        self.vmsec = folder / "bin/vmsec"
+        self.vmsecd = folder / ("sbin/vmsecd" if installed else "bin/vmsecd")
+        library = next(folder.glob("lib*/**/vmsec/plugins")).parent
+        self.plugins = library / "plugins"
+        self.modules = library / "modules"
+
+
 class Agent:
     """vmsecd on one host. `enter` is the command prefix that runs a program on that host."""
 
     def __init__(self, name, folder, build, enter=()):
         self.name = name
         self.folder = pathlib.Path(folder)
-        self.build = pathlib.Path(build).resolve()
+        self.programs = Programs(build)
         self.enter = list(enter)
         self.socket = self.folder / "vmsecd.sock"
         self.config = self.folder / "vmsecd.toml"
@@ -63,7 +76,7 @@ class Agent:
     def start(self):
         """Starts vmsecd and returns when it answers."""
         log = open(self.log, "ab")
-        self.process = subprocess.Popen([*self.enter, str(self.build / "bin/vmsecd"), "--config", str(self.config)],
+        self.process = subprocess.Popen([*self.enter, str(self.programs.vmsecd), "--config", str(self.config)],
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         wait_for(f"vmsecd on {self.name}", self._answers, 60)
@@ -109,7 +122,7 @@ class Agent:
             self.kill()
 
     def command(self, *arguments):
-        return [*self.enter, str(self.build / "bin/vmsec"), "--agent", str(self.socket), *map(str, arguments)]
+        return [*self.enter, str(self.programs.vmsec), "--agent", str(self.socket), *map(str, arguments)]
 
     def vmsec(self, *arguments, timeout=300):
         """Runs `vmsec --json ...` and answers what it printed, decoded."""

@@ -69,8 +69,8 @@ class KvmLab:
             agent.configure({
                 "host": {"name": host, "listen": f"{self.side(host, 'ADDR')}:{PORT}", "state": str(agent.state),
                          "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
-                         "plugin_path": [str(self.build / "lib/vmsec/plugins")],
-                         "module_path": [str(self.build / "lib/vmsec/modules")],
+                         "plugin_path": [str(agent.programs.plugins)],
+                         "module_path": [str(agent.programs.modules)],
                          "modules": ["isolation", "throttle", "migration", "measured_boot"]},
                 "identity": self.pki.identity(host),
                 "backend": {"plugin": "kvm", "uri": self.side(host, "URI")},

@@ -75,8 +75,8 @@ class SimLab:
             agent.configure({
                 "host": {"name": host, "listen": f"127.0.0.1:{self.ports[host]}", "state": str(agent.state),
                          "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
-                         "plugin_path": [str(self.build / "lib/vmsec/plugins")],
-                         "module_path": [str(self.build / "lib/vmsec/modules")],
+                         "plugin_path": [str(agent.programs.plugins)],
+                         "module_path": [str(agent.programs.modules)],
                          "modules": ["isolation", "throttle", "migration", "measured_boot"]},
                 "identity": self.pki.identity(host),
                 "backend": {"plugin": "sim", "uri": f"sim:{host}"},

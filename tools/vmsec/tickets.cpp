@@ -3,20 +3,11 @@
 #include <fstream>
 #include <iterator>
 
-#include "armor.hpp"
-#include "certificate.hpp"
-#include "vmsec/capability/migration.hpp"
-#include "vmsec/identity.hpp"
-#include "vmsec/service/host_control.hpp"
+#include "vmsec/ticket.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::cli {
 namespace {
-
-struct Subject {
-  Uuid domain;
-  std::string configuration_digest;
-};
 
 Result<std::string> digest_from(const std::string& hexadecimal_text) {
   const auto bad = fail(Code::invalid_argument, "--configuration-digest: want the 64 hexadecimal digits of a SHA-256");
@@ -34,51 +25,39 @@ Result<std::string> digest_from(const std::string& hexadecimal_text) {
   return bytes;
 }
 
-Result<Subject> subject_of(Context& context, const TicketWish& wish, const NamedKey& source) {
-  if (!wish.configuration_digest.empty()) {
-    VMSEC_TRY(std::string digest, digest_from(wish.configuration_digest));
-    if (auto uuid = Uuid::parse(wish.vm)) return Subject{*uuid, std::move(digest)};
-    return fail(Code::invalid_argument, "--configuration-digest: then the VM must be named by its UUID");
+// Without a digest in the wish, the source's agent is asked for the configuration.
+Result<std::string> signed_ticket(Context& context, const TicketWish& wish, const PlacementKey& key,
+                                  TicketOrder order) {
+  if (wish.configuration_digest.empty()) {
+    VMSEC_TRY(const auto source, context.control());
+    VMSEC_TRY(const auto domain, find_domain(*source->open<DomainControl>(), wish.vm));
+    order.domain = domain.domain;
+    return issue_ticket(*source, key, std::move(order));
   }
-  VMSEC_TRY(const auto host, context.open<HostControl>());
-  VMSEC_TRY(const HostInfo info, host->info({}));
-  if (info.name != source.name)
-    return fail(Code::invalid_argument, "make ticket: the source's certificate is \"" + source.name +
-                                            "\"'s, the agent asked is \"" + info.name + "\"'s");
-  VMSEC_TRY(const auto domains, context.open<DomainControl>());
-  VMSEC_TRY(const auto domain, find_domain(*domains, wish.vm));
-  VMSEC_TRY(const auto migration, context.open<Migration>());
-  VMSEC_TRY(const auto description, migration->describe(DomainRef{domain.domain}));
-  VMSEC_TRY(std::string digest, sha256(description.configuration));
-  return Subject{domain.domain, std::move(digest)};
+  const auto uuid = Uuid::parse(wish.vm);
+  if (!uuid) return fail(Code::invalid_argument, "--configuration-digest: then the VM must be named by its UUID");
+  order.domain = *uuid;
+  VMSEC_TRY(order.configuration_digest, digest_from(wish.configuration_digest));
+  return issue_ticket(key, order);
 }
 
 }  // namespace
 
 Result<NewTicket> make_ticket(Context& context, const TicketWish& wish) {
   VMSEC_TRY(const Microseconds ttl, parse_duration(wish.ttl));
-  const std::uint64_t seconds = ttl.value / 1'000'000;
-  if (seconds == 0 || seconds > kMaxTicketSeconds)
+  TicketOrder order;
+  order.seconds = ttl.value / 1'000'000;
+  if (order.seconds == 0 || order.seconds > kMaxTicketSeconds)
     return fail(Code::limit_exceeded, "make ticket: --ttl " + wish.ttl + " is not within 1 s to " +
                                           std::to_string(kMaxTicketSeconds / 3600) + " h");
   VMSEC_TRY(const PlacementKey key, PlacementKey::open(wish.placement_key));
-  VMSEC_TRY(const NamedKey source, read_host_certificate(wish.source_certificate));
-  VMSEC_TRY(const NamedKey destination, read_host_certificate(wish.destination_certificate));
-  if (destination.name != wish.destination)
-    return fail(Code::invalid_argument, "make ticket: the destination's certificate is \"" + destination.name +
+  VMSEC_TRY(order.source, read_host_certificate(wish.source_certificate));
+  VMSEC_TRY(order.destination, read_host_certificate(wish.destination_certificate));
+  if (order.destination.name != wish.destination)
+    return fail(Code::invalid_argument, "make ticket: the destination's certificate is \"" + order.destination.name +
                                             "\"'s, not \"" + wish.destination + "\"'s");
-  VMSEC_TRY(const Subject subject, subject_of(context, wish, source));
-  TicketClaims claims;
-  claims.domain = subject.domain;
-  claims.configuration_digest = subject.configuration_digest;
-  claims.source = source.name;
-  claims.source_key = source.key.digest();
-  claims.destination = destination.name;
-  claims.destination_key = destination.key.digest();
-  claims.not_before = system_now();
-  claims.expires = UnixSeconds{claims.not_before.value + seconds};
-  VMSEC_TRY(std::string bytes, key.sign(claims));
-  VMSEC_TRY(claims, claims_of(bytes));
+  VMSEC_TRY(std::string bytes, signed_ticket(context, wish, key, std::move(order)));
+  VMSEC_TRY(TicketClaims claims, claims_of(bytes));
   return NewTicket{std::move(bytes), std::move(claims)};
 }
 
@@ -91,7 +70,7 @@ Result<std::string> read_ticket_file(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   std::string text(std::istreambuf_iterator<char>(in), {});
   if (!in) return fail(Code::invalid_argument, "read ticket " + file + ": cannot read it");
-  auto ticket = dearmor(text);
+  auto ticket = parse_ticket_text(text);
   if (!ticket) return fail(ticket.error().in(file));
   return ticket;
 }

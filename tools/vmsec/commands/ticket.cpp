@@ -2,12 +2,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "armor.hpp"
 #include "commands/commands.hpp"
 #include "output.hpp"
 #include "tickets.hpp"
 #include "vmsec/fd.hpp"
-#include "vmsec/identity.hpp"
+#include "vmsec/ticket.hpp"
 
 namespace vmsec::cli {
 namespace {
@@ -34,7 +33,7 @@ Status write_ticket(const std::string& file, const std::string& text) {
 
 Ending create(Context& context, const TicketWish& wish, const std::string& file) {
   VMSEC_TRY(const NewTicket ticket, make_ticket(context, wish));
-  const std::string text = armor(ticket.bytes);
+  const std::string text = ticket_text(ticket.bytes);
   if (!file.empty()) VMSEC_CHECK(write_ticket(file, text));
   if (context.options.json) {
     Json json = claims_json(ticket.claims);

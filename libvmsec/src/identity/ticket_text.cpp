@@ -1,11 +1,8 @@
-#include "armor.hpp"
-
-#include <array>
 #include <cstdint>
 
-#include "vmsec/identity.hpp"
+#include "vmsec/ticket.hpp"
 
-namespace vmsec::cli {
+namespace vmsec {
 namespace {
 
 constexpr std::string_view kBegin = "-----BEGIN VMSEC MIGRATION TICKET-----";
@@ -48,7 +45,7 @@ Result<std::string> decode(std::string_view digits) {
 
 }  // namespace
 
-std::string armor(std::string_view ticket) {
+std::string ticket_text(std::string_view ticket) {
   std::string digits;
   for (std::size_t i = 0; i < ticket.size(); i += 3) {
     const std::string_view part = ticket.substr(i, 3);
@@ -63,7 +60,7 @@ std::string armor(std::string_view ticket) {
   return text + std::string(kEnd) + "\n";
 }
 
-Result<std::string> dearmor(std::string_view text) {
+Result<std::string> parse_ticket_text(std::string_view text) {
   if (text.size() > kMaximumText)
     return bad("it has " + std::to_string(text.size()) + " bytes, at most " + std::to_string(kMaximumText) +
                " make sense");
@@ -92,4 +89,4 @@ Result<std::string> dearmor(std::string_view text) {
   return decode(digits);
 }
 
-}  // namespace vmsec::cli
+}  // namespace vmsec
