@@ -1,5 +1,9 @@
 #include "fixture.hpp"
 
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 
@@ -36,6 +40,74 @@ Setting text(std::string path, std::string value) {
   return setting;
 }
 
+template <class I>
+std::string name_of_method(std::uint32_t number) {
+  std::string name;
+  for_each_method<I>([&](const auto& method) {
+    if (method.number == number) name = std::string(Methods<I>::kName) + "." + std::string(method.name);
+  });
+  return name;
+}
+
+template <class... Interfaces>
+std::string capability_method(std::string_view interface, std::uint32_t number) {
+  std::string name;
+  ((interface == Methods<Interfaces>::kName ? void(name = name_of_method<Interfaces>(number)) : void()), ...);
+  return name;
+}
+
+// A host whose backend may say yes and do nothing.
+class Muted final : public Control {
+ public:
+  Muted(std::shared_ptr<Control> host, std::shared_ptr<const std::string> method)
+      : host_(std::move(host)), method_(std::move(method)) {}
+  Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
+    const bool muted =
+        !method_->empty() &&
+        capability_method<DomainControl, ResourceControl, IoControl, MemoryAccess, Events, BootEvidence, Migration>(
+            interface, method) == *method_;
+    if (muted) return Packet{};
+    return host_->call(interface, method, std::move(request));
+  }
+
+ private:
+  std::shared_ptr<Control> host_;
+  std::shared_ptr<const std::string> method_;
+};
+
+Result<std::string> sha256_of(const std::string& file) {
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
+  std::ifstream in(file, std::ios::binary);
+  if (!in || !context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1)
+    return fail(Code::io, "read " + file + ": cannot open it");
+  std::array<char, 65536> part;
+  while (in.read(part.data(), part.size()), in.gcount() > 0)
+    EVP_DigestUpdate(context.get(), part.data(), static_cast<std::size_t>(in.gcount()));
+  std::array<unsigned char, 32> digest;
+  EVP_DigestFinal_ex(context.get(), digest.data(), nullptr);
+  std::string text;
+  for (const unsigned char byte : digest) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return text;
+}
+
+Result<std::vector<Binary>> binaries_of(Control& host, const std::string& plugin) {
+  VMSEC_TRY(const HostInfo info, host.open<HostControl>()->info({}));
+  std::vector<Binary> out;
+  for (const auto& module : info.modules) out.push_back({"module", module.name, module.digest});
+  for (const auto& each : info.plugins) {
+    if (each.name != plugin) continue;
+    VMSEC_TRY(std::string digest, sha256_of(each.file));
+    out.push_back({"plugin", each.name, std::move(digest)});
+  }
+  return out;
+}
+
 }  // namespace
 
 Uuid stranger() { return *Uuid::parse("deadbeef-0000-4000-8000-00000000cafe"); }
@@ -51,10 +123,14 @@ Result<std::unique_ptr<Fixture>> Fixture::open(const Setup& setup) {
   VMSEC_CHECK(fixture->b_->serve_peers());
   fixture->address_b_ = fixture->b_->peer_address();
   VMSEC_TRY(fixture->a_, fixture->open_host("conformance-a", setup.a));
+  fixture->face_a_ = std::make_shared<Muted>(fixture->a_, fixture->muted_);
+  fixture->face_b_ = std::make_shared<Muted>(fixture->b_, fixture->muted_);
   return fixture;
 }
 
 Fixture::~Fixture() {
+  face_a_.reset();
+  face_b_.reset();
   if (a_) a_->shut_down();
   if (b_) b_->shut_down();
   a_.reset();
@@ -98,6 +174,14 @@ Result<std::shared_ptr<Host>> Fixture::open_host(const std::string& name, const 
   options.listen = "127.0.0.1:0";
   options.peers = {{"conformance-b", address_b_.empty() ? "127.0.0.1:1" : address_b_}};
   return vmsec::open_host(std::move(options));
+}
+
+Result<std::vector<Binary>> Fixture::binaries() {
+  VMSEC_TRY(auto of_a, binaries_of(*a_, setup_.plugin));
+  VMSEC_TRY(const auto of_b, binaries_of(*b_, setup_.plugin));
+  const auto same = [](const Binary& x, const Binary& y) { return x.name == y.name && x.digest == y.digest; };
+  if (!std::ranges::equal(of_a, of_b, same)) return fail(Code::tampered, "the two hosts run other module files");
+  return of_a;
 }
 
 Result<Uuid> Fixture::find(const std::string& name) {

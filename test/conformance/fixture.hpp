@@ -30,6 +30,13 @@ struct Setup {
   HostSetup b;
 };
 
+// A file whose code takes part in the run.
+struct Binary {
+  std::string kind;  // "module", "plugin"
+  std::string name;
+  std::string digest;  // SHA-256, hexadecimal
+};
+
 class Fixture {
  public:
   // Makes identities, and opens both hosts with all modules. The folder is removed at the end.
@@ -38,18 +45,23 @@ class Fixture {
 
   const Setup& setup() const { return setup_; }
   Control& host() { return *a_; }
+  // What only says yes: until the next mute(), this method ("vmsec.IoControl.SetDisk") of what
+  // open_a() and open_b() gave answers an empty reply without being called. "" mutes none.
+  void mute(const std::string& method) { *muted_ = method; }
   template <class I>
   std::unique_ptr<I> open_a() {
-    return a_->open<I>();
+    return face_a_->open<I>();
   }
   template <class I>
   std::unique_ptr<I> open_b() {
-    return b_->open<I>();
+    return face_b_->open<I>();
   }
   template <class I>
   std::unique_ptr<I> module_of_a(const std::string& module) {
     return a_->open<I>(module + ":" + std::string(Methods<I>::kName));
   }
+  // The module and plugin files that run here, the same for both hosts.
+  Result<std::vector<Binary>> binaries();
   Result<Uuid> find(const std::string& name);
   Result<Uuid> domain() { return find(setup_.domain); }
   // An encoded ticket for the traveller from a to b; or one that `spoil` has changed.
@@ -64,7 +76,9 @@ class Fixture {
   std::filesystem::path folder_;
   std::shared_ptr<Host> a_;
   std::shared_ptr<Host> b_;
-  std::string address_a_;
+  std::shared_ptr<Control> face_a_;  // of a_ and b_, where methods can be muted
+  std::shared_ptr<Control> face_b_;
+  std::shared_ptr<std::string> muted_ = std::make_shared<std::string>();
   std::string address_b_;
 };
 

@@ -37,9 +37,12 @@ const char* name_of(Verdict verdict) {
   return verdict == Verdict::passed ? "passed" : verdict == Verdict::failed ? "FAILED" : "unsupported";
 }
 
-void write_json(const std::string& file, const std::string& plugin, const std::vector<Row>& rows) {
+void write_json(const std::string& file, const std::string& plugin, const std::vector<Binary>& binaries,
+                const std::vector<Row>& rows) {
   nlohmann::ordered_json out;
   out["plugin"] = plugin;
+  for (const auto& each : binaries)
+    out["binaries"].push_back({{"kind", each.kind}, {"name", each.name}, {"sha256", each.digest}});
   for (const auto& row : rows)
     out["checks"].push_back({{"capability", row.check.capability},
                              {"claim", row.check.claim},
@@ -79,9 +82,16 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "vmsec-conformance: %s\n", fixture.error().message.c_str());
     return 1;
   }
+  const auto binaries = (*fixture)->binaries();
+  if (!binaries) {
+    std::fprintf(stderr, "vmsec-conformance: %s\n", binaries.error().message.c_str());
+    return 1;
+  }
+  for (const auto& each : *binaries)
+    std::printf("%-11s %-15s sha256 %s\n", each.kind.c_str(), each.name.c_str(), each.digest.c_str());
   Checks checks;
   for (const auto add : {add_domain_control, add_resource_control, add_io_control, add_memory_access, add_events,
-                         add_boot_evidence, add_migration, add_modules})
+                         add_boot_evidence, add_migration, add_modules, add_silence})
     add(checks);
 
   std::vector<Row> rows;
@@ -97,7 +107,7 @@ int main(int count, char** arguments) {
     failures += outcome.verdict == Verdict::failed ? 1 : 0;
     rows.push_back({check, outcome});
   }
-  if (!json.empty()) write_json(json, setup.plugin, rows);
+  if (!json.empty()) write_json(json, setup.plugin, *binaries, rows);
   std::printf("%s: %zu checks, %d failed\n", setup.plugin.c_str(), rows.size(), failures);
   return failures == 0 ? 0 : 1;
 }

@@ -45,6 +45,7 @@ void add_events(Checks&);
 void add_boot_evidence(Checks&);
 void add_migration(Checks&);
 void add_modules(Checks&);
+void add_silence(Checks&);  // last: it uses up the traveller
 
 }  // namespace vmsec::conformance
 
