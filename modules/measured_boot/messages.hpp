@@ -23,9 +23,9 @@ struct Keys {
   std::string attestation_key;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.Keys";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "endorsement_key", &Keys::endorsement_key),
-                           wire::field(2, "endorsement_certificate", &Keys::endorsement_certificate),
-                           wire::field(3, "attestation_key", &Keys::attestation_key));
+    return wire::fields(wire::field(1, "endorsement_key", &Keys::endorsement_key),
+                        wire::field(2, "endorsement_certificate", &Keys::endorsement_certificate),
+                        wire::field(3, "attestation_key", &Keys::attestation_key));
   }
 };
 
@@ -34,15 +34,15 @@ struct ActivateRequest {
   std::string encrypted_secret;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.ActivateRequest";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "id_object", &ActivateRequest::id_object),
-                           wire::field(2, "encrypted_secret", &ActivateRequest::encrypted_secret));
+    return wire::fields(wire::field(1, "id_object", &ActivateRequest::id_object),
+                        wire::field(2, "encrypted_secret", &ActivateRequest::encrypted_secret));
   }
 };
 
 struct ActivateReply {
   std::string proof;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.ActivateReply";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "proof", &ActivateReply::proof)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "proof", &ActivateReply::proof)); }
 };
 
 struct QuoteRequest {
@@ -50,7 +50,7 @@ struct QuoteRequest {
   std::uint32_t pcrs = 0;  // bits, PCR 0 the lowest; SHA-256 bank
   static constexpr std::string_view kMessage = "vmsec.measured_boot.QuoteRequest";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "nonce", &QuoteRequest::nonce), wire::field(2, "pcrs", &QuoteRequest::pcrs));
+    return wire::fields(wire::field(1, "nonce", &QuoteRequest::nonce), wire::field(2, "pcrs", &QuoteRequest::pcrs));
   }
 };
 
@@ -60,7 +60,7 @@ struct ClaimedPcr {
   std::string value;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.ClaimedPcr";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "pcr", &ClaimedPcr::pcr), wire::field(2, "value", &ClaimedPcr::value));
+    return wire::fields(wire::field(1, "pcr", &ClaimedPcr::pcr), wire::field(2, "value", &ClaimedPcr::value));
   }
 };
 
@@ -71,9 +71,9 @@ struct Evidence {
   std::vector<ClaimedPcr> claimed;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.Evidence";
   static constexpr auto fields() {
-    return std::make_tuple(
-        wire::field(1, "attest", &Evidence::attest), wire::field(2, "signature", &Evidence::signature),
-        wire::field(3, "event_log", &Evidence::event_log), wire::field(4, "claimed", &Evidence::claimed));
+    return wire::fields(wire::field(1, "attest", &Evidence::attest), wire::field(2, "signature", &Evidence::signature),
+                        wire::field(3, "event_log", &Evidence::event_log),
+                        wire::field(4, "claimed", &Evidence::claimed));
   }
 };
 
@@ -85,7 +85,7 @@ struct EnrolledHost {
   UnixSeconds time;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.EnrolledHost";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "host", &EnrolledHost::host), wire::field(2, "endorsement_key", &EnrolledHost::endorsement_key),
         wire::field(3, "attestation_key", &EnrolledHost::attestation_key), wire::field(4, "time", &EnrolledHost::time));
   }
@@ -97,8 +97,8 @@ struct KeptKey {
   std::string private_area;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.KeptKey";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "public_area", &KeptKey::public_area),
-                           wire::field(2, "private_area", &KeptKey::private_area));
+    return wire::fields(wire::field(1, "public_area", &KeptKey::public_area),
+                        wire::field(2, "private_area", &KeptKey::private_area));
   }
 };
 

@@ -70,7 +70,7 @@ struct OwnershipRecord {
   std::string attested;
   static constexpr std::string_view kMessage = "vmsec.migration.OwnershipRecord";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "migration", &OwnershipRecord::migration), wire::field(2, "side", &OwnershipRecord::side),
         wire::field(3, "phase", &OwnershipRecord::phase), wire::field(4, "domain", &OwnershipRecord::domain),
         wire::field(5, "name", &OwnershipRecord::name), wire::field(6, "peer", &OwnershipRecord::peer),
@@ -91,7 +91,7 @@ struct PrepareRequest {
   std::string secret;                                       // the migration's, 32 bytes
   static constexpr std::string_view kMessage = "vmsec.migration.PrepareRequest";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "version", &PrepareRequest::version), wire::field(2, "migration", &PrepareRequest::migration),
         wire::field(3, "ticket", &PrepareRequest::ticket), wire::field(4, "description", &PrepareRequest::description),
         wire::field(5, "options", &PrepareRequest::options), wire::field(6, "cipher", &PrepareRequest::cipher),
@@ -105,9 +105,9 @@ struct PrepareReply {
   EncryptionPolicy encryption = EncryptionPolicy::unknown;  // the destination's own
   static constexpr std::string_view kMessage = "vmsec.migration.PrepareReply";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "version", &PrepareReply::version),
-                           wire::field(2, "cipher", &PrepareReply::cipher),
-                           wire::field(3, "encryption", &PrepareReply::encryption));
+    return wire::fields(wire::field(1, "version", &PrepareReply::version),
+                        wire::field(2, "cipher", &PrepareReply::cipher),
+                        wire::field(3, "encryption", &PrepareReply::encryption));
   }
 };
 
@@ -121,10 +121,10 @@ struct JoinRequest {
   std::string proof;
   static constexpr std::string_view kMessage = "vmsec.migration.JoinRequest";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &JoinRequest::migration),
-                           wire::field(2, "kind", &JoinRequest::kind), wire::field(3, "index", &JoinRequest::index),
-                           wire::field(4, "ordinal", &JoinRequest::ordinal),
-                           wire::field(5, "nonce", &JoinRequest::nonce), wire::field(6, "proof", &JoinRequest::proof));
+    return wire::fields(wire::field(1, "migration", &JoinRequest::migration),
+                        wire::field(2, "kind", &JoinRequest::kind), wire::field(3, "index", &JoinRequest::index),
+                        wire::field(4, "ordinal", &JoinRequest::ordinal), wire::field(5, "nonce", &JoinRequest::nonce),
+                        wire::field(6, "proof", &JoinRequest::proof));
   }
 };
 
@@ -132,7 +132,7 @@ struct JoinRequest {
 struct JoinReply {
   std::string nonce;
   static constexpr std::string_view kMessage = "vmsec.migration.JoinReply";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "nonce", &JoinReply::nonce)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "nonce", &JoinReply::nonce)); }
 };
 
 // What one stream has carried to the destination up to its mark or end.
@@ -144,9 +144,9 @@ struct FlushPoint {
   std::string transcript;  // SHA-256 over the records' tags, in order
   static constexpr std::string_view kMessage = "vmsec.migration.FlushPoint";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "kind", &FlushPoint::kind), wire::field(2, "index", &FlushPoint::index),
-                           wire::field(3, "bytes", &FlushPoint::bytes), wire::field(4, "records", &FlushPoint::records),
-                           wire::field(5, "transcript", &FlushPoint::transcript));
+    return wire::fields(wire::field(1, "kind", &FlushPoint::kind), wire::field(2, "index", &FlushPoint::index),
+                        wire::field(3, "bytes", &FlushPoint::bytes), wire::field(4, "records", &FlushPoint::records),
+                        wire::field(5, "transcript", &FlushPoint::transcript));
   }
 };
 
@@ -156,8 +156,8 @@ struct SwitchRequest {
   std::vector<FlushPoint> manifest;
   static constexpr std::string_view kMessage = "vmsec.migration.SwitchRequest";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &SwitchRequest::migration),
-                           wire::field(2, "manifest", &SwitchRequest::manifest));
+    return wire::fields(wire::field(1, "migration", &SwitchRequest::migration),
+                        wire::field(2, "manifest", &SwitchRequest::manifest));
   }
 };
 
@@ -167,9 +167,9 @@ struct DecisionRequest {
   std::string reason;  // of an abort
   static constexpr std::string_view kMessage = "vmsec.migration.DecisionRequest";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &DecisionRequest::migration),
-                           wire::field(2, "domain", &DecisionRequest::domain),
-                           wire::field(3, "reason", &DecisionRequest::reason));
+    return wire::fields(wire::field(1, "migration", &DecisionRequest::migration),
+                        wire::field(2, "domain", &DecisionRequest::domain),
+                        wire::field(3, "reason", &DecisionRequest::reason));
   }
 };
 
@@ -180,8 +180,8 @@ struct DecisionReply {
   std::string cause;  // why the destination had given up, where it had
   static constexpr std::string_view kMessage = "vmsec.migration.DecisionReply";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "phase", &DecisionReply::phase), wire::field(2, "cpu", &DecisionReply::cpu),
-                           wire::field(3, "cause", &DecisionReply::cause));
+    return wire::fields(wire::field(1, "phase", &DecisionReply::phase), wire::field(2, "cpu", &DecisionReply::cpu),
+                        wire::field(3, "cause", &DecisionReply::cause));
   }
 };
 
@@ -194,9 +194,9 @@ struct EndView {
   Holding holding;
   static constexpr std::string_view kMessage = "vmsec.migration.EndView";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "phase", &EndView::phase), wire::field(2, "live", &EndView::live),
-                           wire::field(3, "holding_known", &EndView::holding_known),
-                           wire::field(4, "holding", &EndView::holding));
+    return wire::fields(wire::field(1, "phase", &EndView::phase), wire::field(2, "live", &EndView::live),
+                        wire::field(3, "holding_known", &EndView::holding_known),
+                        wire::field(4, "holding", &EndView::holding));
   }
 };
 
@@ -206,9 +206,9 @@ struct ResolveRequest {
   EndView destination;
   static constexpr std::string_view kMessage = "vmsec.migration.ResolveRequest";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &ResolveRequest::migration),
-                           wire::field(2, "domain", &ResolveRequest::domain),
-                           wire::field(3, "destination", &ResolveRequest::destination));
+    return wire::fields(wire::field(1, "migration", &ResolveRequest::migration),
+                        wire::field(2, "domain", &ResolveRequest::domain),
+                        wire::field(3, "destination", &ResolveRequest::destination));
   }
 };
 

@@ -21,7 +21,7 @@ struct Limits {
   IoLimits io;
   static constexpr std::string_view kMessage = "vmsec.sim.Limits";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "resources", &Limits::resources), wire::field(2, "io", &Limits::io));
+    return wire::fields(wire::field(1, "resources", &Limits::resources), wire::field(2, "io", &Limits::io));
   }
 };
 
@@ -39,11 +39,10 @@ struct MachineState {
   Limits limits;
   static constexpr std::string_view kMessage = "vmsec.sim.MachineState";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "tick", &MachineState::tick), wire::field(2, "writes", &MachineState::writes),
-                           wire::field(3, "cpu_time", &MachineState::cpu_time),
-                           wire::field(4, "vcpus", &MachineState::vcpus), wire::field(5, "disks", &MachineState::disks),
-                           wire::field(6, "nics", &MachineState::nics),
-                           wire::field(7, "limits", &MachineState::limits));
+    return wire::fields(wire::field(1, "tick", &MachineState::tick), wire::field(2, "writes", &MachineState::writes),
+                        wire::field(3, "cpu_time", &MachineState::cpu_time),
+                        wire::field(4, "vcpus", &MachineState::vcpus), wire::field(5, "disks", &MachineState::disks),
+                        wire::field(6, "nics", &MachineState::nics), wire::field(7, "limits", &MachineState::limits));
   }
 };
 

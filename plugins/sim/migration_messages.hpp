@@ -46,13 +46,13 @@ struct Control {
   std::uint64_t token = 0;  // loaded answers this finish, and no other
   static constexpr std::string_view kMessage = "vmsec.sim.Control";
   static constexpr auto fields() {
-    return std::make_tuple(
-        wire::field(1, "kind", &Control::kind), wire::field(2, "reason", &Control::reason),
-        wire::field(3, "version", &Control::version), wire::field(4, "migration", &Control::migration),
-        wire::field(5, "domain", &Control::domain), wire::field(6, "memory", &Control::memory),
-        wire::field(7, "bulk", &Control::bulk), wire::field(8, "records", &Control::records),
-        wire::field(9, "digest_low", &Control::digest_low), wire::field(10, "digest_high", &Control::digest_high),
-        wire::field(11, "token", &Control::token));
+    return wire::fields(wire::field(1, "kind", &Control::kind), wire::field(2, "reason", &Control::reason),
+                        wire::field(3, "version", &Control::version), wire::field(4, "migration", &Control::migration),
+                        wire::field(5, "domain", &Control::domain), wire::field(6, "memory", &Control::memory),
+                        wire::field(7, "bulk", &Control::bulk), wire::field(8, "records", &Control::records),
+                        wire::field(9, "digest_low", &Control::digest_low),
+                        wire::field(10, "digest_high", &Control::digest_high),
+                        wire::field(11, "token", &Control::token));
   }
 };
 

@@ -16,10 +16,10 @@ struct StoredDomain {
   bool gone = false;  // it moved away: a file of it in the folder of domains is no reason to have it again
   static constexpr std::string_view kMessage = "vmsec.sim.StoredDomain";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "domain", &StoredDomain::domain),
-                           wire::field(2, "configuration", &StoredDomain::configuration),
-                           wire::field(3, "limits", &StoredDomain::limits), wire::field(4, "held", &StoredDomain::held),
-                           wire::field(5, "gone", &StoredDomain::gone));
+    return wire::fields(wire::field(1, "domain", &StoredDomain::domain),
+                        wire::field(2, "configuration", &StoredDomain::configuration),
+                        wire::field(3, "limits", &StoredDomain::limits), wire::field(4, "held", &StoredDomain::held),
+                        wire::field(5, "gone", &StoredDomain::gone));
   }
 };
 

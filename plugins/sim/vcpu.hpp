@@ -52,7 +52,7 @@ struct VcpuState {
   std::uint64_t cursor = 0;
   static constexpr std::string_view kMessage = "vmsec.sim.VcpuState";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "random", &VcpuState::random), wire::field(2, "cursor", &VcpuState::cursor));
+    return wire::fields(wire::field(1, "random", &VcpuState::random), wire::field(2, "cursor", &VcpuState::cursor));
   }
 };
 

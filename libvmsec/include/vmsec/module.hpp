@@ -107,7 +107,7 @@ namespace vmsec {
 struct OpenHandle {
   std::string interface;
   static constexpr std::string_view kMessage = "vmsec.OpenHandle";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "interface", &OpenHandle::interface)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "interface", &OpenHandle::interface)); }
 };
 
 struct HandleReply {
@@ -115,8 +115,7 @@ struct HandleReply {
   std::uint32_t generation = 0;
   static constexpr std::string_view kMessage = "vmsec.HandleReply";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "id", &HandleReply::id),
-                           wire::field(2, "generation", &HandleReply::generation));
+    return wire::fields(wire::field(1, "id", &HandleReply::id), wire::field(2, "generation", &HandleReply::generation));
   }
 };
 

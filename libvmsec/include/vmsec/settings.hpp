@@ -24,18 +24,18 @@ struct Setting {
   std::uint32_t column = 0;
   static constexpr std::string_view kMessage = "vmsec.Setting";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "path", &Setting::path), wire::field(2, "type", &Setting::type),
-                           wire::field(3, "text", &Setting::text), wire::field(4, "integer", &Setting::integer),
-                           wire::field(5, "boolean", &Setting::boolean), wire::field(6, "real", &Setting::real),
-                           wire::field(7, "list", &Setting::list), wire::field(8, "line", &Setting::line),
-                           wire::field(9, "column", &Setting::column));
+    return wire::fields(wire::field(1, "path", &Setting::path), wire::field(2, "type", &Setting::type),
+                        wire::field(3, "text", &Setting::text), wire::field(4, "integer", &Setting::integer),
+                        wire::field(5, "boolean", &Setting::boolean), wire::field(6, "real", &Setting::real),
+                        wire::field(7, "list", &Setting::list), wire::field(8, "line", &Setting::line),
+                        wire::field(9, "column", &Setting::column));
   }
 };
 
 struct Settings {
   std::vector<Setting> settings;
   static constexpr std::string_view kMessage = "vmsec.Settings";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "settings", &Settings::settings)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "settings", &Settings::settings)); }
 };
 
 // Something wrong in a configuration or a policy, and where.
@@ -45,15 +45,15 @@ struct Finding {
   std::string message;
   static constexpr std::string_view kMessage = "vmsec.Finding";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "line", &Finding::line), wire::field(2, "column", &Finding::column),
-                           wire::field(3, "message", &Finding::message));
+    return wire::fields(wire::field(1, "line", &Finding::line), wire::field(2, "column", &Finding::column),
+                        wire::field(3, "message", &Finding::message));
   }
 };
 
 struct Findings {
   std::vector<Finding> findings;
   static constexpr std::string_view kMessage = "vmsec.Findings";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "findings", &Findings::findings)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "findings", &Findings::findings)); }
 };
 
 }  // namespace vmsec

@@ -23,8 +23,8 @@ struct Hello {
   std::string payload;  // of a stream
   static constexpr std::string_view kMessage = "vmsec.peer.Hello";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "purpose", &Hello::purpose), wire::field(2, "module", &Hello::module),
-                           wire::field(3, "payload", &Hello::payload));
+    return wire::fields(wire::field(1, "purpose", &Hello::purpose), wire::field(2, "module", &Hello::module),
+                        wire::field(3, "payload", &Hello::payload));
   }
 };
 
@@ -34,9 +34,8 @@ struct PeerRequest {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.peer.Request";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "module", &PeerRequest::module),
-                           wire::field(2, "method", &PeerRequest::method),
-                           wire::field(3, "payload", &PeerRequest::payload));
+    return wire::fields(wire::field(1, "module", &PeerRequest::module), wire::field(2, "method", &PeerRequest::method),
+                        wire::field(3, "payload", &PeerRequest::payload));
   }
 };
 
@@ -45,8 +44,7 @@ struct PeerAnswer {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.peer.Answer";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "error", &PeerAnswer::error),
-                           wire::field(2, "payload", &PeerAnswer::payload));
+    return wire::fields(wire::field(1, "error", &PeerAnswer::error), wire::field(2, "payload", &PeerAnswer::payload));
   }
 };
 

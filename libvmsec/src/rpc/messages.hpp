@@ -14,8 +14,8 @@ struct Request {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.rpc.Request";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "interface", &Request::interface), wire::field(2, "method", &Request::method),
-                           wire::field(3, "payload", &Request::payload));
+    return wire::fields(wire::field(1, "interface", &Request::interface), wire::field(2, "method", &Request::method),
+                        wire::field(3, "payload", &Request::payload));
   }
 };
 
@@ -24,7 +24,7 @@ struct Reply {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.rpc.Reply";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "error", &Reply::error), wire::field(2, "payload", &Reply::payload));
+    return wire::fields(wire::field(1, "error", &Reply::error), wire::field(2, "payload", &Reply::payload));
   }
 };
 

@@ -15,8 +15,8 @@ struct HostEvidence {
   std::string event_log;
   static constexpr std::string_view kMessage = "vmsec.HostEvidence";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "tcti", &HostEvidence::tcti),
-                           wire::field(2, "event_log", &HostEvidence::event_log));
+    return wire::fields(wire::field(1, "tcti", &HostEvidence::tcti),
+                        wire::field(2, "event_log", &HostEvidence::event_log));
   }
 };
 

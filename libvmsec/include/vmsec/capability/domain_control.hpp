@@ -22,8 +22,8 @@ struct Disk {
   Bytes capacity;
   static constexpr std::string_view kMessage = "vmsec.Disk";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "target", &Disk::target), wire::field(2, "source", &Disk::source),
-                           wire::field(3, "capacity", &Disk::capacity));
+    return wire::fields(wire::field(1, "target", &Disk::target), wire::field(2, "source", &Disk::source),
+                        wire::field(3, "capacity", &Disk::capacity));
   }
 };
 
@@ -32,7 +32,7 @@ struct Nic {
   std::string mac;
   static constexpr std::string_view kMessage = "vmsec.Nic";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "target", &Nic::target), wire::field(2, "mac", &Nic::mac));
+    return wire::fields(wire::field(1, "target", &Nic::target), wire::field(2, "mac", &Nic::mac));
   }
 };
 
@@ -51,7 +51,7 @@ struct DomainInfo {
   std::vector<std::string> tags;
   static constexpr std::string_view kMessage = "vmsec.DomainInfo";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "domain", &DomainInfo::domain), wire::field(2, "name", &DomainInfo::name),
         wire::field(3, "state", &DomainInfo::state), wire::field(4, "vcpus", &DomainInfo::vcpus),
         wire::field(5, "memory", &DomainInfo::memory), wire::field(6, "memory_maximum", &DomainInfo::memory_maximum),
@@ -64,14 +64,14 @@ struct DomainInfo {
 struct DomainList {
   std::vector<DomainInfo> domains;
   static constexpr std::string_view kMessage = "vmsec.DomainList";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "domains", &DomainList::domains)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "domains", &DomainList::domains)); }
 };
 
 // Names one domain: the argument of many calls.
 struct DomainRef {
   Uuid domain;
   static constexpr std::string_view kMessage = "vmsec.DomainRef";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "domain", &DomainRef::domain)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "domain", &DomainRef::domain)); }
 };
 
 // Any thread may call at any time. Each call answers `unavailable` when the

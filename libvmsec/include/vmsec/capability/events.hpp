@@ -31,9 +31,9 @@ struct Event {
   std::string detail;
   static constexpr std::string_view kMessage = "vmsec.Event";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "sequence", &Event::sequence), wire::field(2, "kind", &Event::kind),
-                           wire::field(3, "domain", &Event::domain), wire::field(4, "name", &Event::name),
-                           wire::field(5, "time", &Event::time), wire::field(6, "detail", &Event::detail));
+    return wire::fields(wire::field(1, "sequence", &Event::sequence), wire::field(2, "kind", &Event::kind),
+                        wire::field(3, "domain", &Event::domain), wire::field(4, "name", &Event::name),
+                        wire::field(5, "time", &Event::time), wire::field(6, "detail", &Event::detail));
   }
 };
 
@@ -43,8 +43,8 @@ struct NextEvents {
   std::uint32_t maximum = 0;  // 0: 100
   static constexpr std::string_view kMessage = "vmsec.NextEvents";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "after", &NextEvents::after), wire::field(2, "wait", &NextEvents::wait),
-                           wire::field(3, "maximum", &NextEvents::maximum));
+    return wire::fields(wire::field(1, "after", &NextEvents::after), wire::field(2, "wait", &NextEvents::wait),
+                        wire::field(3, "maximum", &NextEvents::maximum));
   }
 };
 
@@ -54,8 +54,8 @@ struct EventList {
   std::uint64_t last = 0;     // the newest sequence there is
   static constexpr std::string_view kMessage = "vmsec.EventList";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "events", &EventList::events), wire::field(2, "dropped", &EventList::dropped),
-                           wire::field(3, "last", &EventList::last));
+    return wire::fields(wire::field(1, "events", &EventList::events), wire::field(2, "dropped", &EventList::dropped),
+                        wire::field(3, "last", &EventList::last));
   }
 };
 

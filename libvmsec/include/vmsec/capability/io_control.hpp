@@ -21,12 +21,12 @@ struct DiskLimit {
   std::uint32_t burst_seconds = 0;
   static constexpr std::string_view kMessage = "vmsec.DiskLimit";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "target", &DiskLimit::target), wire::field(2, "read", &DiskLimit::read),
-                           wire::field(3, "write", &DiskLimit::write), wire::field(4, "read_ops", &DiskLimit::read_ops),
-                           wire::field(5, "write_ops", &DiskLimit::write_ops),
-                           wire::field(6, "read_burst", &DiskLimit::read_burst),
-                           wire::field(7, "write_burst", &DiskLimit::write_burst),
-                           wire::field(8, "burst_seconds", &DiskLimit::burst_seconds));
+    return wire::fields(wire::field(1, "target", &DiskLimit::target), wire::field(2, "read", &DiskLimit::read),
+                        wire::field(3, "write", &DiskLimit::write), wire::field(4, "read_ops", &DiskLimit::read_ops),
+                        wire::field(5, "write_ops", &DiskLimit::write_ops),
+                        wire::field(6, "read_burst", &DiskLimit::read_burst),
+                        wire::field(7, "write_burst", &DiskLimit::write_burst),
+                        wire::field(8, "burst_seconds", &DiskLimit::burst_seconds));
   }
   friend bool operator==(const DiskLimit&, const DiskLimit&) = default;
 };
@@ -38,8 +38,8 @@ struct NicLimit {
   BytesPerSecond transmit;
   static constexpr std::string_view kMessage = "vmsec.NicLimit";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "target", &NicLimit::target), wire::field(2, "receive", &NicLimit::receive),
-                           wire::field(3, "transmit", &NicLimit::transmit));
+    return wire::fields(wire::field(1, "target", &NicLimit::target), wire::field(2, "receive", &NicLimit::receive),
+                        wire::field(3, "transmit", &NicLimit::transmit));
   }
   friend bool operator==(const NicLimit&, const NicLimit&) = default;
 };
@@ -49,7 +49,7 @@ struct IoLimits {
   std::vector<NicLimit> nics;
   static constexpr std::string_view kMessage = "vmsec.IoLimits";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "disks", &IoLimits::disks), wire::field(2, "nics", &IoLimits::nics));
+    return wire::fields(wire::field(1, "disks", &IoLimits::disks), wire::field(2, "nics", &IoLimits::nics));
   }
 };
 
@@ -58,8 +58,7 @@ struct SetDiskLimit {
   DiskLimit limit;
   static constexpr std::string_view kMessage = "vmsec.SetDiskLimit";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "domain", &SetDiskLimit::domain),
-                           wire::field(2, "limit", &SetDiskLimit::limit));
+    return wire::fields(wire::field(1, "domain", &SetDiskLimit::domain), wire::field(2, "limit", &SetDiskLimit::limit));
   }
 };
 
@@ -68,8 +67,7 @@ struct SetNicLimit {
   NicLimit limit;
   static constexpr std::string_view kMessage = "vmsec.SetNicLimit";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "domain", &SetNicLimit::domain),
-                           wire::field(2, "limit", &SetNicLimit::limit));
+    return wire::fields(wire::field(1, "domain", &SetNicLimit::domain), wire::field(2, "limit", &SetNicLimit::limit));
   }
 };
 
@@ -82,10 +80,10 @@ struct IoCounters {
   std::uint64_t write_ops = 0;
   static constexpr std::string_view kMessage = "vmsec.IoCounters";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "target", &IoCounters::target), wire::field(2, "read", &IoCounters::read),
-                           wire::field(3, "written", &IoCounters::written),
-                           wire::field(4, "read_ops", &IoCounters::read_ops),
-                           wire::field(5, "write_ops", &IoCounters::write_ops));
+    return wire::fields(wire::field(1, "target", &IoCounters::target), wire::field(2, "read", &IoCounters::read),
+                        wire::field(3, "written", &IoCounters::written),
+                        wire::field(4, "read_ops", &IoCounters::read_ops),
+                        wire::field(5, "write_ops", &IoCounters::write_ops));
   }
 };
 
@@ -94,7 +92,7 @@ struct IoStatistics {
   std::vector<IoCounters> nics;
   static constexpr std::string_view kMessage = "vmsec.IoStatistics";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "disks", &IoStatistics::disks), wire::field(2, "nics", &IoStatistics::nics));
+    return wire::fields(wire::field(1, "disks", &IoStatistics::disks), wire::field(2, "nics", &IoStatistics::nics));
   }
 };
 

@@ -14,9 +14,9 @@ struct MemoryRegion {
   std::uint64_t file_offset = 0;  // where it starts in the descriptor
   static constexpr std::string_view kMessage = "vmsec.MemoryRegion";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "guest_address", &MemoryRegion::guest_address),
-                           wire::field(2, "length", &MemoryRegion::length),
-                           wire::field(3, "file_offset", &MemoryRegion::file_offset));
+    return wire::fields(wire::field(1, "guest_address", &MemoryRegion::guest_address),
+                        wire::field(2, "length", &MemoryRegion::length),
+                        wire::field(3, "file_offset", &MemoryRegion::file_offset));
   }
 };
 
@@ -25,7 +25,7 @@ struct MemoryMap {
   std::vector<MemoryRegion> regions;
   static constexpr std::string_view kMessage = "vmsec.MemoryMap";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "file", &MemoryMap::file), wire::field(2, "regions", &MemoryMap::regions));
+    return wire::fields(wire::field(1, "file", &MemoryMap::file), wire::field(2, "regions", &MemoryMap::regions));
   }
 };
 
@@ -35,16 +35,16 @@ struct ReadMemory {
   Bytes length;  // at most 1 MiB a call
   static constexpr std::string_view kMessage = "vmsec.ReadMemory";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "domain", &ReadMemory::domain),
-                           wire::field(2, "guest_address", &ReadMemory::guest_address),
-                           wire::field(3, "length", &ReadMemory::length));
+    return wire::fields(wire::field(1, "domain", &ReadMemory::domain),
+                        wire::field(2, "guest_address", &ReadMemory::guest_address),
+                        wire::field(3, "length", &ReadMemory::length));
   }
 };
 
 struct MemoryBytes {
   std::string bytes;
   static constexpr std::string_view kMessage = "vmsec.MemoryBytes";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "bytes", &MemoryBytes::bytes)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "bytes", &MemoryBytes::bytes)); }
 };
 
 // Any thread may call at any time. A running guest writes while it is read:

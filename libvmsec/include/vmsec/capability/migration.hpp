@@ -42,7 +42,7 @@ struct DomainDescription {
   std::uint32_t vcpus = 0;
   static constexpr std::string_view kMessage = "vmsec.DomainDescription";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "domain", &DomainDescription::domain), wire::field(2, "name", &DomainDescription::name),
         wire::field(3, "format", &DomainDescription::format),
         wire::field(4, "configuration", &DomainDescription::configuration),
@@ -56,9 +56,9 @@ struct MigrationOptions {
   Microseconds maximum_downtime;    // 0: the hypervisor's default
   static constexpr std::string_view kMessage = "vmsec.MigrationOptions";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "bulk_channels", &MigrationOptions::bulk_channels),
-                           wire::field(2, "bandwidth", &MigrationOptions::bandwidth),
-                           wire::field(3, "maximum_downtime", &MigrationOptions::maximum_downtime));
+    return wire::fields(wire::field(1, "bulk_channels", &MigrationOptions::bulk_channels),
+                        wire::field(2, "bandwidth", &MigrationOptions::bandwidth),
+                        wire::field(3, "maximum_downtime", &MigrationOptions::maximum_downtime));
   }
 };
 
@@ -69,8 +69,8 @@ struct SessionRef {
   Uuid domain;
   static constexpr std::string_view kMessage = "vmsec.SessionRef";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &SessionRef::migration),
-                           wire::field(2, "domain", &SessionRef::domain));
+    return wire::fields(wire::field(1, "migration", &SessionRef::migration),
+                        wire::field(2, "domain", &SessionRef::domain));
   }
 };
 
@@ -80,9 +80,9 @@ struct StartOutgoing {
   MigrationOptions options;
   static constexpr std::string_view kMessage = "vmsec.StartOutgoing";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &StartOutgoing::migration),
-                           wire::field(2, "domain", &StartOutgoing::domain),
-                           wire::field(3, "options", &StartOutgoing::options));
+    return wire::fields(wire::field(1, "migration", &StartOutgoing::migration),
+                        wire::field(2, "domain", &StartOutgoing::domain),
+                        wire::field(3, "options", &StartOutgoing::options));
   }
 };
 
@@ -93,10 +93,10 @@ struct PrepareIncoming {
   MigrationOptions options;
   static constexpr std::string_view kMessage = "vmsec.PrepareIncoming";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &PrepareIncoming::migration),
-                           wire::field(2, "domain", &PrepareIncoming::domain),
-                           wire::field(3, "description", &PrepareIncoming::description),
-                           wire::field(4, "options", &PrepareIncoming::options));
+    return wire::fields(wire::field(1, "migration", &PrepareIncoming::migration),
+                        wire::field(2, "domain", &PrepareIncoming::domain),
+                        wire::field(3, "description", &PrepareIncoming::description),
+                        wire::field(4, "options", &PrepareIncoming::options));
   }
 };
 
@@ -107,9 +107,9 @@ struct OpenChannel {
   std::uint32_t index = 0;
   static constexpr std::string_view kMessage = "vmsec.OpenChannel";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &OpenChannel::migration),
-                           wire::field(2, "domain", &OpenChannel::domain), wire::field(3, "kind", &OpenChannel::kind),
-                           wire::field(4, "index", &OpenChannel::index));
+    return wire::fields(wire::field(1, "migration", &OpenChannel::migration),
+                        wire::field(2, "domain", &OpenChannel::domain), wire::field(3, "kind", &OpenChannel::kind),
+                        wire::field(4, "index", &OpenChannel::index));
   }
 };
 
@@ -118,7 +118,7 @@ struct OpenChannel {
 struct ChannelEnd {
   Fd fd;
   static constexpr std::string_view kMessage = "vmsec.ChannelEnd";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "fd", &ChannelEnd::fd)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "fd", &ChannelEnd::fd)); }
 };
 
 enum class SessionEventKind : std::uint32_t {
@@ -138,9 +138,9 @@ struct NextSessionEvent {
   Microseconds wait;
   static constexpr std::string_view kMessage = "vmsec.NextSessionEvent";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &NextSessionEvent::migration),
-                           wire::field(2, "domain", &NextSessionEvent::domain),
-                           wire::field(3, "wait", &NextSessionEvent::wait));
+    return wire::fields(wire::field(1, "migration", &NextSessionEvent::migration),
+                        wire::field(2, "domain", &NextSessionEvent::domain),
+                        wire::field(3, "wait", &NextSessionEvent::wait));
   }
 };
 
@@ -152,10 +152,9 @@ struct SessionEvent {
   std::string detail;  // why it failed or is in doubt
   static constexpr std::string_view kMessage = "vmsec.SessionEvent";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "kind", &SessionEvent::kind),
-                           wire::field(2, "channel", &SessionEvent::channel),
-                           wire::field(3, "index", &SessionEvent::index), wire::field(4, "fd", &SessionEvent::fd),
-                           wire::field(5, "detail", &SessionEvent::detail));
+    return wire::fields(wire::field(1, "kind", &SessionEvent::kind), wire::field(2, "channel", &SessionEvent::channel),
+                        wire::field(3, "index", &SessionEvent::index), wire::field(4, "fd", &SessionEvent::fd),
+                        wire::field(5, "detail", &SessionEvent::detail));
   }
 };
 
@@ -166,7 +165,7 @@ struct GateDecision {
   std::string reason;  // of a refusal
   static constexpr std::string_view kMessage = "vmsec.GateDecision";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "migration", &GateDecision::migration), wire::field(2, "domain", &GateDecision::domain),
         wire::field(3, "proceed", &GateDecision::proceed), wire::field(4, "reason", &GateDecision::reason));
   }
@@ -181,12 +180,12 @@ struct TransferProgress {
   Microseconds downtime;  // measured once it is over, else expected; 0: not known
   static constexpr std::string_view kMessage = "vmsec.TransferProgress";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "total", &TransferProgress::total),
-                           wire::field(2, "transferred", &TransferProgress::transferred),
-                           wire::field(3, "remaining", &TransferProgress::remaining),
-                           wire::field(4, "dirty_rate", &TransferProgress::dirty_rate),
-                           wire::field(5, "iteration", &TransferProgress::iteration),
-                           wire::field(6, "downtime", &TransferProgress::downtime));
+    return wire::fields(wire::field(1, "total", &TransferProgress::total),
+                        wire::field(2, "transferred", &TransferProgress::transferred),
+                        wire::field(3, "remaining", &TransferProgress::remaining),
+                        wire::field(4, "dirty_rate", &TransferProgress::dirty_rate),
+                        wire::field(5, "iteration", &TransferProgress::iteration),
+                        wire::field(6, "downtime", &TransferProgress::downtime));
   }
 };
 
@@ -197,8 +196,8 @@ struct Holding {
   bool migrating = false;  // the hypervisor itself is still busy with it: ask again
   static constexpr std::string_view kMessage = "vmsec.Holding";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "present", &Holding::present), wire::field(2, "state", &Holding::state),
-                           wire::field(3, "migrating", &Holding::migrating));
+    return wire::fields(wire::field(1, "present", &Holding::present), wire::field(2, "state", &Holding::state),
+                        wire::field(3, "migrating", &Holding::migrating));
   }
 };
 

@@ -14,7 +14,7 @@ struct VcpuPin {
   std::vector<std::uint32_t> cpus;  // ascending, without repeats
   static constexpr std::string_view kMessage = "vmsec.VcpuPin";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "vcpu", &VcpuPin::vcpu), wire::field(2, "cpus", &VcpuPin::cpus));
+    return wire::fields(wire::field(1, "vcpu", &VcpuPin::vcpu), wire::field(2, "cpus", &VcpuPin::cpus));
   }
   friend bool operator==(const VcpuPin&, const VcpuPin&) = default;
 };
@@ -32,10 +32,10 @@ struct ResourceLimits {
   std::vector<VcpuPin> pins;  // in a request: only the vCPUs to change
   static constexpr std::string_view kMessage = "vmsec.ResourceLimits";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "cpu_weight", &ResourceLimits::cpu_weight),
-                           wire::field(2, "cpu_quota_millis", &ResourceLimits::cpu_quota_millis),
-                           wire::field(3, "memory_limit", &ResourceLimits::memory_limit),
-                           wire::field(4, "pins", &ResourceLimits::pins));
+    return wire::fields(wire::field(1, "cpu_weight", &ResourceLimits::cpu_weight),
+                        wire::field(2, "cpu_quota_millis", &ResourceLimits::cpu_quota_millis),
+                        wire::field(3, "memory_limit", &ResourceLimits::memory_limit),
+                        wire::field(4, "pins", &ResourceLimits::pins));
   }
 };
 
@@ -44,8 +44,8 @@ struct SetResources {
   ResourceLimits limits;
   static constexpr std::string_view kMessage = "vmsec.SetResources";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "domain", &SetResources::domain),
-                           wire::field(2, "limits", &SetResources::limits));
+    return wire::fields(wire::field(1, "domain", &SetResources::domain),
+                        wire::field(2, "limits", &SetResources::limits));
   }
 };
 
@@ -56,9 +56,8 @@ struct HostResources {
   std::string hypervisor;  // "QEMU 7.2.22 by libvirt 9.0.0"
   static constexpr std::string_view kMessage = "vmsec.HostResources";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "cpus", &HostResources::cpus),
-                           wire::field(2, "memory", &HostResources::memory),
-                           wire::field(3, "hypervisor", &HostResources::hypervisor));
+    return wire::fields(wire::field(1, "cpus", &HostResources::cpus), wire::field(2, "memory", &HostResources::memory),
+                        wire::field(3, "hypervisor", &HostResources::hypervisor));
   }
 };
 

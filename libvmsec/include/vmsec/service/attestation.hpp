@@ -39,8 +39,8 @@ struct AttestHost {
   std::uint64_t connection = 0;  // 0: a new connection to `host`; else the quote is bound to this one
   static constexpr std::string_view kMessage = "vmsec.AttestHost";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "host", &AttestHost::host),
-                           wire::field(2, "connection", &AttestHost::connection));
+    return wire::fields(wire::field(1, "host", &AttestHost::host),
+                        wire::field(2, "connection", &AttestHost::connection));
   }
 };
 
@@ -52,9 +52,9 @@ struct PcrValue {
   std::string reference;  // what the reference says, where it differs
   static constexpr std::string_view kMessage = "vmsec.PcrValue";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "pcr", &PcrValue::pcr), wire::field(2, "algorithm", &PcrValue::algorithm),
-                           wire::field(3, "value", &PcrValue::value), wire::field(4, "expected", &PcrValue::expected),
-                           wire::field(5, "reference", &PcrValue::reference));
+    return wire::fields(wire::field(1, "pcr", &PcrValue::pcr), wire::field(2, "algorithm", &PcrValue::algorithm),
+                        wire::field(3, "value", &PcrValue::value), wire::field(4, "expected", &PcrValue::expected),
+                        wire::field(5, "reference", &PcrValue::reference));
   }
 };
 
@@ -70,7 +70,7 @@ struct AttestationReport {
   std::uint32_t events = 0;  // in the event log
   static constexpr std::string_view kMessage = "vmsec.AttestationReport";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "host", &AttestationReport::host), wire::field(2, "verdict", &AttestationReport::verdict),
         wire::field(3, "cause", &AttestationReport::cause), wire::field(4, "time", &AttestationReport::time),
         wire::field(5, "attestation_key", &AttestationReport::attestation_key),
@@ -86,7 +86,7 @@ struct EnrolHost {
   bool replace = false;  // an operator's word that the host's key may change
   static constexpr std::string_view kMessage = "vmsec.EnrolHost";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "host", &EnrolHost::host), wire::field(2, "replace", &EnrolHost::replace));
+    return wire::fields(wire::field(1, "host", &EnrolHost::host), wire::field(2, "replace", &EnrolHost::replace));
   }
 };
 
@@ -97,7 +97,7 @@ struct Enrolment {
   UnixSeconds time;
   static constexpr std::string_view kMessage = "vmsec.Enrolment";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "host", &Enrolment::host), wire::field(2, "endorsement_key", &Enrolment::endorsement_key),
         wire::field(3, "attestation_key", &Enrolment::attestation_key), wire::field(4, "time", &Enrolment::time));
   }
@@ -106,13 +106,13 @@ struct Enrolment {
 struct LearnReference {
   std::string host;  // empty: this host
   static constexpr std::string_view kMessage = "vmsec.LearnReference";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "host", &LearnReference::host)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "host", &LearnReference::host)); }
 };
 
 struct ReferenceText {
   std::string toml;  // a reference file, to be reviewed and stored by the operator
   static constexpr std::string_view kMessage = "vmsec.ReferenceText";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "toml", &ReferenceText::toml)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "toml", &ReferenceText::toml)); }
 };
 
 // Any thread. attest() answers a report for every verdict; an Error means that

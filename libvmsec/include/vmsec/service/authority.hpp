@@ -22,7 +22,7 @@ struct TicketClaims {
   std::string placement_key;  // SHA-256 of the signing key's SPKI
   static constexpr std::string_view kMessage = "vmsec.TicketClaims";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "id", &TicketClaims::id), wire::field(2, "domain", &TicketClaims::domain),
         wire::field(3, "configuration_digest", &TicketClaims::configuration_digest),
         wire::field(4, "source", &TicketClaims::source), wire::field(5, "source_key", &TicketClaims::source_key),
@@ -38,8 +38,8 @@ struct SignedTicket {
   std::string signature;
   static constexpr std::string_view kMessage = "vmsec.SignedTicket";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "claims", &SignedTicket::claims),
-                           wire::field(2, "signature", &SignedTicket::signature));
+    return wire::fields(wire::field(1, "claims", &SignedTicket::claims),
+                        wire::field(2, "signature", &SignedTicket::signature));
   }
 };
 
@@ -51,10 +51,10 @@ struct SpendTicket {
   bool outgoing = false;         // true: we are the source
   static constexpr std::string_view kMessage = "vmsec.SpendTicket";
   static constexpr auto fields() {
-    return std::make_tuple(
-        wire::field(1, "ticket", &SpendTicket::ticket), wire::field(2, "domain", &SpendTicket::domain),
-        wire::field(3, "configuration_digest", &SpendTicket::configuration_digest),
-        wire::field(4, "connection", &SpendTicket::connection), wire::field(5, "outgoing", &SpendTicket::outgoing));
+    return wire::fields(wire::field(1, "ticket", &SpendTicket::ticket), wire::field(2, "domain", &SpendTicket::domain),
+                        wire::field(3, "configuration_digest", &SpendTicket::configuration_digest),
+                        wire::field(4, "connection", &SpendTicket::connection),
+                        wire::field(5, "outgoing", &SpendTicket::outgoing));
   }
 };
 

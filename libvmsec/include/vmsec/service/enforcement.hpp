@@ -14,8 +14,8 @@ struct EnforcementTarget {
   Settings wanted;  // the domain's section of the policy for this module
   static constexpr std::string_view kMessage = "vmsec.EnforcementTarget";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "domain", &EnforcementTarget::domain),
-                           wire::field(2, "wanted", &EnforcementTarget::wanted));
+    return wire::fields(wire::field(1, "domain", &EnforcementTarget::domain),
+                        wire::field(2, "wanted", &EnforcementTarget::wanted));
   }
 };
 
@@ -26,15 +26,15 @@ struct Change {
   std::string wanted;  // "20 MB/s"
   static constexpr std::string_view kMessage = "vmsec.Change";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "what", &Change::what), wire::field(2, "is", &Change::is),
-                           wire::field(3, "wanted", &Change::wanted));
+    return wire::fields(wire::field(1, "what", &Change::what), wire::field(2, "is", &Change::is),
+                        wire::field(3, "wanted", &Change::wanted));
   }
 };
 
 struct Changes {
   std::vector<Change> changes;
   static constexpr std::string_view kMessage = "vmsec.Changes";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "changes", &Changes::changes)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "changes", &Changes::changes)); }
 };
 
 // Implemented by modules. Any thread.

@@ -14,9 +14,9 @@ struct ErrorReply {
   std::string native_source;
   static constexpr std::string_view kMessage = "vmsec.ErrorReply";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "code", &ErrorReply::code), wire::field(2, "message", &ErrorReply::message),
-                           wire::field(3, "native", &ErrorReply::native),
-                           wire::field(4, "native_source", &ErrorReply::native_source));
+    return wire::fields(wire::field(1, "code", &ErrorReply::code), wire::field(2, "message", &ErrorReply::message),
+                        wire::field(3, "native", &ErrorReply::native),
+                        wire::field(4, "native_source", &ErrorReply::native_source));
   }
 
   static ErrorReply from(const Error& error) { return {error.code, error.message, error.native, error.native_source}; }

@@ -17,9 +17,9 @@ struct CapabilityInfo {
   std::string reason;  // why not
   static constexpr std::string_view kMessage = "vmsec.CapabilityInfo";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "interface", &CapabilityInfo::interface),
-                           wire::field(2, "available", &CapabilityInfo::available),
-                           wire::field(3, "reason", &CapabilityInfo::reason));
+    return wire::fields(wire::field(1, "interface", &CapabilityInfo::interface),
+                        wire::field(2, "available", &CapabilityInfo::available),
+                        wire::field(3, "reason", &CapabilityInfo::reason));
   }
 };
 
@@ -35,12 +35,11 @@ struct ModuleInfo {
   std::vector<std::string> asks;
   static constexpr std::string_view kMessage = "vmsec.ModuleInfo";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
-                           wire::field(3, "summary", &ModuleInfo::summary), wire::field(4, "file", &ModuleInfo::file),
-                           wire::field(5, "digest", &ModuleInfo::digest),
-                           wire::field(6, "section", &ModuleInfo::section),
-                           wire::field(7, "provides", &ModuleInfo::provides),
-                           wire::field(8, "needs", &ModuleInfo::needs), wire::field(9, "asks", &ModuleInfo::asks));
+    return wire::fields(wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
+                        wire::field(3, "summary", &ModuleInfo::summary), wire::field(4, "file", &ModuleInfo::file),
+                        wire::field(5, "digest", &ModuleInfo::digest), wire::field(6, "section", &ModuleInfo::section),
+                        wire::field(7, "provides", &ModuleInfo::provides), wire::field(8, "needs", &ModuleInfo::needs),
+                        wire::field(9, "asks", &ModuleInfo::asks));
   }
 };
 
@@ -51,8 +50,8 @@ struct PluginInfo {
   std::string problem;  // why it does not load here; empty: it does
   static constexpr std::string_view kMessage = "vmsec.PluginInfo";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "name", &PluginInfo::name), wire::field(2, "summary", &PluginInfo::summary),
-                           wire::field(3, "file", &PluginInfo::file), wire::field(4, "problem", &PluginInfo::problem));
+    return wire::fields(wire::field(1, "name", &PluginInfo::name), wire::field(2, "summary", &PluginInfo::summary),
+                        wire::field(3, "file", &PluginInfo::file), wire::field(4, "problem", &PluginInfo::problem));
   }
 };
 
@@ -70,7 +69,7 @@ struct HostInfo {
   std::vector<std::string> peers;
   static constexpr std::string_view kMessage = "vmsec.HostInfo";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "name", &HostInfo::name), wire::field(2, "version", &HostInfo::version),
         wire::field(3, "backend", &HostInfo::backend), wire::field(4, "backend_uri", &HostInfo::backend_uri),
         wire::field(5, "listen", &HostInfo::listen), wire::field(6, "policy_file", &HostInfo::policy_file),
@@ -85,7 +84,7 @@ struct PolicyText {
   std::string file;  // its name in messages
   static constexpr std::string_view kMessage = "vmsec.PolicyText";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "text", &PolicyText::text), wire::field(2, "file", &PolicyText::file));
+    return wire::fields(wire::field(1, "text", &PolicyText::text), wire::field(2, "file", &PolicyText::file));
   }
 };
 
@@ -99,10 +98,10 @@ struct DomainChanges {
   Code code = Code::ok;
   static constexpr std::string_view kMessage = "vmsec.DomainChanges";
   static constexpr auto fields() {
-    return std::make_tuple(
-        wire::field(1, "domain", &DomainChanges::domain), wire::field(2, "name", &DomainChanges::name),
-        wire::field(3, "module", &DomainChanges::module), wire::field(4, "changes", &DomainChanges::changes),
-        wire::field(5, "error", &DomainChanges::error), wire::field(6, "code", &DomainChanges::code));
+    return wire::fields(wire::field(1, "domain", &DomainChanges::domain), wire::field(2, "name", &DomainChanges::name),
+                        wire::field(3, "module", &DomainChanges::module),
+                        wire::field(4, "changes", &DomainChanges::changes),
+                        wire::field(5, "error", &DomainChanges::error), wire::field(6, "code", &DomainChanges::code));
   }
 };
 
@@ -112,9 +111,9 @@ struct PolicyReport {
   std::vector<DomainChanges> domains;  // those that a rule matches
   static constexpr std::string_view kMessage = "vmsec.PolicyReport";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "file", &PolicyReport::file),
-                           wire::field(2, "findings", &PolicyReport::findings),
-                           wire::field(3, "domains", &PolicyReport::domains));
+    return wire::fields(wire::field(1, "file", &PolicyReport::file),
+                        wire::field(2, "findings", &PolicyReport::findings),
+                        wire::field(3, "domains", &PolicyReport::domains));
   }
 };
 

@@ -34,10 +34,9 @@ struct AuditEntry {
   std::string detail;  // names cause and limit; no secret, no guest byte
   static constexpr std::string_view kMessage = "vmsec.AuditEntry";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "action", &AuditEntry::action),
-                           wire::field(2, "outcome", &AuditEntry::outcome),
-                           wire::field(3, "domain", &AuditEntry::domain), wire::field(4, "peer", &AuditEntry::peer),
-                           wire::field(5, "detail", &AuditEntry::detail));
+    return wire::fields(wire::field(1, "action", &AuditEntry::action), wire::field(2, "outcome", &AuditEntry::outcome),
+                        wire::field(3, "domain", &AuditEntry::domain), wire::field(4, "peer", &AuditEntry::peer),
+                        wire::field(5, "detail", &AuditEntry::detail));
   }
 };
 
@@ -48,7 +47,7 @@ struct LogLine {
   std::string text;
   static constexpr std::string_view kMessage = "vmsec.LogLine";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "level", &LogLine::level), wire::field(2, "text", &LogLine::text));
+    return wire::fields(wire::field(1, "level", &LogLine::level), wire::field(2, "text", &LogLine::text));
   }
 };
 

@@ -72,7 +72,7 @@ struct MigrateRequest {
   MigrationOptions options;
   static constexpr std::string_view kMessage = "vmsec.MigrateRequest";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "domain", &MigrateRequest::domain), wire::field(2, "destination", &MigrateRequest::destination),
         wire::field(3, "ticket", &MigrateRequest::ticket), wire::field(4, "cipher", &MigrateRequest::cipher),
         wire::field(5, "options", &MigrateRequest::options));
@@ -84,8 +84,8 @@ struct MigrationRef {
   Microseconds wait;  // status: how long to wait for the end
   static constexpr std::string_view kMessage = "vmsec.MigrationRef";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &MigrationRef::migration),
-                           wire::field(2, "wait", &MigrationRef::wait));
+    return wire::fields(wire::field(1, "migration", &MigrationRef::migration),
+                        wire::field(2, "wait", &MigrationRef::wait));
   }
 };
 
@@ -112,7 +112,7 @@ struct MigrationStatus {
   UnixSeconds started;
   static constexpr std::string_view kMessage = "vmsec.MigrationStatus";
   static constexpr auto fields() {
-    return std::make_tuple(
+    return wire::fields(
         wire::field(1, "migration", &MigrationStatus::migration), wire::field(2, "domain", &MigrationStatus::domain),
         wire::field(3, "name", &MigrationStatus::name), wire::field(4, "outgoing", &MigrationStatus::outgoing),
         wire::field(5, "peer", &MigrationStatus::peer), wire::field(6, "state", &MigrationStatus::state),
@@ -132,7 +132,7 @@ struct MigrationStatus {
 struct MigrationList {
   std::vector<MigrationStatus> migrations;
   static constexpr std::string_view kMessage = "vmsec.MigrationList";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "migrations", &MigrationList::migrations)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "migrations", &MigrationList::migrations)); }
 };
 
 struct ResolveMigration {
@@ -140,8 +140,8 @@ struct ResolveMigration {
   std::string fenced;  // the operator's word that this host is off, and stays off
   static constexpr std::string_view kMessage = "vmsec.ResolveMigration";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "migration", &ResolveMigration::migration),
-                           wire::field(2, "fenced", &ResolveMigration::fenced));
+    return wire::fields(wire::field(1, "migration", &ResolveMigration::migration),
+                        wire::field(2, "fenced", &ResolveMigration::fenced));
   }
 };
 

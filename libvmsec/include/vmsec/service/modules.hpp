@@ -13,16 +13,15 @@ struct CallModule {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.CallModule";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "interface", &CallModule::interface),
-                           wire::field(2, "method", &CallModule::method),
-                           wire::field(3, "payload", &CallModule::payload));
+    return wire::fields(wire::field(1, "interface", &CallModule::interface),
+                        wire::field(2, "method", &CallModule::method), wire::field(3, "payload", &CallModule::payload));
   }
 };
 
 struct ModuleReply {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.ModuleReply";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "payload", &ModuleReply::payload)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "payload", &ModuleReply::payload)); }
 };
 
 // The core's side. `not_found` where no loaded module provides the interface,

@@ -20,24 +20,24 @@ struct PeerContext {
   std::string binding;
   static constexpr std::string_view kMessage = "vmsec.PeerContext";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "peer", &PeerContext::peer), wire::field(2, "local", &PeerContext::local),
-                           wire::field(3, "peer_certificate", &PeerContext::peer_certificate),
-                           wire::field(4, "local_certificate", &PeerContext::local_certificate),
-                           wire::field(5, "connection", &PeerContext::connection),
-                           wire::field(6, "binding", &PeerContext::binding));
+    return wire::fields(wire::field(1, "peer", &PeerContext::peer), wire::field(2, "local", &PeerContext::local),
+                        wire::field(3, "peer_certificate", &PeerContext::peer_certificate),
+                        wire::field(4, "local_certificate", &PeerContext::local_certificate),
+                        wire::field(5, "connection", &PeerContext::connection),
+                        wire::field(6, "binding", &PeerContext::binding));
   }
 };
 
 struct ConnectPeer {
   std::string host;  // a [[peer]] of this host's configuration
   static constexpr std::string_view kMessage = "vmsec.ConnectPeer";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "host", &ConnectPeer::host)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "host", &ConnectPeer::host)); }
 };
 
 struct ConnectionRef {
   std::uint64_t connection = 0;
   static constexpr std::string_view kMessage = "vmsec.ConnectionRef";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "connection", &ConnectionRef::connection)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "connection", &ConnectionRef::connection)); }
 };
 
 struct CallPeer {
@@ -47,16 +47,16 @@ struct CallPeer {
   Microseconds timeout;  // 0: 30 s
   static constexpr std::string_view kMessage = "vmsec.CallPeer";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "connection", &CallPeer::connection),
-                           wire::field(2, "method", &CallPeer::method), wire::field(3, "payload", &CallPeer::payload),
-                           wire::field(4, "timeout", &CallPeer::timeout));
+    return wire::fields(wire::field(1, "connection", &CallPeer::connection),
+                        wire::field(2, "method", &CallPeer::method), wire::field(3, "payload", &CallPeer::payload),
+                        wire::field(4, "timeout", &CallPeer::timeout));
   }
 };
 
 struct PeerReply {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.PeerReply";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "payload", &PeerReply::payload)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "payload", &PeerReply::payload)); }
 };
 
 struct OpenStream {
@@ -64,8 +64,8 @@ struct OpenStream {
   std::string payload;           // at most 4 KiB: what proves that it may join
   static constexpr std::string_view kMessage = "vmsec.OpenStream";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "connection", &OpenStream::connection),
-                           wire::field(2, "payload", &OpenStream::payload));
+    return wire::fields(wire::field(1, "connection", &OpenStream::connection),
+                        wire::field(2, "payload", &OpenStream::payload));
   }
 };
 
@@ -79,9 +79,9 @@ struct StreamEnd {
   std::string payload;         // the peer's answer
   static constexpr std::string_view kMessage = "vmsec.StreamEnd";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "fd", &StreamEnd::fd), wire::field(2, "send_secret", &StreamEnd::send_secret),
-                           wire::field(3, "receive_secret", &StreamEnd::receive_secret),
-                           wire::field(4, "payload", &StreamEnd::payload));
+    return wire::fields(wire::field(1, "fd", &StreamEnd::fd), wire::field(2, "send_secret", &StreamEnd::send_secret),
+                        wire::field(3, "receive_secret", &StreamEnd::receive_secret),
+                        wire::field(4, "payload", &StreamEnd::payload));
   }
 };
 
@@ -133,8 +133,8 @@ struct IncomingCall {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.IncomingCall";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "from", &IncomingCall::from), wire::field(2, "method", &IncomingCall::method),
-                           wire::field(3, "payload", &IncomingCall::payload));
+    return wire::fields(wire::field(1, "from", &IncomingCall::from), wire::field(2, "method", &IncomingCall::method),
+                        wire::field(3, "payload", &IncomingCall::payload));
   }
 };
 
@@ -143,8 +143,8 @@ struct IncomingStream {
   std::string payload;
   static constexpr std::string_view kMessage = "vmsec.IncomingStream";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "from", &IncomingStream::from),
-                           wire::field(2, "payload", &IncomingStream::payload));
+    return wire::fields(wire::field(1, "from", &IncomingStream::from),
+                        wire::field(2, "payload", &IncomingStream::payload));
   }
 };
 
@@ -155,8 +155,8 @@ struct StreamReady {
   std::string payload;  // of the IncomingStream
   static constexpr std::string_view kMessage = "vmsec.StreamReady";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "from", &StreamReady::from), wire::field(2, "stream", &StreamReady::stream),
-                           wire::field(3, "payload", &StreamReady::payload));
+    return wire::fields(wire::field(1, "from", &StreamReady::from), wire::field(2, "stream", &StreamReady::stream),
+                        wire::field(3, "payload", &StreamReady::payload));
   }
 };
 

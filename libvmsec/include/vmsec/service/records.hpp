@@ -14,20 +14,20 @@ struct Record {
   std::string value;  // at most 1 MiB
   static constexpr std::string_view kMessage = "vmsec.Record";
   static constexpr auto fields() {
-    return std::make_tuple(wire::field(1, "key", &Record::key), wire::field(2, "value", &Record::value));
+    return wire::fields(wire::field(1, "key", &Record::key), wire::field(2, "value", &Record::value));
   }
 };
 
 struct RecordKey {
   std::string key;
   static constexpr std::string_view kMessage = "vmsec.RecordKey";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "key", &RecordKey::key)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "key", &RecordKey::key)); }
 };
 
 struct RecordList {
   std::vector<Record> records;
   static constexpr std::string_view kMessage = "vmsec.RecordList";
-  static constexpr auto fields() { return std::make_tuple(wire::field(1, "records", &RecordList::records)); }
+  static constexpr auto fields() { return wire::fields(wire::field(1, "records", &RecordList::records)); }
 };
 
 class Records {
