@@ -31,11 +31,23 @@ Result<Packet> call_capability(I& capability, std::uint32_t number, Packet reque
 }
 
 // A list shows a caller only the domains that it may use.
-Result<Packet> keep_visible(Packet list, const Caller& caller) {
+Result<Packet> keep_visible_domains(Packet list, const Caller& caller) {
   VMSEC_TRY(auto domains, wire::unpack<DomainList>(std::move(list)));
-  std::erase_if(domains.domains, [&](const DomainInfo& info) { return !caller.sees(info); });
+  std::erase_if(domains.domains, [&](const DomainInfo& info) { return !caller.sees({info.name, info.tags}); });
   return wire::pack(std::move(domains));
 }
+
+// And only those domains' events, beside those that are about no domain.
+Result<Packet> keep_visible_events(Packet list, const Caller& caller, DomainNames& names) {
+  VMSEC_TRY(auto events, wire::unpack<EventList>(std::move(list)));
+  std::erase_if(events.events, [&](const Event& event) {
+    return !event.domain.is_nil() && !caller.sees({event.name, names.of(event.domain).tags});
+  });
+  return wire::pack(std::move(events));
+}
+
+template <class I, std::size_t kPlace>
+constexpr std::uint32_t kNumberOf = std::get<kPlace>(Methods<I>::table()).number;
 
 }  // namespace
 
@@ -64,9 +76,11 @@ Result<Packet> Capabilities::call(std::string_view interface, std::uint32_t meth
     answer = capability ? call_capability(**capability, method, std::move(request), caller, names_)
                         : Result<Packet>(fail(capability.error()));
   });
-  constexpr std::uint32_t kList = std::get<0>(Methods<DomainControl>::table()).number;
-  if (answer && interface == Methods<DomainControl>::kName && method == kList)
-    return keep_visible(std::move(*answer), caller);
+  if (!answer) return answer;
+  if (interface == Methods<DomainControl>::kName && method == kNumberOf<DomainControl, 0>)
+    return keep_visible_domains(std::move(*answer), caller);
+  if (interface == Methods<Events>::kName && method == kNumberOf<Events, 0>)
+    return keep_visible_events(std::move(*answer), caller, names_);
   return answer;
 }
 

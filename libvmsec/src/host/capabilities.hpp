@@ -6,6 +6,7 @@
 
 #include "host/domain_names.hpp"
 #include "vmsec/backend.hpp"
+#include "vmsec/export.hpp"
 
 namespace vmsec::host {
 
@@ -14,19 +15,23 @@ struct Caller {
   // May it use the interface on this domain? `domain` is null for a call that is
   // about no single domain.
   std::function<Status(std::string_view interface, const Uuid* domain)> check;
-  // Does it see this domain in a list?
-  std::function<bool(const DomainInfo&)> sees;
+  // Does it see this domain in a list, and its events?
+  std::function<bool(const DomainName&)> sees;
+  // The host itself: everything.
+  static Caller host() {
+    return {[](std::string_view, const Uuid*) { return Status(); }, [](const DomainName&) { return true; }};
+  }
 };
 
-class Capabilities {
+class VMSEC_EXPORT Capabilities {
  public:
   explicit Capabilities(Backend& backend) : backend_(backend), names_(domains_of(backend)) {}
 
   [[nodiscard]] static bool is_capability(std::string_view interface);
   // Is it there on this backend? The error says why not.
   Status available(std::string_view interface);
-  // Checks the request's domain before the backend sees it. Of a list of
-  // domains, the caller gets those that it may use.
+  // Checks the request's domain before the backend sees it. Of a list of domains
+  // or events, the caller gets those of domains that it may use.
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request, const Caller& caller);
   DomainNames& names() { return names_; }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "channel/tls.hpp"
+#include "vmsec/export.hpp"
 #include "vmsec/service/peers.hpp"
 
 namespace vmsec::host {
@@ -23,7 +24,7 @@ struct Connection {
 PeerContext context_of(const channel::TlsConnection& tls, std::uint64_t number);
 
 // Any thread.
-class Connections {
+class VMSEC_EXPORT Connections {
  public:
   std::shared_ptr<Connection> add(std::unique_ptr<channel::TlsConnection> tls, std::string owner);
   // `unavailable` once it has ended.

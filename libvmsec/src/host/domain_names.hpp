@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vmsec/capability/domain_control.hpp"
+#include "vmsec/export.hpp"
 
 namespace vmsec::host {
 
@@ -17,7 +18,7 @@ struct DomainName {
 };
 
 // Any thread.
-class DomainNames {
+class VMSEC_EXPORT DomainNames {
  public:
   explicit DomainNames(DomainControl* domains) : domains_(domains) {}
 
@@ -25,14 +26,19 @@ class DomainNames {
   // backend has no more keeps its last name: a migration's calls still need it.
   // Never seen: an empty name, which only a pattern for all names matches.
   DomainName of(const Uuid& domain);
-  // A domain that is about to arrive.
+  // A domain that is about to arrive, as its caller names it. Holds only as long
+  // as the backend has no such domain: nobody renames one that is here.
   void announce(const Uuid& domain, const std::string& name);
 
  private:
+  enum class From { nobody, backend, announcement };
   struct Entry {
     DomainName name;
+    From from = From::nobody;
     std::chrono::steady_clock::time_point asked;
   };
+  Result<DomainInfo> ask(const Uuid& domain) const;
+  DomainName remember(const Uuid& domain, const Result<DomainInfo>& info);
 
   DomainControl* domains_;
   std::mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "host/authority_service.hpp"
@@ -49,9 +50,8 @@ class LocalHost final : public Host, private HostControl {
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
     if (interface == Methods<HostControl>::kName)
       return dispatch(static_cast<HostControl&>(*this), method, std::move(request));
-    if (!Capabilities::is_capability(interface)) return registry_.call(interface, method, std::move(request));
-    const Caller host{[](std::string_view, const Uuid*) { return Status(); }, [](const DomainInfo&) { return true; }};
-    return capabilities_->call(interface, method, std::move(request), host);
+    if (!Capabilities::is_capability(interface)) return call_module(interface, method, std::move(request));
+    return capabilities_->call(interface, method, std::move(request), Caller::host());
   }
 
   Status serve_peers() override {
@@ -84,6 +84,14 @@ class LocalHost final : public Host, private HostControl {
   }
 
  private:
+  // What a PeerHandler believes of its caller comes from the connection: so only
+  // a connection's own server (serve_peers) may call it.
+  Result<Packet> call_module(std::string_view interface, std::uint32_t method, Packet request) {
+    if (interface.substr(interface.find(':') + 1) == Methods<PeerHandler>::kName)
+      return fail(Code::denied, "call " + std::string(interface) + ": only other hosts' connections reach it");
+    return registry_.call(interface, method, std::move(request));
+  }
+
   Status open_identity() {
     const bool configured = !options_.identity.certificate.empty();
     auto identity = configured ? load_identity(options_) : local_identity(options_.state_dir, options_.name);
@@ -140,7 +148,7 @@ class LocalHost final : public Host, private HostControl {
     link.offer<Journal>(std::make_unique<JournalService>(name, *audit_));
     link.offer<Modules>(std::make_unique<ModulesService>(
         link.manifest(), [this](std::string_view interface, std::uint32_t method, Packet packet) {
-          return registry_.call(interface, method, std::move(packet));
+          return call_module(interface, method, std::move(packet));
         }));
     link.offer<Peers>(std::make_unique<PeersService>(name, context_, options_.peers, connections_));
     VMSEC_TRY(SpentTickets spent, SpentTickets::open(options_.state_dir));
@@ -200,12 +208,14 @@ class LocalHost final : public Host, private HostControl {
   Result<PolicyReport> apply_policy(const PolicyText& text) override {
     auto report = policy_->apply(text);
     if (report && report->findings.empty()) {
-      const auto changed = std::count_if(report->domains.begin(), report->domains.end(),
-                                         [](const DomainChanges& entry) { return !entry.changes.empty(); });
-      VMSEC_CHECK(audit_->append(
-          "core",
-          AuditEntry{
-              "policy.apply", Outcome::succeeded, {}, {}, report->file + ": " + std::to_string(changed) + " changed"}));
+      const auto changed =
+          std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.changes.empty(); });
+      const auto failed =
+          std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.error.empty(); });
+      const Outcome outcome = failed == 0 ? Outcome::succeeded : Outcome::failed;
+      const std::string detail =
+          report->file + ": " + std::to_string(changed) + " changed, " + std::to_string(failed) + " failed";
+      VMSEC_CHECK(audit_->append("core", AuditEntry{"policy.apply", outcome, {}, {}, detail}));
     }
     return report;
   }

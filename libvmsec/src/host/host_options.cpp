@@ -22,7 +22,8 @@ class OptionsReader {
   struct Peer {
     std::string name;
     std::string address;
-    std::uint32_t line = 0;
+    std::uint32_t line = 0;  // of its first key
+    std::uint32_t column = 0;
   };
 
   [[nodiscard]] std::unexpected<Error> at(const Setting& setting, const std::string& cause) const {
@@ -108,7 +109,10 @@ class OptionsReader {
     const auto dot = setting.path.find("].");
     if (dot == std::string::npos) return at(setting, "unknown key");
     Peer& peer = peers_[setting.path.substr(0, dot)];
-    peer.line = setting.line;
+    if (peer.line == 0 || std::pair(setting.line, setting.column) < std::pair(peer.line, peer.column)) {
+      peer.line = setting.line;
+      peer.column = setting.column;
+    }
     const std::string key = setting.path.substr(dot + 2);
     if (key == "name") return take_text(setting, peer.name);
     if (key == "address") return take_text(setting, peer.address);
@@ -116,7 +120,8 @@ class OptionsReader {
   }
 
   Status add_peer(const Peer& peer) {
-    const std::string where = file_ + ":" + std::to_string(peer.line) + ": [[peer]]: ";
+    const std::string where =
+        file_ + ":" + std::to_string(peer.line) + ":" + std::to_string(peer.column) + ": [[peer]]: ";
     if (peer.name.empty() || peer.address.empty())
       return fail(Code::invalid_argument, where + "name and address must be given");
     if (!options_.peers.emplace(peer.name, peer.address).second)

@@ -5,6 +5,12 @@
 #include "vmsec/module.hpp"
 
 namespace vmsec::host {
+namespace {
+
+// Beyond this many, what is withdrawn is answered as if it had never been granted.
+constexpr std::size_t kMaximumRemembered = 4096;
+
+}  // namespace
 
 void Grants::replace(Policy policy) {
   auto fresh = std::make_shared<const Policy>(std::move(policy));
@@ -55,13 +61,14 @@ void ModuleLink::entry(void* context, const vmsec_call* call, vmsec_reply* reply
 Result<Packet> ModuleLink::open_handle(Packet request) {
   VMSEC_TRY(const OpenHandle open, wire::unpack<OpenHandle>(std::move(request)));
   if (std::ranges::find(manifest_.needs, open.interface) == manifest_.needs.end())
-    return refuse(open.interface, 0, nullptr, "its manifest does not need it");
+    return refuse(Code::denied, open.interface, 0, Uuid(), "its manifest does not need it");
   if (!services_.contains(open.interface) && !Capabilities::is_capability(open.interface))
     return fail(Code::not_found,
                 "module " + manifest_.name + " opens " + open.interface + ": this host has no such interface");
   const std::lock_guard lock(mutex_);
-  handles_.push_back(open.interface);
-  return wire::pack(HandleReply{static_cast<std::uint32_t>(handles_.size()), 1});
+  auto found = std::ranges::find(handles_, open.interface);
+  if (found == handles_.end()) found = handles_.insert(found, open.interface);
+  return wire::pack(HandleReply{static_cast<std::uint32_t>(found - handles_.begin() + 1), 1});
 }
 
 Result<Packet> ModuleLink::call_handle(std::uint64_t handle, std::uint32_t method, Packet request) {
@@ -76,27 +83,36 @@ Result<Packet> ModuleLink::call_handle(std::uint64_t handle, std::uint32_t metho
   const auto service = services_.find(interface);
   if (service != services_.end()) return service->second->call(method, std::move(request));
   const Caller caller{[&](std::string_view name, const Uuid* domain) { return check(name, method, domain); },
-                      [&](const DomainInfo& info) {
-                        const DomainName name{info.name, info.tags};
-                        return grants_.allows(manifest_.name, &name, interface);
-                      }};
+                      [&](const DomainName& name) { return grants_.allows(manifest_.name, &name, interface); }};
   return capabilities_.call(interface, method, std::move(request), caller);
 }
 
 Status ModuleLink::check(std::string_view interface, std::uint32_t method, const Uuid* domain) {
-  if (domain == nullptr) {
-    if (grants_.allows(manifest_.name, nullptr, interface)) return {};
-    return refuse(interface, method, nullptr, "the policy grants it on no domain");
-  }
-  const DomainName name = capabilities_.names().of(*domain);
-  if (grants_.allows(manifest_.name, &name, interface)) return {};
-  return refuse(interface, method, domain, "the policy does not grant it on domain \"" + name.name + "\"");
+  const Uuid about = domain != nullptr ? *domain : Uuid();
+  const DomainName name = domain != nullptr ? capabilities_.names().of(*domain) : DomainName();
+  if (!grants_.allows(manifest_.name, domain != nullptr ? &name : nullptr, interface))
+    return refuse_use(interface, method, about,
+                      domain != nullptr ? "on domain \"" + name.name + "\"" : "on any domain");
+  const std::lock_guard lock(mutex_);
+  if (used_.size() < kMaximumRemembered) used_.emplace(interface, about);
+  return {};
 }
 
-std::unexpected<Error> ModuleLink::refuse(std::string_view interface, std::uint32_t method, const Uuid* domain,
-                                          const std::string& cause) {
-  if (refused_) refused_(manifest_.name, interface, method, domain != nullptr ? *domain : Uuid(), cause);
-  return fail(Code::denied, "module " + manifest_.name + " may not use " + std::string(interface) + ": " + cause);
+Status ModuleLink::refuse_use(std::string_view interface, std::uint32_t method, const Uuid& domain,
+                              const std::string& where) {
+  bool before = false;
+  {
+    const std::lock_guard lock(mutex_);
+    before = used_.contains(std::pair(std::string(interface), domain));
+  }
+  if (before) return refuse(Code::revoked, interface, method, domain, "the policy no longer grants it " + where);
+  return refuse(Code::denied, interface, method, domain, "the policy does not grant it " + where);
+}
+
+std::unexpected<Error> ModuleLink::refuse(Code code, std::string_view interface, std::uint32_t method,
+                                          const Uuid& domain, const std::string& cause) {
+  if (refused_) refused_(manifest_.name, interface, method, domain, cause);
+  return fail(code, "module " + manifest_.name + " may not use " + std::string(interface) + ": " + cause);
 }
 
 }  // namespace vmsec::host

@@ -5,19 +5,21 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "host/capabilities.hpp"
 #include "loader/manifest.hpp"
 #include "vmsec/abi.h"
+#include "vmsec/export.hpp"
 #include "vmsec/interface.hpp"
 #include "vmsec/policy.hpp"
 
 namespace vmsec::host {
 
 // The grants in force: replaced as a whole when a policy is applied.
-class Grants {
+class VMSEC_EXPORT Grants {
  public:
   // Without a policy: everything that manifests ask for, or nothing.
   explicit Grants(bool all_without_policy) : all_without_policy_(all_without_policy) {}
@@ -37,7 +39,7 @@ using Refused =
     std::function<void(const std::string&, std::string_view, std::uint32_t, const Uuid&, const std::string&)>;
 
 // Any thread. Outlives its module's instance.
-class ModuleLink {
+class VMSEC_EXPORT ModuleLink {
  public:
   ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused);
   ModuleLink(const ModuleLink&) = delete;
@@ -71,7 +73,8 @@ class ModuleLink {
   Result<Packet> open_handle(Packet request);
   Result<Packet> call_handle(std::uint64_t handle, std::uint32_t method, Packet request);
   Status check(std::string_view interface, std::uint32_t method, const Uuid* domain);
-  std::unexpected<Error> refuse(std::string_view interface, std::uint32_t method, const Uuid* domain,
+  Status refuse_use(std::string_view interface, std::uint32_t method, const Uuid& domain, const std::string& where);
+  std::unexpected<Error> refuse(Code code, std::string_view interface, std::uint32_t method, const Uuid& domain,
                                 const std::string& cause);
 
   const loader::Manifest manifest_;
@@ -81,6 +84,9 @@ class ModuleLink {
   std::map<std::string, std::unique_ptr<Endpoint>, std::less<>> services_;
   std::mutex mutex_;
   std::vector<std::string> handles_;  // the interface of handle id - 1
+  // What it was let use, by interface and domain (nil: none): so that what was
+  // withdrawn is told from what was never granted.
+  std::set<std::pair<std::string, Uuid>, std::less<>> used_;
 };
 
 }  // namespace vmsec::host

@@ -7,6 +7,7 @@
 
 #include "channel/listener.hpp"
 #include "host/connections.hpp"
+#include "vmsec/export.hpp"
 
 namespace vmsec::host {
 
@@ -15,7 +16,7 @@ using CallHandler = std::function<Result<Packet>(const std::string& module, std:
 // A connection that was refused: who, and why.
 using PeerRefused = std::function<void(const std::string& peer, const Error&)>;
 
-class PeerServer {
+class VMSEC_EXPORT PeerServer {
  public:
   static Result<std::unique_ptr<PeerServer>> start(const channel::TlsContext& context, const std::string& address,
                                                    Connections& connections, CallHandler handler, PeerRefused refused);

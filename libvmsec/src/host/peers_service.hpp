@@ -6,10 +6,11 @@
 #include <string>
 
 #include "host/connections.hpp"
+#include "vmsec/export.hpp"
 
 namespace vmsec::host {
 
-class PeersService final : public Peers {
+class VMSEC_EXPORT PeersService final : public Peers {
  public:
   // `context` is absent on a host without a configured identity.
   PeersService(std::string module, std::optional<channel::TlsContext> context, std::map<std::string, std::string> peers,

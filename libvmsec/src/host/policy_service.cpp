@@ -92,8 +92,7 @@ Result<PolicyReport> PolicyService::apply(const PolicyText& text) {
 Result<PolicyReport> PolicyService::compare(const PolicyText& text, std::uint32_t method) {
   Checked checked = read(text);
   if (!checked.policy) return checked.report;
-  const Caller host{[](std::string_view, const Uuid*) { return Status(); }, [](const DomainInfo&) { return true; }};
-  VMSEC_TRY(Packet packet, capabilities_.call(Methods<DomainControl>::kName, 1, wire::pack(Empty{}), host));
+  VMSEC_TRY(Packet packet, capabilities_.call(Methods<DomainControl>::kName, 1, wire::pack(Empty{}), Caller::host()));
   VMSEC_TRY(const auto list, wire::unpack<DomainList>(std::move(packet)));
   // The new grants first: the modules act under the policy that they apply.
   if (method == kApply) grants_.replace(*checked.policy);

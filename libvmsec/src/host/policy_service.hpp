@@ -7,11 +7,12 @@
 
 #include "host/capabilities.hpp"
 #include "host/registry.hpp"
+#include "vmsec/export.hpp"
 #include "vmsec/policy.hpp"
 
 namespace vmsec::host {
 
-class PolicyService {
+class VMSEC_EXPORT PolicyService {
  public:
   PolicyService(Registry& registry, Capabilities& capabilities, Grants& grants, std::string file)
       : registry_(registry), capabilities_(capabilities), grants_(grants), file_(std::move(file)) {}

@@ -4,11 +4,12 @@
 #include <mutex>
 #include <string>
 
+#include "vmsec/export.hpp"
 #include "vmsec/service/records.hpp"
 
 namespace vmsec::host {
 
-class RecordsService final : public Records {
+class VMSEC_EXPORT RecordsService final : public Records {
  public:
   // The folder is made when the first record is put.
   explicit RecordsService(std::string folder) : folder_(std::move(folder)) {}

@@ -7,6 +7,7 @@
 
 #include "host/module_link.hpp"
 #include "loader/module_file.hpp"
+#include "vmsec/export.hpp"
 #include "vmsec/service/host_control.hpp"
 
 namespace vmsec::host {
@@ -20,7 +21,7 @@ struct LoadedModule {
 };
 
 // Filled before anybody calls; then read by any thread.
-class Registry {
+class VMSEC_EXPORT Registry {
  public:
   void add(std::unique_ptr<LoadedModule> module) { modules_.push_back(std::move(module)); }
   // Ends the modules, the last one first. No call is under way.
@@ -37,6 +38,6 @@ class Registry {
   std::vector<std::unique_ptr<LoadedModule>> modules_;
 };
 
-ModuleInfo describe(const loader::ModuleFile& file);
+VMSEC_EXPORT ModuleInfo describe(const loader::ModuleFile& file);
 
 }  // namespace vmsec::host

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vmsec/export.hpp"
 #include "vmsec/result.hpp"
 
 namespace vmsec::loader {
@@ -20,6 +21,6 @@ struct Manifest {
 };
 
 // Unknown keys, wrong types and absent names are errors with line and column.
-Result<Manifest> parse_manifest(std::string_view text, const std::string& file);
+VMSEC_EXPORT Result<Manifest> parse_manifest(std::string_view text, const std::string& file);
 
 }  // namespace vmsec::loader

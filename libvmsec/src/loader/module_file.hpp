@@ -7,6 +7,7 @@
 #include "loader/manifest.hpp"
 #include "loader/shared_object.hpp"
 #include "vmsec/abi.h"
+#include "vmsec/export.hpp"
 #include "vmsec/settings.hpp"
 #include "vmsec/wire.hpp"
 
@@ -14,7 +15,7 @@ namespace vmsec::loader {
 
 // The object and its manifest; no instance yet. The module's own code has not run,
 // but for its object's initialisers.
-class ModuleFile {
+class VMSEC_EXPORT ModuleFile {
  public:
   static Result<ModuleFile> open(const std::string& file);
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
@@ -33,7 +34,7 @@ class ModuleFile {
 };
 
 // The one instance of a module. Destroyed before its file is unloaded.
-class ModuleInstance {
+class VMSEC_EXPORT ModuleInstance {
  public:
   // `host` is copied by the module and outlives the instance.
   static Result<std::unique_ptr<ModuleInstance>> create(const vmsec_module& entry, const vmsec_host& host,

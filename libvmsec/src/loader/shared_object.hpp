@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "vmsec/export.hpp"
 #include "vmsec/result.hpp"
 
 namespace vmsec::loader {
 
-class SharedObject {
+class VMSEC_EXPORT SharedObject {
  public:
   // Symbols are resolved at once and stay local to the object.
   static Result<SharedObject> open(const std::string& file);

@@ -18,12 +18,22 @@ class AgentClient final : public Control {
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
     VMSEC_TRY(Fd socket, take_connection());
     rpc::Request message{std::string(interface), method, std::move(request.bytes)};
-    VMSEC_CHECK(rpc::send_frame(socket.get(), Packet{wire::encode(message), std::move(request.fds)}));
+    const auto sent = rpc::send_frame(socket.get(), Packet{wire::encode(message), std::move(request.fds)});
+    if (!sent) return fail(reason_of(socket.get(), sent.error()));
     VMSEC_TRY(Packet answer, rpc::receive_frame(socket.get()));
     VMSEC_TRY(rpc::Reply reply, wire::decode<rpc::Reply>(answer.bytes));
     give_back(std::move(socket));
     if (reply.error) return fail(reply.error->error());
     return Packet{std::move(reply.payload), std::move(answer.fds)};
+  }
+
+  // Whoever is turned away is told why, and may find out only when sending fails.
+  static Error reason_of(int socket, const Error& failed) {
+    if (failed.code != Code::unavailable) return failed;
+    const auto last = rpc::receive_frame(socket);
+    if (!last) return failed;
+    const auto reply = wire::decode<rpc::Reply>(last->bytes);
+    return reply && reply->error ? reply->error->error() : failed;
   }
 
   // Connects now, so that a wrong path is known at once.

@@ -12,11 +12,18 @@ namespace {
 
 constexpr std::size_t kMaximumConnections = 256;
 
-bool is_operator(int socket) {
+Status check_operator(int socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  return peer.uid == 0 || peer.uid == ::geteuid();
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return fail(errno_error("identify a caller"));
+  if (peer.uid == 0 || peer.uid == ::geteuid()) return {};
+  return fail(Code::denied,
+              "call vmsecd: user " + std::to_string(peer.uid) + " is neither root nor the agent's own user");
+}
+
+// In place of an answer. Whether it arrives is no matter.
+void say_why(int socket, const Error& error) {
+  std::ignore = send_frame(socket, {wire::encode(Reply{ErrorReply::from(error), {}}), {}}, Microseconds{1'000'000});
 }
 
 Packet answer(Control& control, Packet frame) {
@@ -54,13 +61,16 @@ void AgentServer::accept_loop() {
     Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket.valid()) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno == EMFILE || errno == ENFILE) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until a connection ends
         continue;
       }
       return;  // shut down
     }
-    if (!is_operator(socket.get())) continue;
+    if (const auto known = check_operator(socket.get()); !known) {
+      say_why(socket.get(), known.error());
+      continue;
+    }
     connections_.start(std::move(socket), [this](int fd) { serve(fd); });
   }
 }
@@ -68,8 +78,15 @@ void AgentServer::accept_loop() {
 void AgentServer::serve(int socket) {
   while (true) {
     auto frame = receive_frame(socket);
-    if (!frame) return;
-    if (!send_frame(socket, answer(control_, std::move(*frame)))) return;
+    if (!frame) {
+      if (frame.error().code != Code::unavailable) say_why(socket, frame.error());
+      return;
+    }
+    const auto sent = send_frame(socket, answer(control_, std::move(*frame)));
+    if (sent) continue;
+    // Too large for a frame: nothing of it was sent, so the caller can still be told.
+    if (sent.error().code != Code::limit_exceeded) return;
+    say_why(socket, sent.error().in("answer a call"));
   }
 }
 

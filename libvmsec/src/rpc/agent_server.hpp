@@ -6,13 +6,15 @@
 
 #include "rpc/connection_threads.hpp"
 #include "vmsec/control.hpp"
+#include "vmsec/export.hpp"
 #include "vmsec/fd.hpp"
 
 namespace vmsec::rpc {
 
 // Answers whoever runs as root or as this process's user (SO_PEERCRED); others
-// are disconnected. `control` outlives the server.
-class AgentServer {
+// are told so and disconnected, and so is who sends what is no frame. `control`
+// outlives the server.
+class VMSEC_EXPORT AgentServer {
  public:
   static Result<std::unique_ptr<AgentServer>> start(Control& control, const std::string& socket_path);
   ~AgentServer();

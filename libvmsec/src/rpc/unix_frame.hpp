@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "vmsec/export.hpp"
 #include "vmsec/wire.hpp"
 
 namespace vmsec::rpc {
@@ -13,13 +14,19 @@ namespace vmsec::rpc {
 inline constexpr std::uint32_t kMaximumFrame = 16 << 20;
 inline constexpr std::size_t kMaximumDescriptors = 16;
 
-// One thread at a time per direction.
-Status send_frame(int socket, const Packet& packet);
-// `unavailable` at an orderly end before a frame, `io` within one.
-Result<Packet> receive_frame(int socket);
+// How long a frame may take from its first byte to its last.
+inline constexpr Microseconds kFrameTime{30'000'000};
 
-Result<Fd> connect_unix(const std::string& path);
-// Replaces a socket file that nobody listens on; `already_exists` when somebody does.
-Result<Fd> listen_unix(const std::string& path);
+// One thread at a time per direction. After an error the connection is of no use
+// any more. `timeout`: the other end did not take it in time.
+VMSEC_EXPORT Status send_frame(int socket, const Packet& packet, Microseconds time = kFrameTime);
+// Waits for a frame for as long as it takes, then for its rest: `timeout` when that
+// does not come in time, `unavailable` at an orderly end before a frame, `io` within one.
+VMSEC_EXPORT Result<Packet> receive_frame(int socket, Microseconds time = kFrameTime);
+
+VMSEC_EXPORT Result<Fd> connect_unix(const std::string& path);
+// The socket's file has mode 0600. Replaces one that nobody listens on;
+// `already_exists` when somebody does, or when the file is no socket.
+VMSEC_EXPORT Result<Fd> listen_unix(const std::string& path);
 
 }  // namespace vmsec::rpc

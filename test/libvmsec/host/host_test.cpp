@@ -1,0 +1,168 @@
+// A whole Host on the simulated hypervisor, with the toy module: opened, called, refused, audited.
+#include "vmsec/host.hpp"
+
+#include "libvmsec/host/fake_backend.hpp"
+#include "vmsec/audit.hpp"
+#include "vmsec/service/enforcement.hpp"
+
+namespace vmsec::test {
+namespace {
+
+struct Home {
+  Home() {
+    fs::create_directory(dir.path() / "domains");
+    spit(dir.path() / "domains" / "web-1.toml", "name = \"web-1\"\nuuid = \"" + uuid_of(1).text() +
+                                                    "\"\nmemory = \"4 MiB\"\n[workload]\npattern = \"idle\"\n");
+    options.name = "host-a";
+    options.state_dir = dir.path() / "state";
+    options.run_dir = dir.path() / "run";
+    options.control_socket = dir.path() / "vmsecd.sock";
+    options.plugin = "sim";
+    options.plugin_path = {std::string(VMSEC_BINARY_DIR) + "/lib/vmsec/plugins"};
+    options.module_path = {std::string(VMSEC_BINARY_DIR) + "/test/toys"};
+    options.backend.uri = "sim:host-a";
+    options.backend.settings["domains"] = dir.path() / "domains";
+    options.modules["toy"];
+  }
+  std::vector<AuditRecord> acts() const { return good(read_audit(fs::path(options.state_dir) / "audit.log")); }
+
+  TempDir dir;
+  HostOptions options;
+};
+
+EnforcementTarget level(std::int64_t value) {
+  Setting setting;
+  setting.path = "level";
+  setting.type = SettingType::integer;
+  setting.integer = value;
+  return {uuid_of(1), Settings{{setting}}};
+}
+
+const std::string kPolicy =
+    "version = 1\n[[vm]]\nmatch = \"web-*\"\n[vm.toy]\nlevel = 5\n" + grant("toy", "web-*", R"("vmsec.DomainControl")");
+
+}  // namespace
+
+TEST_CASE("a host without a policy grants nothing, and its audit log says what was refused") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  CHECK(good(host->open<DomainControl>()->list({})).domains.size() == 1);  // the operator sees all
+  CHECK(code_of(host->open<Enforcement>()->apply(level(3))) == Code::denied);
+  const auto acts = home.acts();
+  REQUIRE_FALSE(acts.empty());
+  CHECK(acts.back().module == "toy");
+  CHECK(acts.back().entry.action == "grant.refuse");
+  CHECK(acts.back().entry.outcome == Outcome::refused);
+  CHECK(acts.back().entry.domain == uuid_of(1));
+}
+
+TEST_CASE("a policy is applied and audited; without its grant the module is revoked") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  const auto control = host->open<HostControl>();
+  auto report = good(control->apply_policy({kPolicy, "web.toml"}));
+  REQUIRE(report.domains.size() == 1);
+  CHECK(report.domains[0].changes.size() == 1);
+  CHECK(home.acts().back().entry.action == "policy.apply");
+  CHECK(home.acts().back().entry.outcome == Outcome::succeeded);
+  CHECK(good(control->apply_policy({kPolicy, "web.toml"})).domains[0].changes.empty());
+
+  report = good(control->apply_policy({kPolicy.substr(0, kPolicy.find("[[grant]]")), "bare.toml"}));
+  CHECK(report.domains[0].code == Code::revoked);
+  CHECK(code_of(host->open<Enforcement>()->apply(level(3))) == Code::revoked);
+  bool failed = false;
+  for (const auto& act : home.acts())
+    failed = failed || (act.entry.action == "policy.apply" && act.entry.outcome == Outcome::failed);
+  CHECK(failed);  // an apply in which a domain failed is not written down as done
+}
+
+TEST_CASE("nobody but a connection's server calls a PeerHandler") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  CHECK(code_of(host->call("vmsec.PeerHandler", 1, {})) == Code::denied);
+  CHECK(code_of(host->call("toy:vmsec.PeerHandler", 1, {})) == Code::denied);
+}
+
+TEST_CASE("the host says what it is and has") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  const auto info = good(host->open<HostControl>()->info({}));
+  CHECK(info.name == "host-a");
+  CHECK(info.backend == "sim");
+  REQUIRE(info.modules.size() == 1);
+  CHECK(info.modules[0].name == "toy");
+  CHECK(info.capabilities.size() == kGrantableInterfaces.size());
+}
+
+TEST_CASE("an operator's socket carries calls, also a host's end") {
+  Home home;
+  auto host = good(open_host(home.options));
+  good(host->serve_control());
+  const auto agent = good(connect_agent(home.options.control_socket));
+  CHECK(good(agent->open<DomainControl>()->list({})).domains.size() == 1);
+  CHECK(code_of(agent->open<DomainControl>()->get({uuid_of(9)})) == Code::not_found);
+  host->shut_down();
+  CHECK(code_of(agent->open<DomainControl>()->list({})) == Code::unavailable);
+  CHECK_FALSE(fs::exists(home.options.control_socket));
+}
+
+TEST_CASE("what a host pauses is told as an event") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  const auto events = host->open<Events>();
+  const std::uint64_t last = good(events->next({0, {}, 0})).last;
+  CHECK(host->open<DomainControl>()->pause({uuid_of(1)}));
+  const auto heard = good(events->next({last, Microseconds{30'000'000}, 0}));
+  REQUIRE_FALSE(heard.events.empty());
+  CHECK(heard.events[0].kind == EventKind::domain_paused);
+  CHECK(heard.events[0].name == "web-1");
+}
+
+TEST_CASE("a host that cannot be opened as configured is not opened at all") {
+  Home home;
+  SECTION("no such plugin") { home.options.plugin = "none"; }
+  SECTION("a plugin by path") { home.options.plugin = "../plugins/sim"; }
+  SECTION("no such module") { home.options.modules["nobody"]; }
+  SECTION("a module that refuses its settings") {
+    home.options.modules["toy"].settings.push_back(Setting{"broken", SettingType::boolean, {}, 0, true, 0, {}, 1, 1});
+  }
+  SECTION("a policy with findings") {
+    home.options.policy_file = home.dir.path() / "policy.toml";
+    spit(home.options.policy_file, "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.toy]\ncolour = 1\n");
+  }
+  SECTION("no policy file") { home.options.policy_file = home.dir.path() / "none.toml"; }
+  SECTION("no state folder") { home.options.state_dir.clear(); }
+  SECTION("a file for a state folder") {
+    home.options.state_dir = home.dir.path() / "file";
+    spit(home.options.state_dir, "");
+  }
+  const auto host = open_host(home.options);
+  REQUIRE_FALSE(host);
+  CHECK_FALSE(host.error().message.empty());
+}
+
+TEST_CASE("peers are not served without an identity") {
+  Home home;
+  home.options.listen = "127.0.0.1:0";
+  const auto host = good(open_host(home.options));
+  CHECK(code_of(host->serve_peers()) == Code::wrong_state);
+  CHECK(host->peer_address().empty());
+}
+
+TEST_CASE("a host whose name is not its certificate's does not open") {
+  Home home;
+  auto authority = good(CertificateAuthority::init(home.dir.path() / "ca", "test"));
+  IssueOptions issue;
+  issue.out_dir = home.dir.path();
+  good(authority.issue("host-b", issue));
+  home.options.identity = {authority.certificate_file(),
+                           home.dir.path() / "host-b.crt",
+                           home.dir.path() / "host-b.key",
+                           authority.crl_file(),
+                           {}};
+  const auto host = open_host(home.options);
+  CHECK(code_of(host) == Code::invalid_argument);
+  CHECK_THAT(message_of(host), Catch::Contains("host-b"));
+}
+
+}  // namespace vmsec::test

@@ -1,0 +1,62 @@
+#include "host/journal_service.hpp"
+
+#include "host/log.hpp"
+#include "libvmsec/identity/cloud.hpp"
+
+namespace vmsec::test {
+namespace {
+
+struct Journalled {
+  Cloud cloud;
+  HostIdentity identity = cloud.host("host-a");
+  fs::path folder = cloud.dir.path() / "host-a" / "state";
+  std::unique_ptr<AuditLog> audit = good(AuditLog::open(folder, identity));
+};
+
+// What reaches standard error while `act` runs.
+template <class Act>
+std::string standard_error(const fs::path& folder, Act&& act) {
+  const Fd kept(::dup(2));
+  const Fd file(::open((folder / "stderr").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  REQUIRE(::dup2(file.get(), 2) == 2);
+  act();
+  REQUIRE(::dup2(kept.get(), 2) == 2);
+  return slurp(folder / "stderr");
+}
+
+}  // namespace
+
+TEST_CASE("a module's record is in the audit log, under that module's name") {
+  Journalled host;
+  host::JournalService journal("throttle", *host.audit);
+  const auto written = journal.audit({"throttle.apply", Outcome::succeeded, {}, "host-b", "vda: 20 MB/s"});
+  CHECK(written);
+  const auto records = good(read_audit(host.audit->path()));
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].module == "throttle");
+  CHECK(records[0].entry.action == "throttle.apply");
+  CHECK(records[0].entry.peer == "host-b");
+}
+
+TEST_CASE("a record that cannot be written is an error: its act must not happen") {
+  Journalled host;
+  host::JournalService journal("throttle", *host.audit);
+  good(host.audit->close());
+  CHECK(code_of(journal.audit({"throttle.apply", Outcome::succeeded, {}, {}, {}})) == Code::wrong_state);
+}
+
+TEST_CASE("a log line stays one line, whatever its text") {
+  Journalled host;
+  host::JournalService journal("toy", *host.audit);
+  const std::string out = standard_error(host.folder, [&] {
+    CHECK(journal.log({LogLevel::warning, "first\nsecond\x1b[31m\xff\t"}));
+    CHECK(journal.log({LogLevel::error, std::string("nul\0end", 7)}));
+    CHECK(journal.log({static_cast<LogLevel>(77), "of an unknown level"}));
+  });
+  CHECK(std::ranges::count(out, '\n') == 3);
+  CHECK_THAT(out, Catch::Contains("toy: first\\x0asecond\\x1b[31m\\xff\\x09"));
+  CHECK_THAT(out, Catch::Contains("nul\\x00end"));
+  CHECK_THAT(out, Catch::Contains("of an unknown level"));
+}
+
+}  // namespace vmsec::test

@@ -1,0 +1,128 @@
+// vmsecd.toml: what is read, and that what is wrong is an error with its place.
+#include "libvmsec/identity/cloud.hpp"
+#include "vmsec/host.hpp"
+
+namespace vmsec::test {
+namespace {
+
+struct Config {
+  TempDir dir;
+  std::string file = dir.path() / "vmsecd.toml";
+  Result<HostOptions> read(const std::string& text) {
+    spit(file, text);
+    return read_host_options(file);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("every documented key is read, and paths count from the file's folder") {
+  Config config;
+  const auto options = good(config.read(R"(
+[host]
+name = "host-a"
+state = "state"
+run = "/run/vmsec"
+control = "vmsecd.sock"
+listen = "192.0.2.1:7443"
+policy = "../policy.toml"
+modules = ["isolation", "throttle"]
+plugin_path = ["plugins", "/usr/lib/vmsec/plugins"]
+module_path = ["modules"]
+[backend]
+plugin = "sim"
+uri = "sim:a"
+[backend.settings]
+domains = "/srv/domains"
+"fault.start" = "1"
+[identity]
+ca = "ca.crt"
+certificate = "host-a.crt"
+key = "host-a.key"
+revocations = "ca.crl"
+placement_keys = ["placement.pub"]
+[tpm]
+tcti = "swtpm:path=/run/tpm.sock"
+event_log = "log.bin"
+[module.migration]
+cipher = "required"
+[module.measured_boot.limits]
+age = 3
+[[peer]]
+name = "host-b"
+address = "192.0.2.2:7443"
+[[peer]]
+name = "host-c"
+address = "192.0.2.3:7443"
+)"));
+  const std::string folder = config.dir.path();
+  CHECK(options.name == "host-a");
+  CHECK(options.state_dir == folder + "/state");
+  CHECK(options.run_dir == "/run/vmsec");
+  CHECK(options.control_socket == folder + "/vmsecd.sock");
+  CHECK(options.policy_file == (config.dir.path().parent_path() / "policy.toml").string());
+  CHECK(options.plugin_path == std::vector<std::string>{folder + "/plugins", "/usr/lib/vmsec/plugins"});
+  CHECK(options.module_path == std::vector<std::string>{folder + "/modules"});
+  CHECK(options.backend.settings.at("domains") == "/srv/domains");
+  CHECK(options.identity.placement_keys == std::vector<std::string>{folder + "/placement.pub"});
+  CHECK(options.backend.tpm_tcti == "swtpm:path=/run/tpm.sock");
+  CHECK(options.modules.size() == 4);
+  REQUIRE(options.modules.at("measured_boot").settings.size() == 1);
+  CHECK(options.modules.at("measured_boot").settings[0].path == "limits.age");
+  CHECK(options.peers ==
+        std::map<std::string, std::string>{{"host-b", "192.0.2.2:7443"}, {"host-c", "192.0.2.3:7443"}});
+}
+
+TEST_CASE("an empty configuration is the defaults") {
+  Config config;
+  const auto options = good(config.read(""));
+  CHECK(options.name == "localhost");
+  CHECK(options.plugin == "kvm");
+  CHECK(options.modules.empty());
+  CHECK_FALSE(options.trusted_without_policy);
+}
+
+TEST_CASE("what is wrong in a configuration is named with file, line and column") {
+  struct Bad {
+    const char* text;
+    const char* place;
+    const char* cause;
+  };
+  const auto bad = GENERATE(values<Bad>({
+      {"[host]\ncolour = \"red\"\n", ":2:", "host.colour: unknown key"},
+      {"[host]\nname = 7\n", ":2:", "host.name: must be a text"},
+      {"[host]\nstate = [\"a\"]\n", ":2:", "host.state: must be a text"},
+      {"[host]\nmodules = \"isolation\"\n", ":2:", "must be a list of module names"},
+      {"[host]\nplugin_path = \"x\"\n", ":2:", "must be a list of texts"},
+      {"[backend.settings]\nx = true\n", ":2:", "must be a text"},
+      {"[module]\nthrottle = 3\n", ":2:", "unknown key"},
+      {"[peer]\nname = \"b\"\n", ":2:", "peer.name: unknown key"},
+      {"[[peer]]\nname = \"b\"\n", ":2:", "name and address must be given"},
+      {"[[peer]]\nname = \"b\"\naddress = \"c:1\"\nport = 2\n", ":4:", "unknown key"},
+      {"[[peer]]\nname = \"b\"\naddress = \"c:1\"\n[[peer]]\nname = \"b\"\naddress = \"c:1\"\n",
+       ":5:8: ", "a second peer"},
+      {"[[peer]]\nname = 1\n", ":2:", "must be a text"},
+      {"[tpm]\ntcti = 1.5\n", ":2:", "must be a text"},
+      {"[host]\nname = \"a\"\nname = \"b\"\n", ":3:", ""},
+      {"[host\n", ":1:", ""},
+      {"[host]\nname = \"a\\u0000b\"\n", ":2:", "NUL"},
+      {"[host]\nname = \"\xff\"\n", ":2:", ""},
+      {"unknown = 1\n", ":1:", "unknown key"},
+  }));
+  INFO(bad.text);
+  Config config;
+  const auto options = config.read(bad.text);
+  CHECK(code_of(options) == Code::invalid_argument);
+  CHECK_THAT(message_of(options), Catch::StartsWith(config.file + bad.place));
+  CHECK_THAT(message_of(options), Catch::Contains(bad.cause));
+}
+
+TEST_CASE("a configuration that is not there, is a folder or never ends is an error") {
+  Config config;
+  CHECK_THAT(message_of(read_host_options(config.file)), Catch::Contains(config.file));
+  CHECK_FALSE(read_host_options(config.dir.path()));
+  CHECK_FALSE(read_host_options("/dev/zero"));
+  CHECK_FALSE(config.read(std::string(2 << 20, '#')));
+}
+
+}  // namespace vmsec::test

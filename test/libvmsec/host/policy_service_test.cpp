@@ -1,0 +1,104 @@
+// A policy against what is, with modules of which one may fail.
+#include "libvmsec/host/toys.hpp"
+
+namespace vmsec::test {
+namespace {
+
+const std::string kWeb = "version = 1\n[[vm]]\nmatch = \"web-*\"\n[vm.toy]\nlevel = 5\n";
+const std::string kGranted = kWeb + grant("toy", "web-*", R"("vmsec.DomainControl")");
+const std::string kAll = "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.toy]\nlevel = 5\n";
+
+}  // namespace
+
+TEST_CASE("a policy is compared, applied, and applying twice changes nothing") {
+  Toys toys({"toy"});
+  toys.grants.replace(policy(grant("toy", "*", R"("vmsec.DomainControl")")));
+  auto report = good(toys.service.diff({kGranted, "web.toml"}));
+  CHECK(report.file == "web.toml");
+  REQUIRE(report.domains.size() == 1);
+  CHECK(report.domains[0].name == "web-1");
+  CHECK(report.domains[0].module == "toy");
+  REQUIRE(report.domains[0].changes.size() == 1);
+  CHECK(report.domains[0].changes[0].wanted == "5");
+
+  CHECK(good(toys.service.apply({kGranted, "web.toml"})).domains[0].changes.size() == 1);
+  CHECK(good(toys.service.apply({kGranted, "web.toml"})).domains[0].changes.empty());
+  CHECK(good(toys.service.diff({kGranted, "web.toml"})).domains[0].changes.empty());
+}
+
+TEST_CASE("comparing changes no grant; applying puts the policy's own in force") {
+  Toys toys({"toy"});
+  auto report = good(toys.service.diff({kGranted, "web.toml"}));
+  REQUIRE(report.domains.size() == 1);
+  CHECK(report.domains[0].code == Code::denied);
+  CHECK(good(toys.service.apply({kGranted, "web.toml"})).domains[0].error.empty());
+  CHECK(good(toys.service.diff({kGranted, "web.toml"})).domains[0].error.empty());
+  // A policy without the grant withdraws it.
+  CHECK(good(toys.service.apply({kWeb, "web.toml"})).domains[0].code == Code::revoked);
+}
+
+TEST_CASE("a domain that fails is reported, and the others are made so") {
+  Toys toys({"toy"});
+  const auto report = good(toys.service.apply({kAll + grant("toy", "web-*", R"("vmsec.DomainControl")"), "all.toml"}));
+  REQUIRE(report.domains.size() == 2);
+  for (const auto& entry : report.domains) {
+    INFO(entry.name << ": " << entry.error);
+    CHECK(entry.error.empty() == (entry.name == "web-1"));
+    CHECK(entry.changes.size() == (entry.name == "web-1" ? 1 : 0));
+  }
+}
+
+TEST_CASE("a policy with findings is applied to nothing, and the grants stay as they were") {
+  Toys toys({"toy"});
+  CHECK(toys.service.apply({kGranted, "web.toml"}));
+  const auto* text =
+      GENERATE("version = 1\n[[vm]]\nmatch = \"*\"\n[vm.toy]\nlevel = 5\ncolour = 3\n",  // the module's word
+               "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.toy]\nunable = true\n",
+               "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.toy]\nthrows = true\n",
+               "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.other]\nlevel = 5\n",  // no such section
+               "version = 1\n[[grant]]\nmodule = \"other\"\nvm = \"*\"\ninterfaces = []\n", "version = 2\n",
+               "version = 1\nversion = 1\n", "version");
+  INFO(text);
+  const auto report = good(toys.service.apply({text, "bad.toml"}));
+  CHECK(report.findings.size() == 1);
+  CHECK(report.findings[0].line > 0);
+  CHECK(report.domains.empty());
+  CHECK(good(toys.service.diff({kGranted, "web.toml"})).domains[0].error.empty());
+}
+
+TEST_CASE("findings of core and modules come in the order of the file") {
+  Toys toys({"toy", "toy_two"});
+  const auto report = good(toys.service.check(
+      {"version = 1\n[[vm]]\nmatch = \"a\"\n[vm.toy_two]\nx = 1\n[vm.nobody]\ny = 1\n[vm.toy]\nz = 1\n", "p.toml"}));
+  REQUIRE(report.findings.size() == 3);
+  CHECK(report.findings[0].line == 5);
+  CHECK(report.findings[1].line == 6);
+  CHECK(report.findings[2].line == 9);
+}
+
+TEST_CASE("the host's own policy file is read when no text is given") {
+  TempDir dir;
+  const std::string file = dir.path() / "policy.toml";
+  spit(file, kGranted);
+  Toys toys({"toy"}, file);
+  good(toys.service.adopt_file());
+  const auto report = good(toys.service.diff({}));
+  CHECK(report.file == file);
+  CHECK(report.domains[0].error.empty());  // its grants are in force
+
+  spit(file, "version = 1\ncolour = 2\n");
+  const auto bad = toys.service.adopt_file();
+  CHECK(code_of(bad) == Code::invalid_argument);
+  CHECK_THAT(message_of(bad), Catch::Contains(file + ":2:1"));
+  CHECK(good(toys.service.diff({kGranted, "web.toml"})).domains[0].error.empty());  // those of before
+}
+
+TEST_CASE("without a policy of its own a host says so") {
+  Toys toys({"toy"});
+  good(toys.service.adopt_file());
+  const auto report = good(toys.service.apply({}));
+  REQUIRE(report.findings.size() == 1);
+  CHECK_THAT(report.findings[0].message, Catch::Contains("none of its own"));
+}
+
+}  // namespace vmsec::test

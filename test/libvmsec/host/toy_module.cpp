@@ -1,0 +1,58 @@
+// A module for tests: remembers a level per domain. Built twice, under two names.
+#include <map>
+#include <stdexcept>
+
+#include "vmsec/capability/domain_control.hpp"
+#include "vmsec/module.hpp"
+#include "vmsec/service/enforcement.hpp"
+
+namespace {
+
+using namespace vmsec;
+
+class Toy final : public Enforcement {
+ public:
+  static Result<std::unique_ptr<Toy>> create(HostLink host, const Settings& settings) {
+    for (const auto& setting : settings.settings)
+      if (setting.path == "broken") return fail(Code::invalid_argument, "toy: it is broken");
+    auto module = std::make_unique<Toy>();
+    VMSEC_TRY(module->domains_, host.open<DomainControl>());
+    return module;
+  }
+  Result<Endpoint*> endpoint(std::string_view name) {
+    if (name == Methods<Enforcement>::kName) return &endpoint_;
+    return fail(Code::not_found, "toy has no " + std::string(name));
+  }
+
+  Result<Findings> check(const Settings& section) override {
+    Findings findings;
+    for (const auto& setting : section.settings) {
+      if (setting.path == "unable") return fail(Code::internal, "toy: it cannot check");
+      if (setting.path == "throws") throw std::runtime_error("toy threw");
+      if (setting.path != "level") findings.findings.push_back({setting.line, setting.column, "unknown key"});
+    }
+    return findings;
+  }
+  Result<Changes> diff(const EnforcementTarget& target) override {
+    VMSEC_CHECK(domains_->get({target.domain}));
+    const std::int64_t wanted = target.wanted.settings.front().integer;
+    const std::int64_t is = levels_[target.domain];
+    if (wanted == is) return Changes{};
+    return Changes{{{"level", std::to_string(is), std::to_string(wanted)}}};
+  }
+  Result<Changes> apply(const EnforcementTarget& target) override {
+    VMSEC_TRY(Changes changes, diff(target));
+    levels_[target.domain] = target.wanted.settings.front().integer;
+    return changes;
+  }
+
+ private:
+  std::unique_ptr<DomainControl> domains_;
+  std::map<Uuid, std::int64_t> levels_;
+  EndpointOf<Enforcement> endpoint_{*this};
+};
+
+}  // namespace
+
+VMSEC_MODULE(Toy, "name = \"" TOY_NAME "\"\nversion = \"1\"\nsection = \"" TOY_NAME
+                  "\"\nprovides = [\"vmsec.Enforcement\", \"vmsec.PeerHandler\"]\nneeds = [\"vmsec.DomainControl\"]\n");
