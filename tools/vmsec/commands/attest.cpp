@@ -2,7 +2,6 @@
 #include "commands/commands.hpp"
 #include "output.hpp"
 #include "vmsec/service/attestation.hpp"
-#include "vmsec/service/host_control.hpp"
 
 namespace vmsec::cli {
 namespace {
@@ -12,22 +11,25 @@ std::string verdict_text(Verdict verdict) {
   return coloured(colour, std::string(to_string(verdict)));
 }
 
+// Without evidence there is no key, no count and no time to tell of.
 void print_report(const AttestationReport& report) {
-  print_facts({{"host", report.host},
-               {"verdict", verdict_text(report.verdict)},
-               {"cause", report.cause.empty() ? "-" : report.cause},
-               {"attestation key", report.attestation_key.empty() ? "-" : hexadecimal(report.attestation_key)},
-               {"resets, restarts", std::to_string(report.reset_count) + ", " + std::to_string(report.restart_count)},
-               {"events in the log", std::to_string(report.events)},
-               {"verified", report.time.value == 0 ? "-" : human_time(report.time)}});
+  std::vector<Fact> facts = {{"host", report.host}, {"verdict", verdict_text(report.verdict)}};
+  if (!report.cause.empty()) facts.push_back({"cause", report.cause});
+  if (!report.attestation_key.empty()) facts.push_back({"attestation key", report.attestation_key});
+  if (!report.pcrs.empty()) {
+    facts.push_back({"resets", std::to_string(report.reset_count)});
+    facts.push_back({"restarts", std::to_string(report.restart_count)});
+    facts.push_back({"events in the log", std::to_string(report.events)});
+    facts.push_back({"verified", human_time(report.time)});
+  }
+  print_facts(facts);
   if (report.pcrs.empty()) return;
   std::puts("");
-  Table table({"PCR", "BANK", "VALUE", "AS EXPECTED"});
-  for (const auto& pcr : report.pcrs) {
+  Table table({"PCR", "BANK", "VALUE", "AS EXPECTED", "REFERENCE"});
+  for (const auto& pcr : report.pcrs)
     table.add({std::to_string(pcr.pcr), pcr.algorithm, pcr.value,
-               pcr.expected ? coloured(Colour::green, "yes") : coloured(Colour::red, "no")});
-    if (!pcr.expected && !pcr.reference.empty()) table.add({"", "reference", pcr.reference, ""});
-  }
+               pcr.expected ? coloured(Colour::green, "yes") : coloured(Colour::red, "no"),
+               pcr.expected ? "" : pcr.reference});
   table.print();
 }
 
@@ -45,13 +47,9 @@ Exit exit_of_verdict(Verdict verdict) {
   return Exit::environment;
 }
 
-Ending attest(Context& context, std::string host, bool local) {
+// An empty name is this host.
+Ending attest(Context& context, const std::string& host, bool local) {
   if (host.empty() == !local) return usage_error("attest: name a host, or give --local");
-  if (local) {
-    VMSEC_TRY(const auto control, context.open<HostControl>());
-    VMSEC_TRY(const auto info, control->info({}));
-    host = info.name;
-  }
   VMSEC_TRY(const auto attestation, context.open<Attestation>());
   VMSEC_TRY(const auto report, attestation->attest(AttestHost{host, 0}));
   context.print(report, print_report);
@@ -66,8 +64,8 @@ Ending enrol(Context& context, const EnrolHost& request) {
   VMSEC_TRY(const Enrolment enrolment, std::move(done));
   context.print(enrolment, [](const Enrolment& made) {
     print_facts({{"host", made.host},
-                 {"endorsement key", hexadecimal(made.endorsement_key)},
-                 {"attestation key", hexadecimal(made.attestation_key)},
+                 {"endorsement key", made.endorsement_key},
+                 {"attestation key", made.attestation_key},
                  {"enrolled", human_time(made.time)}});
   });
   return Exit::ok;
