@@ -7,6 +7,11 @@ namespace {
 
 constexpr std::uint64_t kLongestWait = 600'000'000;
 
+UnixSeconds unix_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count())};
+}
+
 void apply(const OwnershipRecord& record, MigrationStatus& status) {
   status.state = state_of(record.phase);
   status.code = record.code;
@@ -67,6 +72,7 @@ bool Board::ended() const {
 }
 
 std::shared_ptr<Board> Boards::add(MigrationStatus status) {
+  if (status.started.value == 0) status.started = unix_now();
   auto board = std::make_shared<Board>(std::move(status));
   const std::lock_guard lock(mutex_);
   boards_.push_back(board);

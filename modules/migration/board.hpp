@@ -49,6 +49,7 @@ class Boards {
  public:
   static constexpr std::size_t kEndedKept = 100;
 
+  // One without a beginning begins now.
   std::shared_ptr<Board> add(MigrationStatus status);
   std::shared_ptr<Board> add(const OwnershipRecord& record);
   [[nodiscard]] std::shared_ptr<Board> find(const Uuid& migration) const;

@@ -130,6 +130,7 @@ std::vector<OwnershipRecord> Ledger::all() const {
   const std::lock_guard lock(mutex_);
   std::vector<OwnershipRecord> out;
   for (const auto& [key, record] : by_key_) out.push_back(record);
+  std::ranges::stable_sort(out, {}, [](const OwnershipRecord& each) { return each.started.value; });
   return out;
 }
 

@@ -31,7 +31,7 @@ class Ledger {
   Status advance(const Uuid& migration, Side side, Phase to, std::string_view why, Code code = Code::ok);
 
   [[nodiscard]] std::optional<OwnershipRecord> find(const Uuid& migration, Side side) const;
-  [[nodiscard]] std::vector<OwnershipRecord> all() const;
+  [[nodiscard]] std::vector<OwnershipRecord> all() const;  // oldest first
   // Whether an unfinished migration of this domain is on record, either way.
   [[nodiscard]] std::optional<OwnershipRecord> unfinished(const Uuid& domain) const;
 

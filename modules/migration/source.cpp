@@ -11,11 +11,6 @@ constexpr auto kLastWords = std::chrono::seconds(30);
 // Evidence is renewed when the rest of the guest may be gone within this time.
 constexpr std::uint64_t kNearTheEnd = 3;
 
-UnixSeconds unix_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count())};
-}
-
 }  // namespace
 
 Source::Source(Context& context, MigrateRequest request, Uuid migration, std::string secret)
@@ -27,7 +22,6 @@ Source::Source(Context& context, MigrateRequest request, Uuid migration, std::st
   status.peer = request_.destination;
   status.state = MigrationState::preparing;
   status.attested = "nobody: not asked yet";
-  status.started = unix_now();
   board_ = context_.boards.add(std::move(status));
 }
 

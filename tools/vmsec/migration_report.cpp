@@ -111,7 +111,7 @@ void print_migrations(const MigrationList& list) {
   Table table({"MIGRATION", "VM", "DIRECTION", "PEER", "STATE", "SENT", "TIME", "STARTED", "CAUSE"});
   for (const auto& each : list.migrations)
     table.add({each.migration.text(), each.name, each.outgoing ? "out" : "in", each.peer, state_text(each),
-               human(each.bytes_sent), known(each.total_time), human_time(each.started), each.cause});
+               known(each.bytes_sent), known(each.total_time), human_time(each.started), each.cause});
   table.print();
 }
 

@@ -13,10 +13,8 @@ Ending status(Context& context, const std::string& id) {
   MigrationStatus found;
   if (id.empty()) {
     VMSEC_TRY(const auto list, migrator->list({}));
-    const auto latest = std::ranges::max_element(list.migrations, {}, &MigrationStatus::started);
-    if (latest == list.migrations.end())
-      return usage_error("migrate status: this host has moved no VM, and received none");
-    found = *latest;
+    if (list.migrations.empty()) return usage_error("migrate status: this host has moved no VM, and received none");
+    found = list.migrations.back();
   } else {
     VMSEC_TRY(const Uuid migration, Uuid::parse(id));
     VMSEC_TRY(found, migrator->status(MigrationRef{migration, Microseconds{0}}));

@@ -153,7 +153,7 @@ class Migrator {
   // is in its status.
   virtual Result<MigrationStatus> migrate(const MigrateRequest&) = 0;
   virtual Result<MigrationStatus> status(const MigrationRef&) = 0;
-  // Those under way, in doubt, and the last 100 that ended.
+  // Those under way, in doubt, and the last 100 that ended; the one that began last is the last.
   virtual Result<MigrationList> list(const Empty&) = 0;
   // Brings what is not decided to its one end, from both sides' records.
   // `in_doubt` while the peer that knows cannot be reached.
