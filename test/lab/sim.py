@@ -33,12 +33,16 @@ class SimLab:
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.pki.create(HOSTS)
+        self.make_machines()
+        return self
+
+    def make_machines(self):
+        """Of each host the folders and the TPM."""
         for host in HOSTS:
             (self.folder / host / "domains").mkdir(parents=True, exist_ok=True)
             (self.folder / "disks").mkdir(exist_ok=True)
             self.run([TPM / "swtpm.sh", "make", self.folder / host / "tpm", self.folder / "tpm-ca"])
             self.boot(host, EVENT_LOG)
-        return self
 
     def __exit__(self, *failure):
         for agent in self.agents.values():
