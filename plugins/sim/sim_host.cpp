@@ -132,7 +132,7 @@ Status SimHost::change_limits(const Uuid& uuid, const std::string& what, const E
     static_cast<void>(apply(*domain, before));
     return fail(written.error().in(what + " " + domain->spec.name + ", nothing is changed"));
   }
-  tell(EventKind::limits_changed, *domain, what);
+  tell(EventKind::limits_changed, *domain, what + " " + domain->spec.name);
   return {};
 }
 

@@ -30,9 +30,13 @@ class KvmLab:
     def __enter__(self):
         self.testbed("down")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.testbed("up")
-        self.env = self.read_env()
-        self.pki.create(HOSTS)
+        try:
+            self.testbed("up")
+            self.env = self.read_env()
+            self.pki.create(HOSTS)
+        except BaseException:  # an interruption too: what is half up goes down
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *failure):

@@ -32,8 +32,12 @@ class SimLab:
 
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.pki.create(HOSTS)
-        self.make_machines()
+        try:
+            self.pki.create(HOSTS)
+            self.make_machines()
+        except BaseException:  # an interruption too: what is half up goes down
+            self.__exit__()
+            raise
         return self
 
     def make_machines(self):
