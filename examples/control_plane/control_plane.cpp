@@ -1,4 +1,4 @@
-// A control plane in a hundred lines: what a cloud provider would write.
+// A small control plane: what a cloud provider would write.
 //
 //   control_plane AGENT_SOCKET list
 //   control_plane AGENT_SOCKET apply POLICY_FILE
