@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "paths.hpp"
 #include "tools/process.hpp"
 
 using namespace vmsec::test;

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "paths.hpp"
 #include "tools/process.hpp"
 
 using namespace vmsec::test;

@@ -1,4 +1,5 @@
 #include "tools/process.hpp"
+#include "paths.hpp"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
 #include "tools/two_hosts.hpp"
+#include "paths.hpp"
 
 #include <signal.h>
 

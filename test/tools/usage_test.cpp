@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "paths.hpp"
 #include "tools/process.hpp"
 
 using namespace vmsec::test;

@@ -2,6 +2,7 @@
 #include "vmsec/host.hpp"
 
 #include "libvmsec/host/fake_backend.hpp"
+#include "paths.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/service/enforcement.hpp"
 

@@ -3,6 +3,7 @@
 
 #include "host/policy_service.hpp"
 #include "libvmsec/host/fake_backend.hpp"
+#include "paths.hpp"
 
 namespace vmsec::test {
 

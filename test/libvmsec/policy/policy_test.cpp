@@ -1,4 +1,5 @@
 #include "vmsec/policy.hpp"
+#include "paths.hpp"
 
 #include <catch2/catch.hpp>
 #include <cstdlib>

@@ -2,6 +2,7 @@
 
 #include "credential.hpp"
 #include "hosts.hpp"
+#include "paths.hpp"
 #include "soft_key.hpp"
 #include "tpm.hpp"
 

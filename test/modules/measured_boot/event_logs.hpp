@@ -11,6 +11,7 @@
 
 #include "digest.hpp"
 #include "eventlog.hpp"
+#include "paths.hpp"
 
 namespace vmsec::boot::test {
 

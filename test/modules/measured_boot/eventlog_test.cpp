@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "event_logs.hpp"
+#include "paths.hpp"
 #include "replay.hpp"
 
 namespace vmsec::boot::test {

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "event_logs.hpp"
+#include "paths.hpp"
 #include "prover.hpp"
 #include "replay.hpp"
 #include "swtpm.hpp"

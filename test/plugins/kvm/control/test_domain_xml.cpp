@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "domain_xml.hpp"
+#include "paths.hpp"
 
 using namespace vmsec;
 using namespace vmsec::kvm;

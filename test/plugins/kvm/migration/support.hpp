@@ -7,6 +7,7 @@
 #include <string>
 
 #include "domain_policy.hpp"
+#include "paths.hpp"
 #include "rpc_message.hpp"
 
 namespace vmsec::kvm::test {
