@@ -25,7 +25,7 @@ Decision decide_committed_source(const EndView& own, const std::optional<EndView
   if (peer->phase == Phase::prepared)
     return in_doubt("COMMIT is written, but the destination never had the guest whole");
   if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
-  if (copy_of(*peer) == Copy::none)
+  if (is_gone(copy_of(*peer)))
     return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase))};
   return in_doubt("COMMIT is written, but the destination's record is " + std::string(to_string(peer->phase)));
 }
@@ -49,7 +49,7 @@ Decision decide_gone_source(const std::optional<EndView>& peer, PeerHost host) {
   const Copy there = copy_of(*peer);
   if (there == Copy::busy) return wait("the destination's hypervisor is still at work on it");
   if (there == Copy::unknown) return in_doubt("the destination's hypervisor does not say what it has");
-  if (there == Copy::none || there == Copy::broken)
+  if (is_gone(there) || there == Copy::broken)
     return {Action::lost,
             "neither host has a copy: the destination's record is " + std::string(to_string(peer->phase))};
   if (there == Copy::running) return in_doubt("the guest runs at the destination without COMMIT: somebody resumed it");
@@ -62,9 +62,13 @@ Decision decide_undecided_source(const EndView& own, const std::optional<EndView
   if (copy == Copy::unknown) return in_doubt("the hypervisor does not say what it has of the guest");
   if (copy == Copy::busy) return wait("the hypervisor is still at work on it");
   // Without COMMIT the destination can never run it, reachable or not.
-  if (copy != Copy::none) return {Action::abort, "the guest is still here, and COMMIT was never written"};
+  if (!is_gone(copy)) return {Action::abort, "the guest is still here, and COMMIT was never written"};
   if (own.phase == Phase::started) return {Action::abort, "the guest ended here before anything was switched over"};
-  return decide_gone_source(peer, host);
+  if (copy == Copy::none) return decide_gone_source(peer, host);
+  // A guest that has left leaves no definition. This one may have gone on here, and written to its disks.
+  return in_doubt(
+      "the guest is off, but still defined here: it may have gone on here and ended. Start it here, and it stays here; "
+      "undefine it here, and it goes on at the destination");
 }
 
 Decision decide_paused_destination(const std::optional<EndView>& peer, PeerHost host) {
@@ -207,13 +211,24 @@ Copy copy_of(const EndView& view) {
     case DomainState::paused:
       return Copy::stopped;
     case DomainState::shut_off:
-      return Copy::none;
+      return view.holding.moved ? Copy::none : Copy::ended;
     case DomainState::crashed:
       return Copy::broken;
     case DomainState::unknown:
       break;
   }
   return Copy::unknown;
+}
+
+bool is_gone(Copy copy) { return copy == Copy::none || copy == Copy::ended; }
+
+Decision decide_at_start(const EndView& own) {
+  if (own.phase != Phase::started && own.phase != Phase::source_gated)
+    return {Action::nothing, "not a source's to decide"};
+  const Copy copy = copy_of(own);
+  if (own.live || copy == Copy::unknown || copy == Copy::busy) return wait("the hypervisor is still at work on it");
+  if (is_gone(copy)) return {Action::nothing, "no copy is here"};
+  return {Action::abort, "the agent stopped in mid-migration; the guest is still here, and COMMIT was never written"};
 }
 
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
@@ -269,6 +284,7 @@ Decision decide_destination(const EndView& own, const std::optional<EndView>& pe
     case Copy::busy:
       return wait("the hypervisor is still at work on it");
     case Copy::none:
+    case Copy::ended:
     case Copy::broken:
       return {Action::abort, "there is no whole copy here"};
     case Copy::running:

@@ -31,12 +31,15 @@ MigrationState state_of(Phase phase);
 enum class Copy {
   unknown,  // the hypervisor does not answer, or not clearly
   busy,     // the hypervisor is still at work on it
-  none,     // no memory: the domain is absent or shut off
+  none,     // it is not here: not known, or off because it moved
+  ended,    // off, and nobody says that it moved: it may have run on here and ended
   stopped,  // a whole copy that does not run
   running,
   broken,  // crashed
 };
 Copy copy_of(const EndView& view);
+// Nothing of the guest's memory is here.
+bool is_gone(Copy copy);
 
 enum class Action {
   nothing,       // this end has finished
@@ -69,6 +72,9 @@ enum class PeerHost {
 
 // `peer`: absent where the other end does not answer.
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
+// At the agent's start, by what is here alone: a guest that is still here stays, before
+// it can end here and be taken for one that has left. `abort`, `wait` or `nothing`.
+Decision decide_at_start(const EndView& own);
 Decision decide_destination(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
 
 }  // namespace vmsec::migration

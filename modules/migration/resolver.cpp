@@ -103,6 +103,38 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   return board->status();
 }
 
+bool Resolver::decide_at_start(const OwnershipRecord& record) {
+  const auto own_lock = lock_of(record.migration);
+  const std::lock_guard lock(*own_lock);
+  const EndView own = view_of(record);
+  const Decision decision = migration::decide_at_start(own);
+  if (decision.action == Action::wait) return false;
+  if (decision.action != Action::abort) return true;
+  Status done =
+      context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, decision.reason, Code::cancelled);
+  if (!done) {
+    context_.log(LogLevel::error, "abort migration " + record.migration.text() + ": " + done.error().message);
+    return false;
+  }
+  // One that is paused waits for an operator, as whatever else is not resolved.
+  if (copy_of(own) == Copy::running) done = reclaim(record);
+  if (!done) context_.log(LogLevel::warning, done.error().message);
+  const auto after = context_.ledger.find(record.migration, Side::source).value_or(record);
+  if (const auto board = context_.boards.find(record.migration)) board->settle(after);
+  return true;
+}
+
+bool Resolver::hold_undecided(const OwnershipRecord& record) {
+  const auto own_lock = lock_of(record.migration);
+  const std::lock_guard lock(*own_lock);
+  const auto current = context_.ledger.find(record.migration, record.side);
+  if (!current || state_of(current->phase) != MigrationState::in_doubt) return true;
+  const auto held = context_.services.migration->hold({record.migration, record.domain});
+  if (held || held.error().code == Code::not_found) return true;
+  context_.log(LogLevel::error, "hold " + record.domain.text() + ": " + held.error().message);
+  return false;
+}
+
 // ---- source -------------------------------------------------------------------
 
 Status Resolver::settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host,
@@ -149,12 +181,12 @@ Status Resolver::abort_source(const OwnershipRecord& record, const std::string& 
 
 Status Resolver::reclaim(const OwnershipRecord& record) {
   const Copy copy = copy_of(view_of(record));
-  if (copy != Copy::none) {
+  if (!is_gone(copy)) {
     auto reclaimed = context_.services.migration->reclaim({record.migration, record.domain});
     if (!reclaimed) return fail(reclaimed.error().in("reclaim " + record.name));
   }
   return context_.ledger.advance(record.migration, Side::source, Phase::source_reclaimed,
-                                 copy == Copy::none ? "the guest had ended here" : "it goes on here");
+                                 is_gone(copy) ? "the guest had ended here" : "it goes on here");
 }
 
 Status Resolver::tell_abort(const OwnershipRecord& record, const Line* line) {
@@ -221,7 +253,7 @@ Status Resolver::settle_destination(const OwnershipRecord& record, const std::op
 
 Status Resolver::activate(const OwnershipRecord& record) {
   auto activated = context_.services.migration->activate({record.migration, record.domain});
-  if (!activated && copy_of(view_of(record)) == Copy::none)
+  if (!activated && is_gone(copy_of(view_of(record))))
     return context_.ledger.advance(record.migration, Side::destination, Phase::destination_lost,
                                    "LOST: COMMIT is written, but there is no copy here", Code::internal);
   if (!activated) return fail(activated.error().in("activate " + record.name));

@@ -128,6 +128,32 @@ TEST_CASE("no decision of a source breaks the rules of ownership") {
   CHECK(cases == 9 * 26 * 9 * 26 * 2);
 }
 
+TEST_CASE("at its start an agent gives nothing away: it keeps what is here, or waits") {
+  for (const EndView& own : all_views(kSourcePhases)) {
+    const Action action = decide_at_start(own).action;
+    const Copy copy = copy_of(own);
+    REQUIRE((action == Action::abort || action == Action::wait || action == Action::nothing));
+    if (action != Action::abort) continue;
+    REQUIRE((own.phase == Phase::started || own.phase == Phase::source_gated));
+    REQUIRE((copy == Copy::running || copy == Copy::stopped || copy == Copy::broken));
+    REQUIRE_FALSE(own.live);
+  }
+  CHECK(decide_at_start({Phase::source_gated, false, true, {true, DomainState::running, false}}).action ==
+        Action::abort);
+}
+
+TEST_CASE("a guest that is off, but still defined, is not taken for one that has left") {
+  const EndView there{Phase::loaded, false, true, {true, DomainState::paused, false}};
+  const EndView off{Phase::source_gated, false, true, {true, DomainState::shut_off, false}};
+  const EndView gone{Phase::source_gated, false, true, {false, DomainState::unknown, false}};
+  const EndView moved{Phase::source_gated, false, true, {true, DomainState::shut_off, false, true}};
+  CHECK(decide_source(off, there, PeerHost::standing).action == Action::in_doubt);
+  CHECK(decide_source(off, std::nullopt, PeerHost::fenced).action == Action::in_doubt);
+  CHECK(decide_source(gone, there, PeerHost::standing).action == Action::commit);
+  // Unless the hypervisor says so.
+  CHECK(decide_source(moved, there, PeerHost::standing).action == Action::commit);
+}
+
 TEST_CASE("no decision of a destination breaks the rules of ownership") {
   for (const EndView& own : all_views(kDestinationPhases))
     for (const PeerHost host : {PeerHost::standing, PeerHost::fenced}) {
