@@ -30,13 +30,22 @@ Decision decide_committed_source(const EndView& own, const std::optional<EndView
   return in_doubt("COMMIT is written, but the destination's record is " + std::string(to_string(peer->phase)));
 }
 
-// The destination has committed without us: an operator had declared this host to be off.
+// The destination says that it has committed without us: an operator had declared this host to be off. That is no
+// more than its word. It ends nothing that is still here, and counts only when an operator here asks for it.
 Decision decide_overruled_source(Phase phase, Copy copy) {
+  if (phase == Phase::started)
+    return in_doubt(
+        "the destination says that it has committed, but the guest was never switched over here: it cannot have it "
+        "whole; stop it there, and resolve with its host declared to be off");
   if (phase == Phase::source_aborted || phase == Phase::source_reclaimed || copy == Copy::running)
     return in_doubt(
         "the destination has committed on an operator's word that this host is off, but the guest may run "
         "here: stop one of the two by hand");
   if (copy == Copy::busy || copy == Copy::unknown) return wait("the hypervisor is still at work on it");
+  if (copy != Copy::none)
+    return in_doubt(
+        "the destination says that it has committed on an operator's word, but the guest is still defined here: if "
+        "that is true, destroy and undefine it here");
   return {Action::complete, "the destination has committed on an operator's word"};
 }
 
@@ -229,6 +238,12 @@ Decision decide_at_start(const EndView& own) {
   if (own.live || copy == Copy::unknown || copy == Copy::busy) return wait("the hypervisor is still at work on it");
   if (is_gone(copy)) return {Action::nothing, "no copy is here"};
   return {Action::abort, "the agent stopped in mid-migration; the guest is still here, and COMMIT was never written"};
+}
+
+Decision decide_source_for_peer(const EndView& own, const EndView& peer) {
+  Decision decision = decide_source(own, peer, PeerHost::standing);
+  if (decision.action != Action::complete || own.phase == Phase::source_committed) return decision;
+  return in_doubt("the destination says that it has committed on an operator's word: resolve it at this host");
 }
 
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {

@@ -72,6 +72,8 @@ enum class PeerHost {
 
 // `peer`: absent where the other end does not answer.
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
+// The same when it is the destination that asks, with nothing but its own word for what it has.
+Decision decide_source_for_peer(const EndView& own, const EndView& peer);
 // At the agent's start, by what is here alone: a guest that is still here stays, before
 // it can end here and be taken for one that has left. `abort`, `wait` or `nothing`.
 Decision decide_at_start(const EndView& own);

@@ -139,7 +139,9 @@ bool Resolver::hold_undecided(const OwnershipRecord& record) {
 
 Status Resolver::settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host,
                                Tell tell, const Line* line) {
-  const Decision decision = decide_source(view_of(record), peer, host);
+  const EndView own = view_of(record);
+  const Decision decision =
+      tell == Tell::no && peer ? decide_source_for_peer(own, *peer) : decide_source(own, peer, host);
   const Line* told = tell == Tell::yes && peer ? line : nullptr;
   switch (decision.action) {
     case Action::nothing:
@@ -218,8 +220,6 @@ Status Resolver::tell_commit(const OwnershipRecord& record, const Line* line) {
 
 Status Resolver::complete_source(const OwnershipRecord& record, const std::string& why) {
   const auto current = context_.ledger.find(record.migration, Side::source);
-  if (current && current->phase == Phase::started)
-    VMSEC_CHECK(context_.ledger.advance(record.migration, Side::source, Phase::source_gated, why));
   if (!current || current->phase != Phase::source_committed) VMSEC_CHECK(commit_source(record, why));
   return context_.ledger.advance(record.migration, Side::source, Phase::source_done, why);
 }

@@ -311,6 +311,44 @@ TEST_CASE("a guest that went on and powered off while the agent was away is in d
   CHECK_FALSE(pair.watch.violated());
 }
 
+// What host-b's agent could send to host-a, whatever is true.
+Result<PeerReply> claim_to_run(Pair& pair, const Uuid& migration, Phase phase) {
+  const PeerContext destination{"host-b", "host-a", "certificate of host-b", "c", 79, {}};
+  const EndView claim{phase, false, true, {true, DomainState::running, false}};
+  return pair.a.module()->incoming_call({destination, static_cast<std::uint32_t>(Call::resolve),
+                                         wire::encode(ResolveRequest{migration, kDomain, claim})});
+}
+
+TEST_CASE("a destination that claims to have committed does not get a guest that was never gated") {
+  Pair pair;
+  pair.a.hypervisor.behaviour.hang_after = 1000;
+  const auto begun = pair.migrate();
+  REQUIRE(begun);
+  REQUIRE(eventually([&] { return pair.network.streams == 4; }));
+  pair.a.die();
+  pair.a.hypervisor.power_off(kDomain);
+  pair.a.restart();
+  for (const Phase phase : {Phase::destination_committed, Phase::active}) {
+    const auto answer = claim_to_run(pair, begun->migration, phase);
+    REQUIRE(answer);
+    CHECK(wire::decode<EndView>(answer->payload)->phase == Phase::started);
+    CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
+  }
+  CHECK_FALSE(pair.a.audited("migration.commit", Outcome::succeeded));
+  REQUIRE(pair.a.module()->resolve({}));
+  CHECK(state_at(pair.a, begun->migration) == MigrationState::failed);
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
+}
+
+TEST_CASE("a destination's own word ends nothing at its source: an operator there does") {
+  Pair pair;
+  const MigrationStatus status = stop_before_commit(pair);
+  const auto answer = claim_to_run(pair, status.migration, Phase::active);
+  REQUIRE(answer);
+  CHECK(wire::decode<EndView>(answer->payload)->phase == Phase::source_gated);
+  CHECK(state_at(pair.a, status.migration) == MigrationState::in_doubt);
+}
+
 TEST_CASE("a third host learns nothing of a migration, and decides nothing") {
   Pair pair;
   const MigrationStatus status = stop_before_commit(pair);

@@ -86,6 +86,12 @@ void check_source(const EndView& own, const std::optional<EndView>& peer, PeerHo
     REQUIRE(peer);
     REQUIRE(committed(peer->phase));
     REQUIRE(copy != Copy::running);
+    // The destination's word alone destroys nothing, and never counts before our own gate.
+    if (own.phase != Phase::source_committed) {
+      REQUIRE(copy == Copy::none);
+      REQUIRE(own.phase != Phase::started);
+      REQUIRE(decide_source_for_peer(own, *peer).action == Action::in_doubt);
+    }
   }
   // Without the other end nothing is given away, and nothing is called lost but on an operator's word.
   if (!peer) REQUIRE_FALSE(gives_away(action));
