@@ -46,9 +46,9 @@ enum class Action {
   wait,          // somebody is still at work: ask again
   in_doubt,      // it cannot be decided with what is known
   lost,          // neither end has a copy: write it down
-  abort,         // source: durable ABORT, then reclaim, then tell the destination.
+  abort,         // source: durable ABORT, then tell the destination, then reclaim.
                  // destination: durable, then discard
-  reclaim,       // source: ABORT is durable; reclaim, then tell
+  reclaim,       // source: ABORT is durable; tell, then reclaim
   tell_abort,    // source: reclaimed; tell
   commit,        // source: release, durable COMMIT, then tell.
                  // destination: durable, then activate

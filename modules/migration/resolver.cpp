@@ -153,13 +153,12 @@ Status Resolver::settle_source(const OwnershipRecord& record, const std::optiona
       return context_.ledger.advance(record.migration, Side::source, Phase::source_lost, "LOST: " + decision.reason,
                                      Code::internal);
     case Action::abort:
-      VMSEC_CHECK(abort_source(record, decision.reason));
-      return tell_abort(record, told);
+      VMSEC_CHECK(context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, decision.reason,
+                                          Code::cancelled));
+      return keep(record, told);
     case Action::reclaim:
-      VMSEC_CHECK(reclaim(record));
-      return tell_abort(record, told);
     case Action::tell_abort:
-      return tell_abort(record, told);
+      return keep(record, told);
     case Action::close_failed:
       return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, decision.reason);
     case Action::commit:
@@ -176,12 +175,19 @@ Status Resolver::settle_source(const OwnershipRecord& record, const std::optiona
   return in_doubt(record, "no such action at a source");
 }
 
-Status Resolver::abort_source(const OwnershipRecord& record, const std::string& why) {
-  VMSEC_CHECK(context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, why, Code::cancelled));
-  return reclaim(record);
+// ABORT is durable. The destination is told first: what it holds (a lock of a disk) may be
+// what keeps the guest from going on here. That it cannot be told keeps nothing from it.
+Status Resolver::keep(const OwnershipRecord& record, const Line* line) {
+  const Status told = tell_abort(record, line);
+  VMSEC_CHECK(reclaim(record));
+  if (line == nullptr) return {};
+  VMSEC_CHECK(told);
+  return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, "the destination has discarded");
 }
 
 Status Resolver::reclaim(const OwnershipRecord& record) {
+  const auto current = context_.ledger.find(record.migration, Side::source);
+  if (current && current->phase == Phase::source_reclaimed) return {};
   const Copy copy = copy_of(view_of(record));
   if (!is_gone(copy)) {
     auto reclaimed = context_.services.migration->reclaim({record.migration, record.domain});
@@ -198,7 +204,7 @@ Status Resolver::tell_abort(const OwnershipRecord& record, const Line* line) {
       DecisionRequest{record.migration, record.domain, "resolved: the source keeps the guest"},
       context_.policy.call_timeout);
   if (!told) return fail(told.error().in("tell " + record.peer + " to discard"));
-  return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, "the destination has discarded");
+  return {};
 }
 
 Status Resolver::commit_source(const OwnershipRecord& record, const std::string& why) {

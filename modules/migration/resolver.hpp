@@ -46,7 +46,7 @@ class Resolver {
   Status settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host, Tell tell,
                        const Line* line);
   Status settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host);
-  Status abort_source(const OwnershipRecord& record, const std::string& why);
+  Status keep(const OwnershipRecord& record, const Line* line);
   Status reclaim(const OwnershipRecord& record);
   Status commit_source(const OwnershipRecord& record, const std::string& why);
   Status complete_source(const OwnershipRecord& record, const std::string& why);

@@ -349,6 +349,27 @@ TEST_CASE("a destination's own word ends nothing at its source: an operator ther
   CHECK(state_at(pair.a, status.migration) == MigrationState::in_doubt);
 }
 
+TEST_CASE("the destination is told of an ABORT before the guest goes on: what it holds may be in the way") {
+  Pair pair;
+  die_between_the_gates(pair, OnCut::stay_paused);
+  pair.a.hypervisor.reclaim_blocked = [&] { return pair.b.hypervisor.state(kDomain) != DomainState::unknown; };
+  pair.a.restart();
+  SECTION("one resolve at the source is enough") {
+    resolve(pair.a);
+    CHECK(pair.runs_at_source());
+    CHECK(pair.b.hypervisor.state(kDomain) == DomainState::unknown);
+    CHECK(pair.a.undecided() == 0);
+  }
+  SECTION("a destination that cannot be told keeps nothing from the guest") {
+    pair.a.hypervisor.reclaim_blocked = nullptr;
+    pair.network.unreachable.insert("host-b");
+    resolve(pair.a);
+    CHECK(pair.a.hypervisor.state(kDomain) == DomainState::running);
+    CHECK(pair.b.hypervisor.state(kDomain) == DomainState::paused);
+  }
+  CHECK_FALSE(pair.watch.violated());
+}
+
 TEST_CASE("a third host learns nothing of a migration, and decides nothing") {
   Pair pair;
   const MigrationStatus status = stop_before_commit(pair);

@@ -375,6 +375,7 @@ Result<Empty> FakeHypervisor::discard(const SessionRef& request) {
 }
 
 Result<Empty> FakeHypervisor::reclaim(const SessionRef& request) {
+  if (reclaim_blocked && reclaim_blocked()) return fail(Code::unavailable, "its disks are locked");
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
