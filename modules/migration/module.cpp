@@ -19,6 +19,7 @@ MigrationModule::MigrationModule(std::unique_ptr<Context> context)
     : context_(std::move(context)),
       sessions_(*context_),
       resolver_(*context_, sessions_),
+      left_over_(resolver_),
       migrator_(*this),
       handler_(*this) {}
 
@@ -39,24 +40,10 @@ Result<std::unique_ptr<MigrationModule>> MigrationModule::create(Services servic
   auto context = std::make_unique<Context>(std::move(services), policy);
   VMSEC_CHECK(context->ledger.load());
   std::unique_ptr<MigrationModule> module(new MigrationModule(std::move(context)));
-  for (const OwnershipRecord& record : module->context_->ledger.all()) {
-    module->context_->boards.add(record);
-    if (state_of(record.phase) == MigrationState::in_doubt && record.phase != Phase::started)
-      module->not_held_[record.migration] = record.domain;
-  }
-  module->hold_undecided();
+  const std::vector<OwnershipRecord> records = module->context_->ledger.all();
+  for (const OwnershipRecord& record : records) module->context_->boards.add(record);
+  module->left_over_.begin(records);
   return module;
-}
-
-void MigrationModule::hold_undecided() {
-  const std::lock_guard lock(holding_);
-  std::erase_if(not_held_, [&](const auto& each) {
-    const auto& [migration, domain] = each;
-    const auto held = context_->services.migration->hold({migration, domain});
-    if (held || held.error().code == Code::not_found) return true;
-    context_->log(LogLevel::error, "hold " + domain.text() + ": " + held.error().message);
-    return false;
-  });
 }
 
 Result<Endpoint*> MigrationModule::endpoint(std::string_view name) {
@@ -68,7 +55,6 @@ Result<Endpoint*> MigrationModule::endpoint(std::string_view name) {
 // ---- for operators ---------------------------------------------------------------
 
 Result<MigrationStatus> MigrationModule::migrate(const MigrateRequest& request) {
-  hold_undecided();
   const std::string what = "migrate " + request.domain.text() + " to " + units::quoted(request.destination);
   VMSEC_TRY(std::ignore, context_->services.domains->get({request.domain}));
   auto board = sessions_.start_source(request);
@@ -82,10 +68,7 @@ Result<MigrationStatus> MigrationModule::status(const MigrationRef& reference) {
   return board->wait(reference.wait);
 }
 
-Result<MigrationList> MigrationModule::list(const Empty&) {
-  hold_undecided();
-  return MigrationList{context_->boards.list()};
-}
+Result<MigrationList> MigrationModule::list(const Empty&) { return MigrationList{context_->boards.list()}; }
 
 std::vector<OwnershipRecord> MigrationModule::unfinished(const Uuid& migration) const {
   std::vector<OwnershipRecord> out;
@@ -106,7 +89,6 @@ Result<MigrationList> MigrationModule::resolve(const ResolveMigration& request) 
                                 "an operator's word: this host is off, and stays off"));
   MigrationList out;
   for (const OwnershipRecord& record : records) out.migrations.push_back(resolver_.resolve(record, request.fenced));
-  hold_undecided();
   return out;
 }
 

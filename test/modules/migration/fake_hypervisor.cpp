@@ -334,6 +334,7 @@ Result<Empty> FakeHypervisor::close(const SessionRef& request) {
 }
 
 Result<Holding> FakeHypervisor::holding(const SessionRef& request) {
+  if (silent) return fail(Code::unavailable, "the hypervisor does not answer");
   const std::lock_guard lock(mutex_);
   Holding holding;
   for (const auto& [id, session] : sessions_) {
@@ -348,6 +349,7 @@ Result<Holding> FakeHypervisor::holding(const SessionRef& request) {
 }
 
 Result<Empty> FakeHypervisor::hold(const SessionRef& request) {
+  if (silent) return fail(Code::unavailable, "the hypervisor does not answer");
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
@@ -373,6 +375,7 @@ Result<Empty> FakeHypervisor::discard(const SessionRef& request) {
 }
 
 Result<Empty> FakeHypervisor::reclaim(const SessionRef& request) {
+  if (reclaim_blocked && reclaim_blocked()) return fail(Code::unavailable, "its disks are locked");
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");

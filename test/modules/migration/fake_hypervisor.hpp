@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -54,6 +55,11 @@ class FakeHypervisor final : public Migration {
   void drop_sessions();
   // The host lost power and came back.
   void lose_guests();
+  // The guest powers itself off: its definition stays.
+  void power_off(const Uuid& domain) { set_state(domain, DomainState::shut_off); }
+  void pause(const Uuid& domain) { set_state(domain, DomainState::paused); }
+  std::function<bool()> reclaim_blocked;  // by a lock that another host holds
+  std::atomic<bool> silent = false;       // holding and hold are not answered
   [[nodiscard]] std::string memory(const Uuid& domain);
   [[nodiscard]] DomainState state(const Uuid& domain);  // unknown: not here
   [[nodiscard]] bool held(const Uuid& domain);
