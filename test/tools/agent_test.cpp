@@ -169,10 +169,10 @@ TEST_CASE("the host says what it is, has loaded, and can do") {
   CHECK(info["name"] == "host-a");
   CHECK(info["backend"] == "sim");
   CHECK(host.text({"host", "info"}).out.find("isolation") != std::string::npos);
-  CHECK(host.json({"host", "capabilities"}).size() == 7);
-  CHECK(host.json({"module", "list"}).size() == 2);
+  CHECK(host.json({"host", "capabilities"})["capabilities"].size() == 7);
+  CHECK(host.json({"module", "list"})["modules"].size() == 2);
   bool has_sim = false;
-  for (const auto& plugin : host.json({"plugin", "list"})) has_sim = has_sim || plugin["name"] == "sim";
+  for (const auto& plugin : host.json({"plugin", "list"})["plugins"]) has_sim = has_sim || plugin["name"] == "sim";
   CHECK(has_sim);
   CHECK(tool({"module", "list", "--scan", "--module-path", lib("modules")}).out.find("throttle") != std::string::npos);
   CHECK(tool({"plugin", "list", "--scan", "--plugin-path", lib("plugins")}).out.find("sim") != std::string::npos);
@@ -203,7 +203,7 @@ TEST_CASE("an orderly end leaves a signed audit log; a second agent on the same 
   host.agent->signal(SIGTERM);
   CHECK(host.agent->wait() == 0);
   CHECK_FALSE(std::filesystem::exists(host.socket));
-  const auto acts = tool_json({"audit", "show", host.folder / "state"});
+  const auto acts = tool_json({"audit", "show", host.folder / "state"})["records"];
   CHECK_FALSE(acts.empty());
   const auto report =
       tool_json({"audit", "verify", host.folder / "state", "--key", host.folder / "state/local-identity/host-a.crt"});
@@ -231,7 +231,7 @@ TEST_CASE("without an agent the tool opens the hypervisor itself") {
   CHECK(tool_json(words)["domains"].empty());
   words = options;
   words.insert(words.end(), {"module", "list"});
-  CHECK(tool_json(words).size() == 2);
+  CHECK(tool_json(words)["modules"].size() == 2);
   CHECK(tool({"--plugin", "none", "--plugin-path", lib("plugins"), "--state", folder / "state", "vm", "list"}).code ==
         2);
 }
