@@ -14,7 +14,7 @@ Result<std::string> absolute_path(const Setting& setting) {
   VMSEC_TRY(const auto text, text_of(setting, "an absolute path"));
   if (!text.starts_with('/'))
     return fail(Code::invalid_argument,
-                "\"" + text + "\" is no absolute path: want one as \"/etc/vmsec/reference.toml\"");
+                "\"" + std::string(text) + "\" is no absolute path: want one as \"/etc/vmsec/reference.toml\"");
   return std::string(text);
 }
 

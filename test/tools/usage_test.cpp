@@ -165,10 +165,11 @@ TEST_CASE("global options may stand behind the command") {
 TEST_CASE("doctor reports each probe, as JSON too") {
   const Ran text = tool({"doctor"});
   CHECK((text.code == 0 || text.code == 1));
-  for (const auto* name : {"KVM", "QEMU", "libvirt", "Xen", "TPM 2.0", "swtpm", "cgroups", "tc", "ifb", "memfd"})
+  for (const auto* name :
+       {"KVM", "QEMU", "libvirt", "Xen", "TPM 2.0", "swtpm", "cgroups", "tc", "ifb", "memfd", "vmsecd"})
     CHECK(text.out.find(name) != std::string::npos);
   const auto json = tool_json({"doctor"}, text.code);
-  CHECK(json["probes"].size() == 12);
+  CHECK(json["probes"].size() == 13);
   CHECK(json["backends"].empty() == (text.code == 1));
 }
 
@@ -181,10 +182,10 @@ TEST_CASE("the completion script is good bash and completes commands") {
              "PATH=" VMSEC_BINARY_DIR "/bin:$PATH; source " + folder / "vmsec.bash" +
                  "\n"
                  "try() { COMP_WORDS=(vmsec \"$@\"); COMP_CWORD=$#; _vmsec; echo \"${COMPREPLY[*]}\"; }\n"
-                 "try p; try policy ''; try migrate re; try ticket create --des\n");
+                 "try p; try policy ''; try migrate re; try ticket create --des; try --plugin ''\n");
   const std::string command = "bash '" + folder / "try" + "' > '" + folder / "out" + "' 2>&1";
   REQUIRE(std::system(command.c_str()) == 0);
   const std::string out = read_file(folder / "out");
   INFO(out);
-  CHECK(out == "policy pki plugin\ncheck diff apply\nresolve\n--destination-cert\n");
+  CHECK(out == "policy pki plugin\ncheck diff apply\nresolve\n--destination-cert\nkvm sim\n");
 }

@@ -1,3 +1,4 @@
+#include <openssl/pem.h>
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -99,8 +99,8 @@ Exit report_errors(const PolicyReport& report) {
   Exit worst = Exit::ok;
   for (const auto& domain : report.domains) {
     if (domain.error.empty()) continue;
-    std::fprintf(stderr, "vmsec: %s on %s: %s\n", domain.module.c_str(), safe(domain.name).c_str(),
-                 safe(domain.error).c_str());
+    // The error names the module's act itself.
+    std::fprintf(stderr, "vmsec: %s: %s\n", safe(domain.name).c_str(), safe(domain.error).c_str());
     worst = std::max(worst, exit_of(domain.code == Code::ok ? Code::internal : domain.code));
   }
   return worst;
