@@ -56,9 +56,12 @@ Result<Endpoint*> MigrationModule::endpoint(std::string_view name) {
 
 Result<MigrationStatus> MigrationModule::migrate(const MigrateRequest& request) {
   const std::string what = "migrate " + request.domain.text() + " to " + units::quoted(request.destination);
-  VMSEC_TRY(std::ignore, context_->services.domains->get({request.domain}));
+  VMSEC_TRY(const DomainInfo domain, context_->services.domains->get({request.domain}));
   auto board = sessions_.start_source(request);
   if (!board) return fail(board.error().in(what));
+  (*board)->update([&](MigrationStatus& status) {
+    if (status.name.empty()) status.name = domain.name;  // an early refusal names the VM too
+  });
   return (*board)->status();
 }
 

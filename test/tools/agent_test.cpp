@@ -169,10 +169,10 @@ TEST_CASE("the host says what it is, has loaded, and can do") {
   CHECK(info["name"] == "host-a");
   CHECK(info["backend"] == "sim");
   CHECK(host.text({"host", "info"}).out.find("isolation") != std::string::npos);
-  CHECK(host.json({"host", "capabilities"}).size() == 7);
-  CHECK(host.json({"module", "list"}).size() == 2);
+  CHECK(host.json({"host", "capabilities"})["capabilities"].size() == 7);
+  CHECK(host.json({"module", "list"})["modules"].size() == 2);
   bool has_sim = false;
-  for (const auto& plugin : host.json({"plugin", "list"})) has_sim = has_sim || plugin["name"] == "sim";
+  for (const auto& plugin : host.json({"plugin", "list"})["plugins"]) has_sim = has_sim || plugin["name"] == "sim";
   CHECK(has_sim);
   CHECK(tool({"module", "list", "--scan", "--module-path", lib("modules")}).out.find("throttle") != std::string::npos);
   CHECK(tool({"plugin", "list", "--scan", "--plugin-path", lib("plugins")}).out.find("sim") != std::string::npos);
@@ -203,7 +203,7 @@ TEST_CASE("an orderly end leaves a signed audit log; a second agent on the same 
   host.agent->signal(SIGTERM);
   CHECK(host.agent->wait() == 0);
   CHECK_FALSE(std::filesystem::exists(host.socket));
-  const auto acts = tool_json({"audit", "show", host.folder / "state"});
+  const auto acts = tool_json({"audit", "show", host.folder / "state"})["records"];
   CHECK_FALSE(acts.empty());
   const auto report =
       tool_json({"audit", "verify", host.folder / "state", "--key", host.folder / "state/local-identity/host-a.crt"});
@@ -231,7 +231,51 @@ TEST_CASE("without an agent the tool opens the hypervisor itself") {
   CHECK(tool_json(words)["domains"].empty());
   words = options;
   words.insert(words.end(), {"module", "list"});
-  CHECK(tool_json(words).size() == 2);
+  CHECK(tool_json(words)["modules"].size() == 2);
   CHECK(tool({"--plugin", "none", "--plugin-path", lib("plugins"), "--state", folder / "state", "vm", "list"}).code ==
         2);
+}
+
+TEST_CASE("in JSON times are texts, limits that are not set are null, and lists have a name") {
+  SimHost host;
+  host.start();
+  const auto before = host.json({"vm", "limits", "web-1"});
+  CHECK(before["cpu_quota_millis"].is_null());
+  CHECK(before["disks"][0]["read"].is_null());
+  CHECK(host.json({"vm", "events"})["events"][0]["time"].get<std::string>().ends_with("Z"));
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  CHECK(host.json({"vm", "limits", "web-1"})["disks"][0]["write"].is_null());
+  CHECK(host.json({"audit", "show"})["records"][0]["time"].get<std::string>().ends_with("Z"));
+  CHECK(host.text({"audit", "show"}).out.find("  web-1  ") != std::string::npos);  // not its UUID
+}
+
+TEST_CASE("module show says what to grant, and only that") {
+  SimHost host;
+  host.start();
+  const Ran shown = host.text({"module", "show", "throttle"});
+  INFO(shown.out);
+  CHECK(shown.code == 0);
+  const auto line = shown.out.substr(shown.out.find("to be granted"));
+  CHECK(line.substr(0, line.find('\n')).find("vmsec.IoControl, vmsec.DomainControl") != std::string::npos);
+  CHECK(line.substr(0, line.find('\n')).find("Journal") == std::string::npos);
+  CHECK(host.text({"module", "show", "nobody"}).code == 2);
+  CHECK(tool_json({"module", "show", "throttle", "--scan", "--module-path", lib("modules")})["section"] == "throttle");
+}
+
+TEST_CASE("without an agent the plugin's settings are given on the command line") {
+  const SimHost host;
+  const std::vector<std::string> words = {"--plugin",
+                                          "sim",
+                                          "--plugin-path",
+                                          lib("plugins"),
+                                          "--state",
+                                          host.folder / "tool",
+                                          "--setting",
+                                          "domains=" + host.folder / "domains",
+                                          "vm",
+                                          "list"};
+  CHECK(tool_json(words)["domains"].size() == 1);
+  CHECK(tool({"--plugin", "sim", "--plugin-path", lib("plugins"), "--state", host.folder / "tool", "--setting",
+              "domains", "vm", "list"})
+            .code == 2);
 }

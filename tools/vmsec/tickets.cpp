@@ -1,5 +1,7 @@
 #include "tickets.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -68,8 +70,9 @@ Result<TicketClaims> claims_of(std::string_view ticket) {
 
 Result<std::string> read_ticket_file(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
+  if (!in) return fail(Code::invalid_argument, "read ticket " + file + ": " + std::strerror(errno));
   std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) return fail(Code::invalid_argument, "read ticket " + file + ": cannot read it");
+  if (in.bad()) return fail(Code::invalid_argument, "read ticket " + file + ": " + std::strerror(errno));
   auto ticket = parse_ticket_text(text);
   if (!ticket) return fail(ticket.error().in(file));
   return ticket;

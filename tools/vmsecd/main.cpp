@@ -22,7 +22,7 @@ Examples:
 
 Exit codes:
   0  ended in order; --check: the configuration is good
-  1  the environment: the hypervisor cannot be reached, a socket is taken
+  1  the environment: the hypervisor cannot be reached, a socket cannot be made or is taken
   2  the configuration or the policy is wrong
   3  refused for security: a key that others may read, an audit log that was changed)";
 

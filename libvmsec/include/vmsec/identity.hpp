@@ -64,7 +64,7 @@ struct AuthorityOptions {
 
 struct IssueOptions {
   std::uint32_t days = 365;       // 1 to 3650; it ends with the authority where that is sooner
-  std::filesystem::path out_dir;  // must exist; empty: the current folder
+  std::filesystem::path out_dir;  // made (mode 0700) where it is missing; empty: the current folder
   KeyType key = KeyType::ecdsa_p256;
 };
 
@@ -82,19 +82,25 @@ struct IssuedCertificate {
   std::optional<UnixSeconds> revoked;
 };
 
+struct RevocationList {
+  std::uint64_t number = 0;
+  UnixSeconds next_update;  // from then on hosts refuse every peer
+};
+
 // A folder: ca.crt, ca.key, ca.crl, crl.number, issued/<serial>.crt and
 // revoked/<serial>. Two processes may use it at once (a lock file orders them);
 // so may threads. All that a call wrote is on the disk when it answers.
 class VMSEC_EXPORT CertificateAuthority {
  public:
-  // Creates the folder (mode 0700) or fills an empty one; publishes a first,
-  // empty revocation list. `already_exists` where there is an authority.
+  // Creates the folder (mode 0700; its parents too) or fills an empty one; publishes
+  // a first, empty revocation list. `already_exists` where there is an authority.
   static Result<CertificateAuthority> init(const std::filesystem::path& dir, std::string_view name,
                                            const AuthorityOptions& options = {}, Clock clock = system_now);
   static Result<CertificateAuthority> open(const std::filesystem::path& dir, Clock clock = system_now);
 
   // A key pair and its certificate. Files that are there already are never
   // replaced: `already_exists`. A host may have several certificates (renewal).
+  // After an error nothing was issued.
   Result<IssuedFiles> issue(std::string_view host, const IssueOptions& options = {});
 
   // A serial, or a host name: then all of its certificates. Answers what it
@@ -109,6 +115,10 @@ class VMSEC_EXPORT CertificateAuthority {
   // The number is on the disk before the list is: it never falls, not by a crash.
   Result<std::uint64_t> publish_crl(std::uint64_t lifetime_seconds = 7 * 24 * 3600);
 
+  // The list that was published last.
+  Result<RevocationList> revocations() const;
+
+  [[nodiscard]] UnixSeconds not_after() const;
   [[nodiscard]] std::filesystem::path certificate_file() const;
   [[nodiscard]] std::filesystem::path crl_file() const;
   [[nodiscard]] const std::string& name() const;

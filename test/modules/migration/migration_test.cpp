@@ -130,7 +130,7 @@ TEST_CASE("nothing leaves for a destination that is not proven") {
   CHECK(pair.b.disk.empty());
 }
 
-TEST_CASE("a host whose policy asks for no attestation asks nobody") {
+TEST_CASE("a host whose configuration asks for no attestation asks nobody") {
   Pair pair({text_setting("attestation", "none")});
   pair.a.verdict = Verdict::untrusted;
   const MigrationStatus status = pair.run();

@@ -1,7 +1,10 @@
 // vmsec policy: check, diff, apply.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "commands/commands.hpp"
 #include "output.hpp"
@@ -15,13 +18,19 @@ using Call = Result<PolicyReport> (HostControl::*)(const PolicyText&);
 
 Result<PolicyText> read_policy(const std::string& file) {
   if (file.empty()) return PolicyText{};  // the host's own
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
+    return fail(Code::invalid_argument, "read policy " + file + ": it is a folder");
   std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) return fail(Code::invalid_argument, "read policy " + file + ": cannot read it");
-  if (text.str().size() > PolicyLimits::kFileSize)
+  if (!in) return fail(Code::invalid_argument, "read policy " + file + ": " + std::strerror(errno));
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (in.bad()) return fail(Code::invalid_argument, "read policy " + file + ": " + std::strerror(errno));
+  if (text.size() > PolicyLimits::kFileSize)
     return fail(Code::limit_exceeded, "read policy " + file + ": it is longer than " +
                                           std::to_string(PolicyLimits::kFileSize >> 20) + " MiB");
-  return PolicyText{text.str(), file};
+  // The agent takes an empty text for its own policy.
+  if (text.empty()) text = "\n";
+  return PolicyText{std::move(text), file};
 }
 
 Ending report_findings(const Context& context, const PolicyReport& report) {
@@ -55,6 +64,7 @@ Result<PolicyReport> ask_host(Context& context, Call call, const PolicyText& pol
 
 Ending check_policy(Context& context, const std::string& file, bool offline) {
   VMSEC_TRY(const auto policy, read_policy(file));
+  if (file.empty() && offline) return usage_error("policy check --offline: name a file");
   if (const auto found = form_findings(policy)) return report_findings(context, *found);
   PolicyReport report;
   report.file = file;
@@ -67,7 +77,8 @@ Ending check_policy(Context& context, const std::string& file, bool offline) {
   }
   if (!report.findings.empty()) return report_findings(context, report);
   context.print(report, [&](const PolicyReport&) {
-    std::printf("%s: good%s\n", file.c_str(), offline ? " (its form; modules' sections need a host)" : "");
+    std::printf("%s: good%s\n", report.file.empty() ? "policy" : report.file.c_str(),
+                offline ? " (its form; modules' sections need a host)" : "");
   });
   return Exit::ok;
 }
@@ -88,8 +99,8 @@ Exit report_errors(const PolicyReport& report) {
   Exit worst = Exit::ok;
   for (const auto& domain : report.domains) {
     if (domain.error.empty()) continue;
-    std::fprintf(stderr, "vmsec: %s on %s: %s\n", domain.module.c_str(), safe(domain.name).c_str(),
-                 safe(domain.error).c_str());
+    // The error names the module's act itself.
+    std::fprintf(stderr, "vmsec: %s: %s\n", safe(domain.name).c_str(), safe(domain.error).c_str());
     worst = std::max(worst, exit_of(domain.code == Code::ok ? Code::internal : domain.code));
   }
   return worst;
@@ -140,12 +151,15 @@ Ending apply_policy(Context& context, const std::string& file) {
 void add_policy(CLI::App& app, Context& context) {
   auto* policy = app.add_subcommand("policy", "The policy: check, diff, apply");
   policy->require_subcommand(1);
-  policy->footer("Examples:\n  vmsec policy check web.toml\n  vmsec policy apply web.toml");
+  policy->footer(
+      "docs/policy.md (installed with the package) has the format: [[vm]], [[grant]], each module's section and "
+      "units.\n\n"
+      "Examples:\n  vmsec policy check web.toml\n  vmsec policy apply web.toml");
   auto file = std::make_shared<std::string>();
   auto offline = std::make_shared<bool>(false);
 
   auto* check_command = policy->add_subcommand("check", "Find everything that is wrong with a policy; change nothing");
-  check_command->add_option("FILE", *file, "The policy, in TOML")->required();
+  check_command->add_option("FILE", *file, "The policy, in TOML; without it the host's own");
   check_command->add_flag("--offline", *offline, "The file's form alone; no host is asked");
   check_command->footer(
       "Findings are lines \"file:line:column: message\" (exit code 2).\n\n"
@@ -159,7 +173,9 @@ void add_policy(CLI::App& app, Context& context) {
 
   auto* apply_command = policy->add_subcommand("apply", "Make it so; applying twice changes nothing");
   apply_command->add_option("FILE", *file, "The policy; without it the host's own");
-  apply_command->footer("Examples:\n  vmsec policy apply\n  vmsec policy apply web.toml");
+  apply_command->footer(
+      "Every VM that can be changed is; the exit code is the gravest of those that could not: 1, 2 or 3.\n\n"
+      "Examples:\n  vmsec policy apply\n  vmsec policy apply web.toml");
   context.on(apply_command, [&context, file] { return apply_policy(context, *file); });
 }
 

@@ -25,6 +25,8 @@ Json claims_json(const TicketClaims& claims) {
 // key, but has no need to read it either.
 Status write_ticket(const std::string& file, const std::string& text) {
   const Fd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!out.valid() && errno == EEXIST)
+    return fail(Code::already_exists, "write ticket " + file + ": it is there already, and is never replaced");
   if (!out.valid()) return fail(errno_error("write ticket " + file));
   if (::write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || ::fsync(out.get()) != 0)
     return fail(errno_error("write ticket " + file));
@@ -45,9 +47,8 @@ Ending create(Context& context, const TicketWish& wish, const std::string& file)
   } else if (file.empty()) {
     std::fputs(text.c_str(), stdout);
   } else {
-    std::printf("%s: %s from %s to %s, until %s\n", file.c_str(), ticket.claims.domain.text().c_str(),
-                ticket.claims.source.c_str(), ticket.claims.destination.c_str(),
-                human_time(ticket.claims.expires).c_str());
+    std::printf("%s: %s from %s to %s, until %s\n", file.c_str(), safe(wish.vm).c_str(), ticket.claims.source.c_str(),
+                ticket.claims.destination.c_str(), human_time(ticket.claims.expires).c_str());
   }
   return Exit::ok;
 }
