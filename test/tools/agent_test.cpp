@@ -235,3 +235,42 @@ TEST_CASE("without an agent the tool opens the hypervisor itself") {
   CHECK(tool({"--plugin", "none", "--plugin-path", lib("plugins"), "--state", folder / "state", "vm", "list"}).code ==
         2);
 }
+
+TEST_CASE("a host with a renewed certificate goes on with its audit log once the former one is named") {
+  SimHost host;
+  const auto issue = [&](const std::string& folder) {
+    std::filesystem::create_directory(host.folder / folder);
+    REQUIRE(tool({"pki", "issue", host.folder / "ca", "host-a", "--out", host.folder / folder}).code == 0);
+  };
+  REQUIRE(tool({"pki", "init", host.folder / "ca", "--name", "Test"}).code == 0);
+  issue("old");
+  issue("new");
+  const std::string text = read_file(host.config);
+  const auto configure = [&](const std::string& folder, const std::string& more = {}) {
+    write_file(host.config, text + "[identity]\nca = \"ca/ca.crt\"\nrevocations = \"ca/ca.crl\"\ncertificate = \"" +
+                                folder + "/host-a.crt\"\nkey = \"" + folder + "/host-a.key\"\n" + more);
+  };
+  const auto end = [&] {
+    host.agent->signal(SIGTERM);
+    CHECK(host.agent->wait() == 0);
+    std::filesystem::remove(host.log);
+  };
+  configure("old");
+  host.start();
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  end();
+  configure("new");
+  const Ran refused = run("vmsecd", {"--config", host.config});
+  CHECK(refused.code == 3);
+  CHECK(refused.err.find("identity.former_certificates") != std::string::npos);
+  configure("new", "former_certificates = [\"old/host-a.crt\"]\n");
+  host.start();
+  end();
+  configure("new");  // needed for one start
+  host.start();
+  end();
+  CHECK(tool({"audit", "verify", host.folder / "state", "--key", host.folder / "new/host-a.crt", "--key",
+              host.folder / "old/host-a.crt"})
+            .code == 0);
+  CHECK(tool({"audit", "verify", host.folder / "state", "--key", host.folder / "new/host-a.crt"}).code == 3);
+}

@@ -79,8 +79,9 @@ class VMSEC_EXPORT AuditLog {
   // that is there, after checking it: its whole chain, the last checkpoint's
   // signature, audit.head, and that no more is unsigned than checkpoint_every
   // leaves. `tampered` where that fails, `untrusted` where another key signed it;
-  // an operator then verifies the log and moves it away. So a host with a new key
-  // begins a new log, unless former_keys names the old one.
+  // an operator then verifies the log and moves it away, with audit.head. So a host
+  // with a new key begins a new log, unless former_keys names the old one: then the
+  // log goes on, and the first thing written is a checkpoint by the new key.
   static Result<std::unique_ptr<AuditLog>> open(const std::filesystem::path& dir, const HostIdentity& identity,
                                                 const AuditOptions& options = {});
   ~AuditLog();  // closes, if close() was not called

@@ -18,8 +18,9 @@ struct IdentityFiles {
   std::string ca;
   std::string certificate;
   std::string key;
-  std::string revocations;                  // the authority's revocation list
-  std::vector<std::string> placement_keys;  // public keys that may sign migration tickets
+  std::string revocations;                       // the authority's revocation list
+  std::vector<std::string> placement_keys;       // public keys that may sign migration tickets
+  std::vector<std::string> former_certificates;  // this host's own of before a renewal: they signed its audit log
 };
 
 struct HostOptions {

@@ -103,7 +103,9 @@ class LocalHost final : public Host, private HostControl {
                                                 identity_->name() + "\"'s");
       VMSEC_TRY(context_, channel::TlsContext::create(*identity_));
     }
-    VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_));
+    AuditOptions audit;
+    audit.former_keys = identity_->former_keys();
+    VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_, audit));
     return {};
   }
 

@@ -35,6 +35,7 @@ struct HostState {
   PeerIdentity self;
   PublicKey public_key;
   std::vector<PublicKey> placement_keys;
+  std::vector<PublicKey> former_keys;
 };
 
 // A revocation list that was checked: signature, number, time.

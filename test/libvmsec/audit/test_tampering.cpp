@@ -193,6 +193,46 @@ TEST_CASE("a host with a new key begins a new log, unless the former key is name
   CHECK_FALSE(logged.verify().good());
 }
 
+TEST_CASE("once a log went on under a new key, the former one opens it no more and is needed no more") {
+  Logged logged;
+  logged.fill(3);
+  const HostIdentity former = logged.host;
+  const fs::path fresh = logged.cloud.dir.path() / "fresh";
+  fs::create_directory(fresh);
+  const auto issued = good(logged.cloud.authority.issue("web-1", {30, fresh}));
+  HostFiles files = former.files();
+  files.former_certificates = {files.certificate};
+  files.certificate = issued.certificate;
+  files.key = issued.key;
+  logged.host = good(HostIdentity::load(files, logged.cloud.clock.clock()));
+  AuditOptions options = logged.options();
+  options.former_keys = logged.host.former_keys();
+  {
+    const auto log = good(AuditLog::open(logged.dir, logged.host, options));
+    CHECK(good(verify_audit(logged.file(), {former.public_key(), logged.host.public_key()})).unsigned_records == 0);
+  }
+  CHECK(code_of(logged.open()) == Code::ok);
+  CHECK(code_of(AuditLog::open(logged.dir, former, logged.options())) == Code::untrusted);
+}
+
+TEST_CASE("the advice for a log that another key signed works: with both files moved away a new one begins") {
+  Logged logged;
+  logged.fill(3);
+  HostFiles files = logged.host.files();
+  const fs::path fresh = logged.cloud.dir.path() / "fresh";
+  fs::create_directory(fresh);
+  const auto issued = good(logged.cloud.authority.issue("web-1", {30, fresh}));
+  files.certificate = issued.certificate;
+  files.key = issued.key;
+  logged.host = good(HostIdentity::load(files, logged.cloud.clock.clock()));
+  const auto refused = logged.open();
+  REQUIRE(code_of(refused) == Code::untrusted);
+  for (const auto* word : {"identity.former_certificates", "audit.log", "audit.head"})
+    CHECK(message_of(refused).find(word) != std::string::npos);
+  for (const auto* name : {"audit.log", "audit.head"}) fs::rename(logged.dir / name, fresh / name);
+  CHECK(code_of(logged.open()) == Code::ok);
+}
+
 TEST_CASE("an empty log is not a good one") {
   Logged logged;
   spit(logged.file(), "");
