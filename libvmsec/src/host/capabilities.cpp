@@ -17,6 +17,11 @@ void for_each_capability(Visit&& visit) {
   visit(Methods<Events>::kName, &Backend::events);
 }
 
+// The calls that end a migration may come when its domain is gone from here, or
+// never arrived, and from a process that was started again: so its name is kept.
+template <class M>
+constexpr bool kBeginsMigration = std::is_same_v<M, PrepareIncoming> || std::is_same_v<M, StartOutgoing>;
+
 template <class I>
 Result<Packet> call_capability(I& capability, std::uint32_t number, Packet request, const Caller& caller,
                                DomainNames& names) {
@@ -24,9 +29,11 @@ Result<Packet> call_capability(I& capability, std::uint32_t number, Packet reque
     constexpr std::string_view kInterface = Methods<I>::kName;
     if constexpr (requires { message.description.name; }) names.announce(message.domain, message.description.name);
     if constexpr (requires { message.domain; })
-      return caller.check(kInterface, &message.domain);
+      VMSEC_CHECK(caller.check(kInterface, &message.domain));
     else
-      return caller.check(kInterface, nullptr);
+      VMSEC_CHECK(caller.check(kInterface, nullptr));
+    if constexpr (kBeginsMigration<std::remove_cvref_t<decltype(message)>>) return names.keep(message.domain);
+    return {};
   });
 }
 

@@ -120,6 +120,7 @@ class LocalHost final : public Host, private HostControl {
     VMSEC_CHECK(make_folder(backend.state_dir));
     VMSEC_TRY(backend_, plugin_->entry().open(backend));
     capabilities_ = std::make_unique<Capabilities>(*backend_);
+    VMSEC_CHECK(capabilities_->names().keep_in(std::filesystem::path(options_.state_dir) / "domain.names"));
     policy_ = std::make_unique<PolicyService>(registry_, *capabilities_, grants_, options_.policy_file);
     return {};
   }
