@@ -37,6 +37,7 @@ class MigrationModule final : public Migrator, public PeerHandler {
   // A guest whose owner is not decided must not be resumed by hand.
   void hold_undecided();
   std::vector<OwnershipRecord> unfinished(const Uuid& migration) const;
+  Status check_fenced(const std::string& host, const std::vector<OwnershipRecord>& records) const;
 
   std::unique_ptr<Context> context_;
   Sessions sessions_;

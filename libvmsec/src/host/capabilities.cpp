@@ -1,6 +1,7 @@
 #include "host/capabilities.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace vmsec::host {
 namespace {
@@ -22,19 +23,77 @@ void for_each_capability(Visit&& visit) {
 template <class M>
 constexpr bool kBeginsMigration = std::is_same_v<M, PrepareIncoming> || std::is_same_v<M, StartOutgoing>;
 
+struct Act {
+  std::string_view interface;
+  std::string_view method;
+  std::string_view action;  // in the audit log
+};
+
+constexpr Act kActs[] = {{"vmsec.DomainControl", "Pause", "domain.pause"},
+                         {"vmsec.DomainControl", "Resume", "domain.resume"},
+                         {"vmsec.ResourceControl", "Set", "domain.set_resources"},
+                         {"vmsec.IoControl", "SetDisk", "domain.set_disk"},
+                         {"vmsec.IoControl", "SetNic", "domain.set_nic"},
+                         {"vmsec.Migration", "Start", "session.start"},
+                         {"vmsec.Migration", "Prepare", "session.prepare"},
+                         {"vmsec.Migration", "Decide", "session.decide"},
+                         {"vmsec.Migration", "Cancel", "session.cancel"},
+                         {"vmsec.Migration", "Close", "session.close"},
+                         {"vmsec.Migration", "Hold", "session.hold"},
+                         {"vmsec.Migration", "Activate", "session.activate"},
+                         {"vmsec.Migration", "Discard", "session.discard"},
+                         {"vmsec.Migration", "Reclaim", "session.reclaim"},
+                         {"vmsec.Migration", "Release", "session.release"}};
+
+// The act that a call is, where the caller's acts are written down here.
+const Act* act_of(std::string_view interface, std::string_view method, const Caller& caller) {
+  if (!caller.record) return nullptr;
+  if (caller.kind == Caller::Kind::module && interface != Methods<DomainControl>::kName) return nullptr;
+  const auto* found =
+      std::ranges::find_if(kActs, [&](const Act& act) { return act.interface == interface && act.method == method; });
+  return found == std::end(kActs) ? nullptr : found;
+}
+
+Status record_begin(const AuditEntry& entry, const Caller& caller) {
+  if (Status begun = caller.record(entry); !begun)
+    return fail(begun.error().in(entry.action + ": nothing was changed, as it cannot be recorded"));
+  return {};
+}
+
+Result<Packet> record_end(Result<Packet> answer, AuditEntry entry, const Caller& caller) {
+  entry.outcome = Outcome::succeeded;
+  entry.detail.clear();
+  if (!answer) {
+    entry.outcome = family(answer.error().code) == Family::security ? Outcome::refused : Outcome::failed;
+    entry.detail = answer.error().message;
+  }
+  const Status ended = caller.record(entry);
+  if (answer && !ended) return fail(ended.error().in(entry.action + ": done, but its end is not recorded"));
+  return answer;
+}
+
 template <class I>
 Result<Packet> call_capability(I& capability, std::uint32_t number, Packet request, const Caller& caller,
                                DomainNames& names) {
-  return dispatch(capability, number, std::move(request), [&](const auto&, const auto& message) -> Status {
+  std::optional<AuditEntry> begun;
+  auto before = [&](const auto& method, const auto& message) -> Status {
     constexpr std::string_view kInterface = Methods<I>::kName;
     if constexpr (requires { message.description.name; }) names.announce(message.domain, message.description.name);
-    if constexpr (requires { message.domain; })
+    if constexpr (!requires { message.domain; }) return caller.check(kInterface, nullptr);
+    if constexpr (requires { message.domain; }) {
       VMSEC_CHECK(caller.check(kInterface, &message.domain));
-    else
-      VMSEC_CHECK(caller.check(kInterface, nullptr));
-    if constexpr (kBeginsMigration<std::remove_cvref_t<decltype(message)>>) return names.keep(message.domain);
+      if constexpr (kBeginsMigration<std::remove_cvref_t<decltype(message)>>) VMSEC_CHECK(names.keep(message.domain));
+      if (const Act* act = act_of(kInterface, method.name, caller)) {
+        AuditEntry entry{std::string(act->action), Outcome::unknown, message.domain, {}, "begins"};
+        VMSEC_CHECK(record_begin(entry, caller));
+        begun = std::move(entry);
+      }
+    }
     return {};
-  });
+  };
+  auto answer = dispatch(capability, number, std::move(request), before);
+  if (!begun) return answer;
+  return record_end(std::move(answer), std::move(*begun), caller);
 }
 
 // A list shows a caller only the domains that it may use.

@@ -7,6 +7,7 @@
 #include "host/domain_names.hpp"
 #include "vmsec/backend.hpp"
 #include "vmsec/export.hpp"
+#include "vmsec/service/journal.hpp"
 
 namespace vmsec::host {
 
@@ -17,6 +18,12 @@ struct Caller {
   std::function<Status(std::string_view interface, const Uuid* domain)> check;
   // Does it see this domain in a list, and its events?
   std::function<bool(const DomainName&)> sees;
+  // Writes its acts down: before one happens, with the outcome `unknown`, and how
+  // it ended. An act that cannot be written down does not happen. Empty: nobody does.
+  std::function<Status(const AuditEntry&)> record = {};
+  // Modules tell of what they do with limits and migrations themselves, and better.
+  enum class Kind { other, module };
+  Kind kind = Kind::other;
   // The host itself: everything.
   static Caller host() {
     return {[](std::string_view, const Uuid*) { return Status(); }, [](const DomainName&) { return true; }};

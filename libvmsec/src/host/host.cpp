@@ -15,6 +15,7 @@
 #include "host/policy_service.hpp"
 #include "host/records_service.hpp"
 #include "host/registry.hpp"
+#include "identity/openssl.hpp"
 #include "loader/plugin_file.hpp"
 #include "rpc/agent_server.hpp"
 #include "vmsec/audit.hpp"
@@ -44,14 +45,16 @@ class LocalHost final : public Host, private HostControl {
     VMSEC_CHECK(open_identity());
     VMSEC_CHECK(open_backend());
     for (const auto& [name, settings] : options_.modules) VMSEC_CHECK(load_module(name, settings));
-    return policy_->adopt_file();
+    return adopt_policy();
   }
 
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
     if (interface == Methods<HostControl>::kName)
       return dispatch(static_cast<HostControl&>(*this), method, std::move(request));
     if (!Capabilities::is_capability(interface)) return call_module(interface, method, std::move(request));
-    return capabilities_->call(interface, method, std::move(request), Caller::host());
+    Caller caller = Caller::host();
+    caller.record = [this](const AuditEntry& entry) { return append("core", entry); };
+    return capabilities_->call(interface, method, std::move(request), caller);
   }
 
   Status serve_peers() override {
@@ -134,7 +137,8 @@ class LocalHost final : public Host, private HostControl {
     auto link = std::make_unique<ModuleLink>(
         file.manifest(), *capabilities_, grants_,
         [this](const std::string& module, std::string_view interface, std::uint32_t method, const Uuid& domain,
-               const std::string& cause) { record_refused_call(module, interface, method, domain, cause); });
+               const std::string& cause) { record_refused_call(module, interface, method, domain, cause); },
+        [this, name](const AuditEntry& entry) { return append(name, entry); });
     VMSEC_CHECK(offer_services(*link));
     auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
     const vmsec_host host = module->link->host();
@@ -169,6 +173,11 @@ class LocalHost final : public Host, private HostControl {
   void record_refused_peer(const std::string& peer, const Error& error) {
     write_log(LogLevel::warning, "host", "refused a connection from " + peer + ": " + error.message);
     record("core", AuditEntry{"peer.refuse", Outcome::refused, {}, peer, error.message});
+  }
+
+  Status append(const std::string& module, const AuditEntry& entry) {
+    VMSEC_CHECK(audit_->append(module, entry));
+    return {};
   }
 
   // What was refused stays refused, also when its record cannot be written.
@@ -208,19 +217,31 @@ class LocalHost final : public Host, private HostControl {
 
   Result<PolicyReport> check_policy(const PolicyText& text) override { return policy_->check(text); }
   Result<PolicyReport> diff_policy(const PolicyText& text) override { return policy_->diff(text); }
+  // Two records: before the new grants are in force, and how it ended.
   Result<PolicyReport> apply_policy(const PolicyText& text) override {
-    auto report = policy_->apply(text);
-    if (report && report->findings.empty()) {
-      const auto changed =
-          std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.changes.empty(); });
-      const auto failed =
-          std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.error.empty(); });
-      const Outcome outcome = failed == 0 ? Outcome::succeeded : Outcome::failed;
-      const std::string detail =
-          report->file + ": " + std::to_string(changed) + " changed, " + std::to_string(failed) + " failed";
-      VMSEC_CHECK(audit_->append("core", AuditEntry{"policy.apply", outcome, {}, {}, detail}));
-    }
+    auto report = policy_->apply(text, [this](const std::string& file, const std::string& digest) {
+      return append("core", {"policy.apply", Outcome::unknown, {}, {}, "begins: " + named(file, digest)});
+    });
+    if (!report || !report->findings.empty()) return report;
+    const auto changed =
+        std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.changes.empty(); });
+    const auto failed = std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.error.empty(); });
+    const std::string detail =
+        report->file + ": " + std::to_string(changed) + " changed, " + std::to_string(failed) + " failed";
+    const Outcome outcome = failed == 0 ? Outcome::succeeded : Outcome::failed;
+    if (Status ended = append("core", {"policy.apply", outcome, {}, {}, detail}); !ended)
+      return fail(ended.error().in("apply policy " + report->file + ": done, but its end is not recorded"));
     return report;
+  }
+
+  Status adopt_policy() {
+    return policy_->adopt_file([this](const std::string& file, const std::string& digest) {
+      return append("core", {"policy.adopt", Outcome::succeeded, {}, {}, named(file, digest)});
+    });
+  }
+
+  static std::string named(const std::string& file, const std::string& digest) {
+    return file + ", SHA-256 " + identity::hex(digest);
   }
 
   // Members are destroyed from the bottom up: servers, modules, then what those use.

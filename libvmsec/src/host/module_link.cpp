@@ -30,8 +30,13 @@ bool Grants::allows(const std::string& module, const DomainName* domain, std::st
   return policy->grants(module, domain->name, domain->tags, interface);
 }
 
-ModuleLink::ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused)
-    : manifest_(std::move(manifest)), capabilities_(capabilities), grants_(grants), refused_(std::move(refused)) {}
+ModuleLink::ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused,
+                       std::function<Status(const AuditEntry&)> record)
+    : manifest_(std::move(manifest)),
+      capabilities_(capabilities),
+      grants_(grants),
+      refused_(std::move(refused)),
+      record_(std::move(record)) {}
 
 void ModuleLink::offer(std::string interface, std::unique_ptr<Endpoint> service) {
   services_[std::move(interface)] = std::move(service);
@@ -83,7 +88,8 @@ Result<Packet> ModuleLink::call_handle(std::uint64_t handle, std::uint32_t metho
   const auto service = services_.find(interface);
   if (service != services_.end()) return service->second->call(method, std::move(request));
   const Caller caller{[&](std::string_view name, const Uuid* domain) { return check(name, method, domain); },
-                      [&](const DomainName& name) { return grants_.allows(manifest_.name, &name, interface); }};
+                      [&](const DomainName& name) { return grants_.allows(manifest_.name, &name, interface); }, record_,
+                      Caller::Kind::module};
   return capabilities_.call(interface, method, std::move(request), caller);
 }
 

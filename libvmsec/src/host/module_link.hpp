@@ -41,7 +41,9 @@ using Refused =
 // Any thread. Outlives its module's instance.
 class VMSEC_EXPORT ModuleLink {
  public:
-  ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused);
+  // `record` writes down the module's acts that it does not tell of itself (Caller::record).
+  ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused,
+             std::function<Status(const AuditEntry&)> record = {});
   ModuleLink(const ModuleLink&) = delete;
   ModuleLink& operator=(const ModuleLink&) = delete;
 
@@ -81,6 +83,7 @@ class VMSEC_EXPORT ModuleLink {
   Capabilities& capabilities_;
   const Grants& grants_;
   const Refused refused_;
+  const std::function<Status(const AuditEntry&)> record_;
   std::map<std::string, std::unique_ptr<Endpoint>, std::less<>> services_;
   std::mutex mutex_;
   std::vector<std::string> handles_;  // the interface of handle id - 1

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "identity/openssl.hpp"
+#include "policy/text.hpp"
+
 namespace vmsec::host {
 namespace {
 
@@ -35,7 +38,13 @@ PolicyService::Checked PolicyService::read(const PolicyText& text) {
     checked.report.findings.push_back({0, 0, "no policy was given, and the host has none of its own"});
     return checked;
   }
-  auto policy = text.text.empty() ? Policy::read(file_) : Policy::parse(text.text);
+  const auto content = text.text.empty() ? policy::read_text(file_) : Result<std::string>(text.text);
+  if (!content) {
+    checked.report.findings.push_back({0, 0, content.error().message});
+    return checked;
+  }
+  checked.digest = identity::sha256(*content);
+  auto policy = Policy::parse(*content);
   if (!policy) {
     checked.report.findings = std::move(policy.error().findings);
     return checked;
@@ -70,10 +79,19 @@ Findings PolicyService::check_sections(const Policy& policy) {
   return findings;
 }
 
-Status PolicyService::adopt_file() {
+Status PolicyService::begin(const Checked& checked, const Begins& begins) {
+  if (!begins) return {};
+  if (Status begun = begins(checked.report.file, checked.digest); !begun)
+    return fail(begun.error().in("policy " + checked.report.file + ": nothing was changed, as it cannot be recorded"));
+  return {};
+}
+
+Status PolicyService::adopt_file(const Begins& begins) {
   if (file_.empty()) return {};
   Checked checked = read({});
+  checked.report.file = file_;
   if (checked.policy) {
+    VMSEC_CHECK(begin(checked, begins));
     grants_.replace(std::move(*checked.policy));
     return {};
   }
@@ -82,20 +100,23 @@ Status PolicyService::adopt_file() {
 
 Result<PolicyReport> PolicyService::check(const PolicyText& text) { return read(text).report; }
 
-Result<PolicyReport> PolicyService::diff(const PolicyText& text) { return compare(text, kDiff); }
+Result<PolicyReport> PolicyService::diff(const PolicyText& text) { return compare(text, kDiff, {}); }
 
-Result<PolicyReport> PolicyService::apply(const PolicyText& text) {
+Result<PolicyReport> PolicyService::apply(const PolicyText& text, const Begins& begins) {
   const std::lock_guard lock(turn_);
-  return compare(text, kApply);
+  return compare(text, kApply, begins);
 }
 
-Result<PolicyReport> PolicyService::compare(const PolicyText& text, std::uint32_t method) {
+Result<PolicyReport> PolicyService::compare(const PolicyText& text, std::uint32_t method, const Begins& begins) {
   Checked checked = read(text);
   if (!checked.policy) return checked.report;
   VMSEC_TRY(Packet packet, capabilities_.call(Methods<DomainControl>::kName, 1, wire::pack(Empty{}), Caller::host()));
   VMSEC_TRY(const auto list, wire::unpack<DomainList>(std::move(packet)));
-  // The new grants first: the modules act under the policy that they apply.
-  if (method == kApply) grants_.replace(*checked.policy);
+  if (method == kApply) {
+    VMSEC_CHECK(begin(checked, begins));
+    // The new grants first: the modules act under the policy that they apply.
+    grants_.replace(*checked.policy);
+  }
   for (const auto& info : list.domains) compare_domain(*checked.policy, info, method, checked.report);
   return checked.report;
 }

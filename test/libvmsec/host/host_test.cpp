@@ -77,6 +77,47 @@ TEST_CASE("a policy is applied and audited; without its grant the module is revo
   CHECK(failed);  // an apply in which a domain failed is not written down as done
 }
 
+TEST_CASE("what an operator does to a domain is on record before it happens, and how it ended after") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  const auto begun = home.acts().size();
+  CHECK(host->open<DomainControl>()->pause({uuid_of(1)}));
+  CHECK(code_of(host->open<DomainControl>()->resume({uuid_of(9)})) == Code::not_found);
+  CHECK(host->open<ResourceControl>()->set({uuid_of(1), {}}));
+  CHECK(good(host->open<DomainControl>()->list({})).domains.size() == 1);  // no act
+  auto acts = home.acts();
+  acts.erase(acts.begin(), acts.begin() + static_cast<std::ptrdiff_t>(begun));
+  REQUIRE(acts.size() == 6);
+  for (const auto& act : acts) CHECK(act.module == "core");
+  CHECK(acts[0].entry.action == "domain.pause");
+  CHECK(acts[0].entry.outcome == Outcome::unknown);
+  CHECK(acts[0].entry.domain == uuid_of(1));
+  CHECK(acts[1].entry.outcome == Outcome::succeeded);
+  CHECK(acts[3].entry.action == "domain.resume");
+  CHECK(acts[3].entry.outcome == Outcome::failed);
+  CHECK(acts[3].entry.domain == uuid_of(9));
+  CHECK_THAT(acts[3].entry.detail, Catch::Contains(uuid_of(9).text()));
+  CHECK(acts[5].entry.action == "domain.set_resources");
+}
+
+TEST_CASE("a policy is on record before its grants are in force, with the digest of its text") {
+  Home home;
+  home.options.policy_file = home.dir.path() / "policy.toml";
+  spit(home.options.policy_file, kPolicy);
+  const auto host = good(open_host(home.options));
+  REQUIRE(home.acts().size() == 1);
+  CHECK(home.acts()[0].entry.action == "policy.adopt");
+  CHECK_THAT(home.acts()[0].entry.detail, Catch::Contains("policy.toml, SHA-256 "));
+  CHECK(host->open<HostControl>()->apply_policy({kPolicy, "web.toml"}));
+  const auto acts = home.acts();
+  REQUIRE(acts.size() == 3);
+  CHECK(acts[1].entry.action == "policy.apply");
+  CHECK(acts[1].entry.outcome == Outcome::unknown);
+  const std::string digest = home.acts()[0].entry.detail.substr(home.acts()[0].entry.detail.find("SHA-256"));
+  CHECK_THAT(acts[1].entry.detail, Catch::Contains("web.toml, " + digest));
+  CHECK(acts[2].entry.outcome == Outcome::succeeded);
+}
+
 TEST_CASE("nobody but a connection's server calls a PeerHandler") {
   Home home;
   const auto host = good(open_host(home.options));

@@ -66,6 +66,15 @@ TEST_CASE("a policy with findings is applied to nothing, and the grants stay as 
   CHECK(good(toys.service.diff({kGranted, "web.toml"})).domains[0].error.empty());
 }
 
+TEST_CASE("a policy that cannot be recorded changes nothing") {
+  Toys toys({"toy"});
+  const auto applied = toys.service.apply({kGranted, "web.toml"}, [](const std::string&, const std::string&) -> Status {
+    return fail(Code::io, "the disk is full");
+  });
+  CHECK(code_of(applied) == Code::io);
+  CHECK_FALSE(toys.grants.allows("toy", nullptr, "vmsec.DomainControl"));
+}
+
 TEST_CASE("findings of core and modules come in the order of the file") {
   Toys toys({"toy", "toy_two"});
   const auto report = good(toys.service.check(
