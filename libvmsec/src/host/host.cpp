@@ -14,6 +14,7 @@
 #include "host/peers_service.hpp"
 #include "host/policy_service.hpp"
 #include "host/records_service.hpp"
+#include "host/refusals.hpp"
 #include "host/registry.hpp"
 #include "identity/openssl.hpp"
 #include "loader/plugin_file.hpp"
@@ -60,6 +61,10 @@ class LocalHost final : public Host, private HostControl {
   Status serve_peers() override {
     if (!context_) return fail(Code::wrong_state, "serve peers: the configuration has no [identity]");
     if (options_.listen.empty()) return fail(Code::wrong_state, "serve peers: the configuration has no host.listen");
+    refusals_ = std::make_unique<Refusals>([this](const AuditEntry& entry) {
+      write_log(LogLevel::warning, "host", "refused a connection from " + entry.peer + ": " + entry.detail);
+      record("core", entry);
+    });
     VMSEC_TRY(peer_server_,
               PeerServer::start(
                   *context_, options_.listen, connections_,
@@ -83,6 +88,7 @@ class LocalHost final : public Host, private HostControl {
     agent_server_.reset();
     connections_.shut_down_all();
     peer_server_.reset();
+    refusals_.reset();
     registry_.clear();
   }
 
@@ -171,8 +177,9 @@ class LocalHost final : public Host, private HostControl {
   }
 
   void record_refused_peer(const std::string& peer, const Error& error) {
-    write_log(LogLevel::warning, "host", "refused a connection from " + peer + ": " + error.message);
-    record("core", AuditEntry{"peer.refuse", Outcome::refused, {}, peer, error.message});
+    const bool has_port = peer.find(':') != std::string::npos;
+    refusals_->tell(has_port ? peer.substr(0, peer.rfind(':')) : peer,
+                    AuditEntry{"peer.refuse", Outcome::refused, {}, peer, error.message});
   }
 
   Status append(const std::string& module, const AuditEntry& entry) {
@@ -256,6 +263,7 @@ class LocalHost final : public Host, private HostControl {
   std::unique_ptr<Capabilities> capabilities_;
   Registry registry_;
   std::unique_ptr<PolicyService> policy_;
+  std::unique_ptr<Refusals> refusals_;
   std::unique_ptr<PeerServer> peer_server_;
   std::unique_ptr<rpc::AgentServer> agent_server_;
 };
