@@ -170,9 +170,23 @@ TEST_CASE("a head that is not the log's, or no checkpoint, is found") {
   spit(logged.dir / "audit.head", "");
   CHECK_FALSE(logged.verify().good());
   fs::remove(logged.dir / "audit.head");
-  CHECK(logged.verify().good());
-  CHECK_FALSE(logged.verify().head_checked);
+  CHECK_FALSE(logged.verify().good());
+  const auto copy = good(verify_audit(logged.file(), {logged.host.public_key()}, {}, AuditHead::may_be_absent));
+  CHECK(copy.good());
+  CHECK_FALSE(copy.head_checked);
+  CHECK(logged.verify(copy.anchor).good());
   CHECK(code_of(logged.open()) == Code::tampered);
+}
+
+TEST_CASE("a log that was cut back to an earlier checkpoint is bad, also when audit.head was removed") {
+  Logged logged;
+  logged.fill(10);
+  auto lines = logged.lines();
+  lines.resize(6);  // ends with the second checkpoint
+  logged.write(lines);
+  CHECK_FALSE(logged.verify().good());
+  fs::remove(logged.dir / "audit.head");
+  CHECK_FALSE(logged.verify().good());
 }
 
 TEST_CASE("a host with a new key begins a new log, unless the former key is named") {
