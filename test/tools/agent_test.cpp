@@ -146,6 +146,44 @@ TEST_CASE("a policy is checked, compared and applied; applying twice changes not
   CHECK(host.text({"vm", "limits", "web-1"}).out.find("5 MB/s") != std::string::npos);
 }
 
+TEST_CASE("a policy that changes grants alone says so, and host info names the one in force") {
+  SimHost host;
+  host.start();
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  const std::string own = host.json({"host", "info"})["policy_digest"];
+  CHECK(own.size() == 64);
+  const std::string slip = host.folder / "slip.toml";
+  write_file(slip,
+             "version = 1\n[[vm]]\nmatch = \"wbe-*\"\n[vm.isolation]\ncpu_quota = \"30%\"\n[[grant]]\nmodule = "
+             "\"isolation\"\nvm = \"wbe-*\"\ninterfaces = [\"vmsec.DomainControl\", \"vmsec.ResourceControl\"]\n");
+  const Ran checked = host.text({"policy", "check", slip});
+  CHECK(checked.code == 0);
+  CHECK(checked.err.find("slip.toml:2:1: warning: [[vm]] for VM \"wbe-*\" matches no VM") != std::string::npos);
+  const Ran diff = host.text({"policy", "diff", slip});
+  CHECK(diff.code == 5);
+  CHECK(diff.out.find("- vmsec.IoControl") != std::string::npos);
+  CHECK(host.json({"host", "info"})["policy_digest"] == own);
+  const Ran applied = host.text({"policy", "apply", slip});
+  CHECK(applied.code == 0);
+  CHECK(applied.out.find("nothing to change") == std::string::npos);
+  CHECK(applied.out.find("web-1") != std::string::npos);
+  CHECK(host.json({"host", "info"})["policy_in_force"] == slip);
+  CHECK(host.json({"host", "info"})["policy_digest"] != own);
+  CHECK(host.text({"policy", "apply", slip}).out == "nothing to change\n");
+}
+
+TEST_CASE("a policy that could not be applied does not say that nothing is to be changed") {
+  SimHost host;
+  host.start();
+  std::string text = kPolicy;
+  write_file(host.folder / "vdz.toml", text.replace(text.find("vda"), 3, "vdz"));
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  const Ran applied = host.text({"policy", "apply", host.folder / "vdz.toml"});
+  CHECK(applied.code == 2);
+  CHECK(applied.err.find("vdz") != std::string::npos);
+  CHECK(applied.out.find("nothing to change") == std::string::npos);
+}
+
 TEST_CASE("what only a module can know about a policy is a finding with its place") {
   SimHost host;
   host.start();

@@ -67,6 +67,8 @@ std::string advice_for(const Error& error, const Options& options) {
   if (error.code == Code::in_doubt) return "\"vmsec migrate resolve\" on both hosts brings it to its one end";
   if (error.code == Code::unauthenticated || error.code == Code::expired)
     return "check certificates and revocation list: \"vmsec pki list\", \"vmsec pki crl\"";
+  if (error.message.find("[[grant]]") != std::string::npos)
+    return "change that host's policy so, then \"vmsec policy apply\" there";
   if (family(error.code) == Family::security) return "\"vmsec audit show --outcome refused\" on both hosts says why";
   return {};
 }

@@ -45,13 +45,17 @@ constexpr Act kActs[] = {{"vmsec.DomainControl", "Pause", "domain.pause"},
                          {"vmsec.Migration", "Reclaim", "session.reclaim"},
                          {"vmsec.Migration", "Release", "session.release"}};
 
-// The act that a call is, where the caller's acts are written down here.
-const Act* act_of(std::string_view interface, std::string_view method, const Caller& caller) {
-  if (!caller.record) return nullptr;
-  if (caller.kind == Caller::Kind::module && interface != Methods<DomainControl>::kName) return nullptr;
+// Null: the call changes nothing.
+const Act* act_of(std::string_view interface, std::string_view method) {
   const auto* found =
       std::ranges::find_if(kActs, [&](const Act& act) { return act.interface == interface && act.method == method; });
   return found == std::end(kActs) ? nullptr : found;
+}
+
+// Whether the caller's acts of this kind are written down here.
+bool is_recorded(const Act& act, const Caller& caller) {
+  if (!caller.record) return false;
+  return caller.kind == Caller::Kind::other || act.interface == Methods<DomainControl>::kName;
 }
 
 Status record_begin(const AuditEntry& entry, const Caller& caller) {
@@ -81,9 +85,13 @@ Result<Packet> call_capability(I& capability, std::uint32_t number, Packet reque
     if constexpr (requires { message.description.name; }) names.announce(message.domain, message.description.name);
     if constexpr (!requires { message.domain; }) return caller.check(kInterface, nullptr);
     if constexpr (requires { message.domain; }) {
+      const Act* act = act_of(kInterface, method.name);
+      if (act != nullptr && caller.leave == Caller::Leave::to_look)
+        return fail(Code::denied, std::string(kInterface) + "." + std::string(method.name) +
+                                      ": while a policy is compared, nothing is changed");
       VMSEC_CHECK(caller.check(kInterface, &message.domain));
       if constexpr (kBeginsMigration<std::remove_cvref_t<decltype(message)>>) VMSEC_CHECK(names.keep(message.domain));
-      if (const Act* act = act_of(kInterface, method.name, caller)) {
+      if (act != nullptr && is_recorded(*act, caller)) {
         AuditEntry entry{std::string(act->action), Outcome::unknown, message.domain, {}, "begins"};
         VMSEC_CHECK(record_begin(entry, caller));
         begun = std::move(entry);
@@ -121,6 +129,24 @@ bool Capabilities::is_capability(std::string_view interface) {
   bool found = false;
   for_each_capability([&](std::string_view name, auto) { found = found || name == interface; });
   return found;
+}
+
+std::string Capabilities::method_name(std::string_view interface, std::uint32_t number) {
+  std::string name = std::to_string(number);
+  const auto look = [&]<class I>(I*) {
+    if (Methods<I>::kName != interface) return;
+    for_each_method<I>([&](const auto& method) {
+      if (method.number == number) name = method.name;
+    });
+  };
+  look(static_cast<DomainControl*>(nullptr));
+  look(static_cast<ResourceControl*>(nullptr));
+  look(static_cast<IoControl*>(nullptr));
+  look(static_cast<Migration*>(nullptr));
+  look(static_cast<MemoryAccess*>(nullptr));
+  look(static_cast<BootEvidence*>(nullptr));
+  look(static_cast<Events*>(nullptr));
+  return name;
 }
 
 Status Capabilities::available(std::string_view interface) {

@@ -24,6 +24,9 @@ struct Caller {
   // Modules tell of what they do with limits and migrations themselves, and better.
   enum class Kind { other, module };
   Kind kind = Kind::other;
+  // Whether it may act, or only look (while a policy is compared with what is).
+  enum class Leave { to_act, to_look };
+  Leave leave = Leave::to_act;
   // The host itself: everything.
   static Caller host() {
     return {[](std::string_view, const Uuid*) { return Status(); }, [](const DomainName&) { return true; }};
@@ -40,6 +43,8 @@ class VMSEC_EXPORT Capabilities {
   // Checks the request's domain before the backend sees it. Of a list of domains
   // or events, the caller gets those of domains that it may use.
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request, const Caller& caller);
+  // "Pause"; the number's digits where the interface has no such method.
+  [[nodiscard]] static std::string method_name(std::string_view interface, std::uint32_t number);
   DomainNames& names() { return names_; }
 
  private:

@@ -1,6 +1,7 @@
 #include "vmsec/host.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -30,12 +31,19 @@ Status make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail(errno_error("make folder " + path));
+  // One that others may write to would give them the host's records and sockets.
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0) return fail(errno_error("look at folder " + path));
+  if (!S_ISDIR(found.st_mode)) return fail(Code::already_exists, "folder " + path + ": it is no folder");
+  if ((found.st_uid != ::geteuid() && found.st_uid != 0) || (found.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Code::denied, "folder " + path + ": it must be this user's or root's, and nobody else may write to it");
   return {};
 }
 
 class LocalHost final : public Host, private HostControl {
  public:
-  explicit LocalHost(HostOptions options) : options_(std::move(options)), grants_(options_.trusted_without_policy) {}
+  explicit LocalHost(HostOptions options)
+      : options_(std::move(options)), grants_(options_.trusted_without_policy, options_.name) {}
   ~LocalHost() override { shut_down(); }
 
   Status start() {
@@ -165,13 +173,16 @@ class LocalHost final : public Host, private HostControl {
         }));
     link.offer<Peers>(std::make_unique<PeersService>(name, context_, options_.peers, connections_));
     VMSEC_TRY(SpentTickets spent, SpentTickets::open(options_.state_dir));
+    if (const auto pruned = spent.prune(identity_->now()); !pruned)
+      write_log(LogLevel::warning, "host", "forget tickets that have expired: " + pruned.error().message);
     link.offer<Authority>(std::make_unique<AuthorityService>(*identity_, std::move(spent), connections_));
     return {};
   }
 
   void record_refused_call(const std::string& module, std::string_view interface, std::uint32_t method,
                            const Uuid& domain, const std::string& cause) {
-    const std::string what = std::string(interface) + " method " + std::to_string(method) + ": " + cause;
+    const std::string name = method == 0 ? "" : "." + Capabilities::method_name(interface, method);
+    const std::string what = std::string(interface) + name + ": " + cause;
     write_log(LogLevel::warning, module, "refused " + what);
     record(module, AuditEntry{"grant.refuse", Outcome::refused, domain, {}, what});
   }
@@ -203,6 +214,9 @@ class LocalHost final : public Host, private HostControl {
     info.listen = peer_address();
     info.policy_file = options_.policy_file;
     info.state_dir = options_.state_dir;
+    const auto in_force = policy_->in_force();
+    info.policy_in_force = in_force.file;
+    info.policy_digest = in_force.digest;
     for (const auto interface : kGrantableInterfaces) {
       const auto available = capabilities_->available(interface);
       info.capabilities.push_back(
@@ -232,9 +246,10 @@ class LocalHost final : public Host, private HostControl {
     if (!report || !report->findings.empty()) return report;
     const auto changed =
         std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.changes.empty(); });
+    const auto grants = report->grants.size();
     const auto failed = std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.error.empty(); });
-    const std::string detail =
-        report->file + ": " + std::to_string(changed) + " changed, " + std::to_string(failed) + " failed";
+    const std::string detail = report->file + ": " + std::to_string(changed) + " changed, " + std::to_string(failed) +
+                               " failed; grants of " + std::to_string(grants) + " rules changed";
     const Outcome outcome = failed == 0 ? Outcome::succeeded : Outcome::failed;
     if (Status ended = append("core", {"policy.apply", outcome, {}, {}, detail}); !ended)
       return fail(ended.error().in("apply policy " + report->file + ": done, but its end is not recorded"));

@@ -96,6 +96,21 @@ TEST_CASE("what a module pauses and resumes is on record, and an act that cannot
   CHECK(bench.backend.calls == calls);
 }
 
+TEST_CASE("a refusal names host, method and what to write into the policy") {
+  Bench bench;
+  Grants named{false, "host-a"};
+  ModuleLink link({"guard", "1", "", "", {}, {"vmsec.DomainControl"}, {}}, bench.capabilities, named, nullptr);
+  const auto domains = good(HostLink(link.host()).open<DomainControl>());
+  CHECK_THAT(
+      message_of(domains->pause(kWeb)),
+      Catch::Contains("may not use vmsec.DomainControl.Pause on host-a: ") &&
+          Catch::Contains("add [[grant]] module = \"guard\" vm = \"web-1\" interfaces = [\"vmsec.DomainControl\"]"));
+  // Another rule behind the one that decides would change nothing.
+  named.replace(policy(grant("guard", "web-*", R"("vmsec.Events")")));
+  CHECK_THAT(message_of(domains->pause(kWeb)),
+             Catch::Contains("add \"vmsec.DomainControl\" to its [[grant]] at line 2"));
+}
+
 TEST_CASE("a grant is good for its interface and its domains alone") {
   Bench bench;
   bench.allow("web-*", R"("vmsec.DomainControl")");

@@ -68,7 +68,9 @@ TEST_CASE("a policy is applied and audited; without its grant the module is revo
   CHECK(home.acts().back().entry.outcome == Outcome::succeeded);
   CHECK(good(control->apply_policy({kPolicy, "web.toml"})).domains[0].changes.empty());
 
-  report = good(control->apply_policy({kPolicy.substr(0, kPolicy.find("[[grant]]")), "bare.toml"}));
+  report = good(control->apply_policy({kPolicy.substr(0, kPolicy.find("[[grant]]")) + grant("toy", "web-1", "") +
+                                           grant("toy", "web-*", R"("vmsec.DomainControl")"),
+                                       "bare.toml"}));
   CHECK(report.domains[0].code == Code::revoked);
   CHECK(code_of(host->open<Enforcement>()->apply(level(3))) == Code::revoked);
   bool failed = false;
@@ -130,6 +132,7 @@ TEST_CASE("the host says what it is and has") {
   const auto host = good(open_host(home.options));
   const auto info = good(host->open<HostControl>()->info({}));
   CHECK(info.name == "host-a");
+  CHECK(info.policy_in_force.empty());
   CHECK(info.backend == "sim");
   REQUIRE(info.modules.size() == 1);
   CHECK(info.modules[0].name == "toy");
@@ -181,6 +184,36 @@ TEST_CASE("a host that cannot be opened as configured is not opened at all") {
   const auto host = open_host(home.options);
   REQUIRE_FALSE(host);
   CHECK_FALSE(host.error().message.empty());
+}
+
+TEST_CASE("a state or run folder that others may write to is refused") {
+  Home home;
+  const bool run = GENERATE(false, true);
+  const std::string folder = run ? home.options.run_dir : home.options.state_dir;
+  fs::create_directory(folder);
+  fs::permissions(folder, fs::perms(0770));
+  const auto host = open_host(home.options);
+  CHECK(code_of(host) == Code::denied);
+  fs::permissions(folder, fs::perms(0700));
+  CHECK(open_host(home.options));
+}
+
+TEST_CASE("a host that starts forgets the spent tickets that expired long ago") {
+  Home home;
+  fs::create_directory(home.options.state_dir);
+  fs::permissions(home.options.state_dir, fs::perms(0700));
+  const auto spent = good(SpentTickets::open(home.options.state_dir));
+  TicketClaims old;
+  old.id = std::string(32, 'a');
+  old.expires = {1'000'000};
+  TicketClaims fresh = old;
+  fresh.id = std::string(32, 'b');
+  fresh.expires = {system_now().value + 60};
+  good(spent.spend(old));
+  good(spent.spend(fresh));
+  const auto host = good(open_host(home.options));
+  CHECK(code_of(spent.spend(fresh)) == Code::denied);
+  CHECK(code_of(spent.spend(old)) == Code::ok);
 }
 
 TEST_CASE("peers are not served without an identity") {

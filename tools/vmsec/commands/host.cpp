@@ -8,6 +8,11 @@ namespace {
 
 std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
 
+std::string in_force(const HostInfo& info) {
+  if (info.policy_in_force.empty()) return "none";
+  return info.policy_in_force + " (SHA-256 " + info.policy_digest + ")";
+}
+
 void print_info(const HostInfo& info) {
   std::string modules;
   for (const auto& module : info.modules) modules += (modules.empty() ? "" : ", ") + module.name + " " + module.version;
@@ -22,7 +27,8 @@ void print_info(const HostInfo& info) {
                {"modules", or_none(modules)},
                {"peers reach it at", or_none(info.listen)},
                {"peers", or_none(peers)},
-               {"policy", or_none(info.policy_file)},
+               {"policy file", or_none(info.policy_file)},
+               {"policy in force", in_force(info)},
                {"state", info.state_dir}});
 }
 
