@@ -1,5 +1,7 @@
 #include "module.hpp"
 
+#include <algorithm>
+
 #include "vmsec/units.hpp"
 
 namespace vmsec::migration {
@@ -83,13 +85,19 @@ std::vector<OwnershipRecord> MigrationModule::unfinished(const Uuid& migration) 
   return out;
 }
 
+// An operator's word about a host is only heard where it can decide something.
+Status MigrationModule::check_fenced(const std::string& host, const std::vector<OwnershipRecord>& records) const {
+  if (std::ranges::find(records, host, &OwnershipRecord::peer) != records.end()) return {};
+  const std::string cause = "no migration that is to be resolved has this host at its other end";
+  VMSEC_CHECK(context_->audit("migration.fenced", Outcome::refused, {}, host, cause));
+  return fail(Code::not_found, "resolve --fenced " + units::quoted(host) + ": " + cause);
+}
+
 Result<MigrationList> MigrationModule::resolve(const ResolveMigration& request) {
   const auto records = unfinished(request.migration);
   if (records.empty() && !request.migration.is_nil())
     return fail(Code::not_found, "resolve migration " + request.migration.text() + ": it is not on record here");
-  if (!request.fenced.empty())
-    VMSEC_CHECK(context_->audit("migration.fenced", Outcome::succeeded, {}, request.fenced,
-                                "an operator's word: this host is off, and stays off"));
+  if (!request.fenced.empty()) VMSEC_CHECK(check_fenced(request.fenced, records));
   MigrationList out;
   for (const OwnershipRecord& record : records) out.migrations.push_back(resolver_.resolve(record, request.fenced));
   return out;

@@ -34,6 +34,7 @@ class MigrationModule final : public Migrator, public PeerHandler {
  private:
   explicit MigrationModule(std::unique_ptr<Context> context);
   std::vector<OwnershipRecord> unfinished(const Uuid& migration) const;
+  Status check_fenced(const std::string& host, const std::vector<OwnershipRecord>& records) const;
 
   std::unique_ptr<Context> context_;
   Sessions sessions_;

@@ -65,6 +65,21 @@ Resolver::Sight Resolver::look(const OwnershipRecord& record, PeerHost host, con
   }
 }
 
+// The operator's word that the other host is off: on record before it decides anything, and
+// as refused where it is not true.
+Status Resolver::hear_word(const OwnershipRecord& record, const std::optional<EndView>& peer) {
+  if (peer) {
+    VMSEC_CHECK(context_.audit("migration.fenced", Outcome::refused, record.domain, record.peer,
+                               "an operator's word: this host is off; but it answers"));
+    return in_doubt(record, record.peer + " was declared to be off, but it answers: resolve without --fenced");
+  }
+  const EndView own = view_of(record);
+  const auto decide = record.side == Side::source ? decide_source : decide_destination;
+  if (decide(own, peer, PeerHost::fenced) == decide(own, peer, PeerHost::standing)) return {};
+  return context_.audit("migration.fenced", Outcome::succeeded, record.domain, record.peer,
+                        "an operator's word: this host is off, and stays off");
+}
+
 MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::string& fenced) {
   const auto own_lock = lock_of(stale.migration);
   const std::lock_guard lock(*own_lock);
@@ -83,13 +98,12 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   Sight sight = look(record, host, line ? &*line : nullptr);
   if (sight.silence.empty()) sight.silence = unreachable;
   const auto& [peer, silence] = sight;
-  Status settled;
-  if (peer && host == PeerHost::fenced)
-    settled = in_doubt(record, record.peer + " was declared to be off, but it answers: resolve without --fenced");
-  else if (record.side == Side::source)
-    settled = settle_source(record, peer, host, Tell::yes, line ? &*line : nullptr);
-  else
-    settled = settle_destination(record, peer, host);
+  const auto settle = [&, &peer = peer]() -> Status {
+    if (host == PeerHost::fenced) VMSEC_CHECK(hear_word(record, peer));
+    if (record.side == Side::source) return settle_source(record, peer, host, Tell::yes, line ? &*line : nullptr);
+    return settle_destination(record, peer, host);
+  };
+  const Status settled = settle();
   // The source learns what became of its decision while the line is open.
   if (peer && line && record.side == Side::destination) std::ignore = ask(record, view_of(record), *line);
 

@@ -43,6 +43,7 @@ class Resolver {
     std::string silence;  // why it did not answer
   };
 
+  Status hear_word(const OwnershipRecord& record, const std::optional<EndView>& peer);
   Status settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host, Tell tell,
                        const Line* line);
   Status settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host);

@@ -77,8 +77,8 @@ std::string advice_for(const Error& error, const Context& context) {
   if (error.code == Code::in_doubt) return "\"vmsec migrate resolve\" on both hosts brings it to its one end";
   if (error.code == Code::unauthenticated || error.code == Code::expired)
     return "check certificates and revocation list: \"vmsec pki list\", \"vmsec pki crl\"";
-  if (says("may not use"))
-    return "grant it in the policy of the host that refuses ([[grant]]: docs/policy.md), then \"vmsec policy apply\"";
+  if (error.message.find("[[grant]]") != std::string::npos)
+    return "change that host's policy so (docs/policy.md), then \"vmsec policy apply\" there";
   if (says("libvirt-sock"))
     return "start libvirtd: systemctl start libvirtd; \"vmsec doctor\" tells what else is missing";
   // What was refused before any host was asked is in no log.

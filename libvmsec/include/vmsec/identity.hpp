@@ -170,6 +170,8 @@ struct HostFiles {
   std::filesystem::path crl;                          // ca.crl; may be replaced (by rename) at any time
   std::vector<std::filesystem::path> placement_keys;  // public keys
   std::filesystem::path state_dir;                    // exists; ours alone: the highest list number, spent tickets
+  // This host's own of before a renewal; expired or revoked ones too.
+  std::vector<std::filesystem::path> former_certificates = {};
 };
 
 // A host as its certificate says it, verified.
@@ -196,8 +198,10 @@ class VMSEC_EXPORT HostIdentity {
  public:
   // Reads and checks all files: our certificate must be the authority's, in time
   // (`expired`), and fit the key; no placement key may be our own key or the
-  // authority's (`denied`). The revocation list is not looked at yet: it is read
-  // anew by every check, so that a replaced file counts at once.
+  // authority's (`denied`); a former certificate must be the same authority's
+  // (`unauthenticated`) and name this host (`denied`). The revocation list is not
+  // looked at yet: it is read anew by every check, so that a replaced file counts
+  // at once.
   static Result<HostIdentity> load(const HostFiles& files, Clock clock = system_now);
 
   [[nodiscard]] const std::string& name() const;
@@ -205,6 +209,7 @@ class VMSEC_EXPORT HostIdentity {
   [[nodiscard]] const std::string& certificate_digest() const;
   [[nodiscard]] UnixSeconds not_after() const;
   [[nodiscard]] const PublicKey& public_key() const;
+  [[nodiscard]] const std::vector<PublicKey>& former_keys() const;  // of the former certificates
   [[nodiscard]] const HostFiles& files() const;
   [[nodiscard]] UnixSeconds now() const;
 

@@ -65,6 +65,12 @@ void PeerServer::serve_calls(std::unique_ptr<channel::TlsConnection> tls) {
   while (true) {
     auto frame = connection->tls->receive();
     if (!frame) break;
+    // Revocation reaches open connections.
+    if (const Status still = connection->tls->recheck_peer(); !still) {
+      refused_(connection->context.peer, still.error());
+      std::ignore = connection->tls->send(encode_answer(fail(still.error())));
+      break;
+    }
     const auto answer = [&]() -> Result<std::string> {
       VMSEC_TRY(PeerRequest request, wire::decode<PeerRequest>(*frame));
       if (modules.size() < kMaximumModules) modules.insert(request.module);

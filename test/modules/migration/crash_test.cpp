@@ -147,7 +147,10 @@ TEST_CASE("a destination whose source is gone stays paused and says that it is i
 
   SECTION("until an operator gives his word that the source is off") {
     const auto other = pair.b.module()->resolve({status.migration, "host-c"});
-    CHECK(other->migrations.at(0).state == MigrationState::in_doubt);
+    REQUIRE_FALSE(other);
+    CHECK(other.error().code == Code::not_found);
+    CHECK(pair.b.audited("migration.fenced", Outcome::refused));
+    CHECK_FALSE(pair.b.audited("migration.fenced", Outcome::succeeded));
     const auto fenced = pair.b.module()->resolve({status.migration, "host-a"});
     CHECK(fenced->migrations.at(0).state == MigrationState::completed);
     CHECK(pair.b.audited("migration.fenced", Outcome::succeeded));
@@ -174,6 +177,19 @@ TEST_CASE("an operator's word about a host that answers is not believed") {
   const auto resolved = pair.b.module()->resolve({status.migration, "host-a"});
   CHECK(resolved->migrations.at(0).state == MigrationState::in_doubt);
   CHECK_FALSE(pair.runs_at_destination());
+  CHECK(pair.b.audited("migration.fenced", Outcome::refused));
+  CHECK_FALSE(pair.b.audited("migration.fenced", Outcome::succeeded));
+}
+
+TEST_CASE("a word about a host is not written down where there is nothing to resolve") {
+  Pair pair;
+  for (const char* host : {"host-b", "host-zz"}) {
+    const auto resolved = pair.a.module()->resolve({{}, host});
+    REQUIRE_FALSE(resolved);
+    CHECK(resolved.error().code == Code::not_found);
+    CHECK(resolved.error().message.find(host) != std::string::npos);
+  }
+  CHECK_FALSE(pair.a.audited("migration.fenced", Outcome::succeeded));
 }
 
 TEST_CASE("a source that has committed never runs the guest again, whatever an operator says") {

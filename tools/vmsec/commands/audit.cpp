@@ -96,6 +96,7 @@ struct Check {
   std::string log;
   std::vector<std::string> keys;
   std::string anchor;
+  bool copied = false;
 };
 
 // The likeliest cause of a foreign signature is the wrong certificate.
@@ -115,7 +116,8 @@ Ending verify(const Context& context, const Check& check) {
     VMSEC_TRY(anchor, parse_anchor(check.anchor));
   }
   const fs::path log = log_in(check.log);
-  VMSEC_TRY(const auto report, verify_audit(log, keys, anchor));
+  VMSEC_TRY(const auto report,
+            verify_audit(log, keys, anchor, check.copied ? AuditHead::may_be_absent : AuditHead::wanted));
   if (context.options.json) {
     Context::print_json(report_json(report));
   } else {
@@ -167,6 +169,7 @@ void add_audit(CLI::App& app, Context& context) {
       ->take_all();
   verify_command->add_option("--anchor", check->anchor, "What an earlier verify printed, kept elsewhere")
       ->type_name("NUMBER:HASH");
+  verify_command->add_flag("--copied", check->copied, "The log was copied without its audit.head: do not miss it");
   verify_command->footer(
       "Keep the printed anchor on another machine, and give it to the next verify: then a log that was\n"
       "cut back is found too.\n\n"

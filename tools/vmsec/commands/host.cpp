@@ -24,6 +24,11 @@ std::size_t migrations_in_doubt(Context& context) {
       std::ranges::count(list->migrations, MigrationState::in_doubt, &MigrationStatus::state));
 }
 
+std::string in_force(const HostInfo& info) {
+  if (info.policy_in_force.empty()) return "none";
+  return info.policy_in_force + " (SHA-256 " + info.policy_digest + ")";
+}
+
 void print_info(const HostInfo& info, std::size_t in_doubt) {
   std::string modules;
   for (const auto& module : info.modules) modules += (modules.empty() ? "" : ", ") + module.name + " " + module.version;
@@ -38,7 +43,8 @@ void print_info(const HostInfo& info, std::size_t in_doubt) {
                {"modules", or_none(modules)},
                {"peers reach it at", or_none(info.listen)},
                {"peers", or_none(peers)},
-               {"policy", or_none(info.policy_file)},
+               {"policy file", or_none(info.policy_file)},
+               {"policy in force", in_force(info)},
                {"state", info.state_dir}});
   if (in_doubt > 0) print_facts({{"in doubt", coloured(Colour::yellow, doubt_text(in_doubt))}});
 }

@@ -45,6 +45,14 @@ Ending report_findings(const Context& context, const PolicyReport& report) {
   return Exit::mistake;
 }
 
+// What is allowed and hardly meant: on standard error, beside whatever is printed.
+void print_warnings(const PolicyReport& report) {
+  const std::string file = report.file.empty() ? "policy" : report.file;
+  for (const auto& warning : report.warnings)
+    std::fprintf(stderr, "%s:%u:%u: warning: %s\n", file.c_str(), warning.line, warning.column,
+                 safe(warning.message).c_str());
+}
+
 // The file's form, without a host: what every host would find.
 std::optional<PolicyReport> form_findings(const PolicyText& policy) {
   if (policy.file.empty()) return std::nullopt;
@@ -76,6 +84,7 @@ Ending check_policy(Context& context, const std::string& file, bool offline) {
     VMSEC_TRY(report, std::move(answer));
   }
   if (!report.findings.empty()) return report_findings(context, report);
+  print_warnings(report);
   context.print(report, [&](const PolicyReport&) {
     std::printf("%s: good%s\n", report.file.empty() ? "policy" : report.file.c_str(),
                 offline ? " (its form; modules' sections need a host)" : "");
@@ -94,6 +103,28 @@ void print_changes(const PolicyReport& report) {
   if (rows > 0) table.print();
 }
 
+std::string signs(const GrantChange& change) {
+  std::string text;
+  const auto add = [&](const char* sign, const std::vector<std::string>& interfaces) {
+    for (const auto& interface : interfaces) text += (text.empty() ? "" : ", ") + std::string(sign) + safe(interface);
+  };
+  add("+ ", change.granted);
+  add("- ", change.withdrawn);
+  return text.empty() ? "as another rule says" : text;
+}
+
+// Who may do what: a policy changes that too, and for VMs that are still to come.
+void print_grants(const PolicyReport& report) {
+  if (report.grants.empty()) return;
+  Table table({"MODULE", "GRANT ON", "CHANGE", "VMS HERE"});
+  for (const auto& change : report.grants) {
+    std::string domains;
+    for (const auto& name : change.domains) domains += (domains.empty() ? "" : ", ") + safe(name);
+    table.add({change.module, safe(change.vms), signs(change), domains.empty() ? "none" : domains});
+  }
+  table.print();
+}
+
 // The gravest of what went wrong with single VMs; `ok` where nothing did.
 Exit report_errors(const PolicyReport& report) {
   Exit worst = Exit::ok;
@@ -109,7 +140,7 @@ Exit report_errors(const PolicyReport& report) {
 std::size_t changes_of(const PolicyReport& report) {
   std::size_t changes = 0;
   for (const auto& domain : report.domains) changes += domain.changes.size();
-  return changes;
+  return changes + report.grants.size();
 }
 
 Ending diff_policy(Context& context, const std::string& file) {
@@ -117,15 +148,14 @@ Ending diff_policy(Context& context, const std::string& file) {
   if (const auto found = form_findings(policy)) return report_findings(context, *found);
   VMSEC_TRY(const auto report, ask_host(context, &HostControl::diff_policy, policy));
   if (!report.findings.empty()) return report_findings(context, report);
+  print_warnings(report);
   context.print(report, [](const PolicyReport& found) {
     print_changes(found);
+    print_grants(found);
     const bool all_known = std::ranges::all_of(found.domains, [](const auto& each) { return each.error.empty(); });
     if (changes_of(found) == 0 && all_known) std::puts("no differences");
   });
   const Exit errors = report_errors(report);
-  if (errors == Exit::refused)
-    std::fputs("       diff looks under the grants in force; \"vmsec policy apply\" puts the file's own in force\n",
-               stderr);
   if (errors != Exit::ok) return errors;
   return changes_of(report) == 0 ? Exit::ok : Exit::different;
 }
@@ -135,10 +165,13 @@ Ending apply_policy(Context& context, const std::string& file) {
   if (const auto found = form_findings(policy)) return report_findings(context, *found);
   VMSEC_TRY(const auto report, ask_host(context, &HostControl::apply_policy, policy));
   if (!report.findings.empty()) return report_findings(context, report);
+  print_warnings(report);
   context.print(report, [](const PolicyReport& found) {
     print_changes(found);
+    print_grants(found);
     const std::size_t changes = changes_of(found);
-    if (changes == 0)
+    const bool all_done = std::ranges::all_of(found.domains, [](const auto& each) { return each.error.empty(); });
+    if (changes == 0 && all_done)
       std::puts("nothing to change");
     else
       std::printf("%zu change%s made\n", changes, changes == 1 ? "" : "s");
