@@ -74,6 +74,13 @@ void FakeHypervisor::lose_guests() {
   while (!guests_.empty()) erase(guests_.begin()->first);
 }
 
+void FakeHypervisor::refuse(const Uuid& migration, std::string detail) {
+  const Shared session = find(migration);
+  if (!session) return;
+  push(session, {SessionEventKind::refused, ChannelKind::unknown, 0, {}, std::move(detail)});
+  cut(session);
+}
+
 std::string FakeHypervisor::memory(const Uuid& domain) {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(domain);
@@ -315,6 +322,8 @@ Result<Empty> FakeHypervisor::cancel(const SessionRef& request) {
     const std::lock_guard lock(session->mutex);
     if (session->word == Word::proceed) return fail(Code::wrong_state, "it is decided");
   }
+  if (!behaviour.refuse_on_cancel.empty())
+    push(session, {SessionEventKind::refused, ChannelKind::unknown, 0, {}, behaviour.refuse_on_cancel});
   cut(session);
   return Empty{};
 }

@@ -41,6 +41,7 @@ struct Behaviour {
   bool refuse_prepare = false;
   bool fail_load = false;
   bool never_sends = false;
+  std::string refuse_on_cancel;  // what was refused is known only then
   std::size_t hang_after = 0;  // the source sends so many bytes and then nothing; 0: all
 };
 
@@ -54,6 +55,8 @@ class FakeHypervisor final : public Migration {
   void drop_sessions();
   // The host lost power and came back.
   void lose_guests();
+  // The peer has asked for what this host does not allow.
+  void refuse(const Uuid& migration, std::string detail);
   [[nodiscard]] std::string memory(const Uuid& domain);
   [[nodiscard]] DomainState state(const Uuid& domain);  // unknown: not here
   [[nodiscard]] bool held(const Uuid& domain);
