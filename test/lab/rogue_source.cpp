@@ -11,8 +11,8 @@
 //     domain= name= format= configuration=FILE    what it says that it moves
 //     fd=N                   carries the control stream; without it, it ends after PREPARE
 //
-// Standard output has one line per step: "connected", "prepared", "joined", or
-// "refused CODE: MESSAGE". Then it stays until the stream or its standard input ends.
+// Standard output has the migration's id, then one line per step: "connected", "prepared",
+// "joined", or "refused CODE: MESSAGE". Then it stays until its standard input ends.
 #include <poll.h>
 #include <unistd.h>
 
@@ -55,6 +55,8 @@ class Rogue {
   explicit Rogue(Words words) : words_(std::move(words)) {}
 
   Status run() {
+    VMSEC_TRY(migration_, random_uuid());
+    say("migration " + migration_.text());
     VMSEC_CHECK(connect());
     say("connected");
     VMSEC_CHECK(prepare());
@@ -63,6 +65,9 @@ class Rogue {
     VMSEC_CHECK(join());
     say("joined");
     wait();
+    // What our caller has said until now is still sent.
+    stream_->request_mark();
+    std::ignore = stream_->flushed(migration::Clock::now() + std::chrono::seconds(2));
     return {};
   }
 
@@ -83,7 +88,6 @@ class Rogue {
   }
 
   Status prepare() {
-    VMSEC_TRY(migration_, random_uuid());
     VMSEC_TRY(secret_, random_bytes(kSecretSize));
     PrepareRequest request{kProtocolVersion,           migration_, {}, {}, {}, Cipher::aes_128_gcm,
                            EncryptionPolicy::required, secret_};
