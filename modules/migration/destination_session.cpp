@@ -7,6 +7,7 @@ namespace {
 
 constexpr Microseconds kEventWait{50'000};
 constexpr auto kRefusalTime = std::chrono::seconds(5);
+constexpr int kUnheard = 16;
 
 Error error_of(Code code, std::string message) { return Error{code, std::move(message), 0, {}}; }
 
@@ -73,7 +74,8 @@ void Destination::audit_refusal(const SessionEvent& event) const {
 
 // A source that asks for what it may not, and hangs up before we look, is on record too.
 void Destination::audit_unheard_refusals() const {
-  while (true) {
+  // A hypervisor may say its last word again whenever it is asked.
+  for (int left = kUnheard; left > 0; --left) {
     const auto event = context_.services.migration->next({migration(), domain(), {}});
     if (!event || event->kind == SessionEventKind::none) return;
     if (event->kind == SessionEventKind::refused) audit_refusal(*event);

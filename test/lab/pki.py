@@ -1,4 +1,5 @@
 """The lab's certificate authority and placement key, made with `vmsec pki` as an operator would."""
+import json
 import pathlib
 import subprocess
 
@@ -24,11 +25,10 @@ class Pki:
         self.run("pki", "placement-key", self.placement)
 
     def issue(self, host, out=None):
-        """A key and a certificate; answers their folder."""
+        """A key and a certificate in a folder of ours; answers the serial number."""
         out = self.folder / (out or host)
         out.mkdir(exist_ok=True)
-        self.run("pki", "issue", self.folder / "ca", host, "--out", out)
-        return out
+        return json.loads(self.run("--json", "pki", "issue", self.folder / "ca", host, "--out", out))["serial"]
 
     def publish(self):
         self.run("pki", "crl", self.folder / "ca", "--days", "7")

@@ -6,9 +6,10 @@
 //
 //   rogue_source KEY=VALUE...
 //     ca= certificate= key= revocations= state=   the host that it claims to be
+//     late=SECONDS                                its clock is so late: its own certificate may have ended
 //     to= address=                                the destination
 //     ticket=FILE            its bytes, not its text form; no file: none
-//     domain= name= format= configuration=FILE    what it says that it moves
+//     domain= name= format= configuration=FILE    what it says that it moves; memory= (bytes), vcpus=
 //     fd=N                   carries the control stream; without it, it ends after PREPARE
 //
 // Standard output has the migration's id, then one line per step: "connected", "prepared",
@@ -74,7 +75,9 @@ class Rogue {
  private:
   Status connect() {
     HostFiles files{words_["ca"], words_["certificate"], words_["key"], words_["revocations"], {}, words_["state"]};
-    VMSEC_TRY(const auto identity, HostIdentity::load(files));
+    const std::uint64_t late = number("late");
+    const auto clock = [late] { return UnixSeconds{system_now().value - late}; };
+    VMSEC_TRY(const auto identity, HostIdentity::load(files, clock));
     VMSEC_TRY(context_, channel::TlsContext::create(identity));
     VMSEC_TRY(control_, dial());
     VMSEC_CHECK(control_->send(wire::encode(host::Hello{host::Purpose::calls, {}, {}})));
@@ -82,6 +85,8 @@ class Rogue {
     VMSEC_TRY(std::ignore, host::decode_answer(answer));
     return {};
   }
+
+  std::uint64_t number(const std::string& word) { return words_[word].empty() ? 0 : std::stoull(words_[word]); }
 
   Result<std::unique_ptr<channel::TlsConnection>> dial() {
     return channel::TlsConnection::connect(*context_, words_["address"], words_["to"]);
@@ -97,6 +102,8 @@ class Rogue {
     VMSEC_TRY(request.description.domain, Uuid::parse(words_["domain"]));
     request.description.name = words_["name"];
     request.description.format = words_["format"];
+    request.description.memory = {number("memory")};
+    request.description.vcpus = static_cast<std::uint32_t>(number("vcpus"));
     VMSEC_TRY(request.description.configuration, content_of(words_["configuration"]));
     const auto method = static_cast<std::uint32_t>(Call::prepare);
     VMSEC_CHECK(control_->send(wire::encode(host::PeerRequest{std::string(kModule), method, wire::encode(request)})));

@@ -15,6 +15,15 @@ def bytes_of(ticket):
     return raw
 
 
+def text_of(content, file):
+    """The other way round: a file with the text form of these bytes."""
+    word = "VMSEC MIGRATION TICKET"
+    digits = base64.b64encode(content).decode()
+    lines = [digits[at:at + 64] for at in range(0, len(digits), 64)]
+    pathlib.Path(file).write_text("\n".join([f"-----BEGIN {word}-----", *lines, f"-----END {word}-----", ""]))
+    return file
+
+
 class RogueSource:
     """`link` is the near end of the control stream, once `refusal` is empty."""
 

@@ -135,6 +135,7 @@ void FakeHypervisor::finish(const Shared& session, SessionEventKind kind, std::s
   {
     const std::lock_guard lock(session->mutex);
     session->over = true;
+    session->last_word = kind;
   }
   push(session, {kind, ChannelKind::unknown, 0, {}, std::move(detail)});
 }
@@ -293,7 +294,7 @@ Result<SessionEvent> FakeHypervisor::next(const NextSessionEvent& request) {
   std::unique_lock lock(session->mutex);
   session->changed.wait_for(lock, std::chrono::microseconds(request.wait.value),
                             [&] { return !session->events.empty(); });
-  if (session->events.empty()) return SessionEvent{};
+  if (session->events.empty()) return SessionEvent{session->last_word, ChannelKind::unknown, 0, {}, {}};
   SessionEvent event = std::move(session->events.front());
   session->events.pop_front();
   return event;

@@ -42,7 +42,7 @@ struct Behaviour {
   bool fail_load = false;
   bool never_sends = false;
   std::string refuse_on_cancel;  // what was refused is known only then
-  std::size_t hang_after = 0;  // the source sends so many bytes and then nothing; 0: all
+  std::size_t hang_after = 0;    // the source sends so many bytes and then nothing; 0: all
 };
 
 class FakeHypervisor final : public Migration {
@@ -95,6 +95,7 @@ class FakeHypervisor final : public Migration {
     std::deque<SessionEvent> events;
     Word word = Word::none;
     bool over = false;
+    SessionEventKind last_word = SessionEventKind::none;           // said again whenever it is asked
     std::map<std::pair<ChannelKind, std::uint32_t>, Fd> channels;  // our ends
     std::thread thread;
   };
