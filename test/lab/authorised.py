@@ -52,6 +52,7 @@ class Authorised:
         self.table = Table("Only an authorised host receives (simulated hypervisor)",
                            ("what is not as it should be", "refused by", "guest bytes", f"{GUEST} at host-a", "on record"))
         self.count = 0
+        self.impostors = 0
 
     # ---- tickets ---------------------------------------------------------------
 
@@ -137,11 +138,13 @@ class Authorised:
 
     # ---- host-b's certificate ------------------------------------------------------
 
-    def become(self, identity):
-        """host-b's vmsecd with other files."""
+    def become(self, identity=None, name=B):
+        """vmsecd at host-b's address with another's files, and a state of its own; without: the true one again."""
         agent = self.lab.agents[B]
         agent.stop()
-        self.lab.configure(B, self.policy, identity)
+        self.impostors += 1
+        state = self.folder / f"impostor-{self.impostors}" if identity else None
+        self.lab.configure(B, self.policy, identity, name, state)
         agent.start()
 
     def late(self, seconds, *words):
@@ -167,15 +170,15 @@ class Authorised:
         self.pki.publish()
         self.become(self.stranger.identity(B))
         self.refused("certificate: another authority's", good, "authority")
-        self.become(self.pki.identity(C))
+        self.become(self.pki.identity(C), C)
         self.refused("certificate: host-c's, at host-b's address", good, C)
         self.ends_soon()
-        self.refused("certificate: expired", good, "expired")
+        self.refused("certificate: expired", good, "it has expired")
         serial = self.pki.issue(B, "revoked")
         self.become(self.pki.identity(B, self.pki.folder / "revoked"))
         self.pki.revoke(serial)
         self.refused("certificate: revoked", good, "revoked")
-        self.become(None)
+        self.become()
         status = self.migrate(A, B, good)
         self.table.control("the same ticket, never spent by these, to the true host-b", status["state"],
                            status["state"] == "completed")
@@ -214,7 +217,7 @@ class Authorised:
         fit = self.digest(DOMAIN.format(NEW, UUIDS[NEW]))
         good = self.ticket(*fit, **mine)
         first = self.rogue(good)
-        self.table.control("host-b prepares for a source with a good ticket", ", ".join(first.steps) + first.refusal,
+        self.table.control("host-b prepares for a source with a good ticket", ", ".join(first.steps),
                            "prepared" in first.steps)
         wait_for("host-b to give up", lambda: all(entry["state"] == "failed" for entry in self.lab.agents[B].vmsec(
             "migrate", "list")["migrations"] if entry["migration"] == first.migration), 20)
@@ -231,7 +234,7 @@ class Authorised:
         folder.mkdir()
         self.late(DAY + 60, "issue", self.pki.folder / "ca", A, folder)
         ended = self.rogue(self.ticket(*fit, **mine), self.pki.identity(A, folder), late=120)
-        self.rejected("its certificate has expired", ended, "peer.refuse", "expired")
+        self.rejected("its certificate has expired", ended, "peer.refuse", "it has expired")
         self.pki.revoke(self.pki.issue(A, "taken"))
         taken = self.rogue(self.ticket(*fit, **mine), self.pki.identity(A, self.pki.folder / "taken"))
         self.rejected("its certificate is revoked", taken, "peer.refuse", "revoked")
@@ -252,7 +255,7 @@ class Authorised:
             self.certificates()
             for host, agent in self.lab.agents.items():
                 done = agent.show("audit", "verify", agent.state / "audit.log", "--key", self.pki.certificate(host))
-                self.table.control(f"audit log of {host}", (done.stdout or done.stderr).strip().splitlines()[0],
+                self.table.control(f"audit log of {host}", "verified" if done.returncode == 0 else done.stdout + done.stderr,
                                    done.returncode == 0)
         return self.table.print()
 

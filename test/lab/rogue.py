@@ -46,7 +46,6 @@ interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
 class Rogue:
     def __init__(self, folder, build):
         self.folder = pathlib.Path(folder)
-        self.build = pathlib.Path(build).resolve()
         self.lab = KvmLab(folder, build, {"migration": {"attestation": "none"}})
         self.table = Table("A tunnelled libvirt is not root", ("asked of host-b's proxy", "answer", "audited with the peer and"))
         self.count = 0
@@ -233,7 +232,7 @@ class Rogue:
             self.straight()
             agent = self.lab.agents[B]
             done = agent.show("audit", "verify", agent.state / "audit.log", "--key", self.lab.pki.certificate(B))
-            self.table.control("host-b's audit log", (done.stdout or done.stderr).strip().splitlines()[0], done.returncode == 0)
+            self.table.control("host-b's audit log", "verified" if done.returncode == 0 else done.stdout + done.stderr, done.returncode == 0)
         return self.table.print()
 
 

@@ -33,7 +33,7 @@ class RogueSource:
         words |= {key: identity[key] for key in ("ca", "certificate", "key", "revocations")} | {"state": state}
         near, far = socket.socketpair()
         self.process = subprocess.Popen(
-            [*agent.enter, str(agent.build / "test/rogue_source"), *[f"{key}={value}" for key, value in words.items()],
+            [*agent.enter, str(agent.programs.vmsec.parents[1] / "test/rogue_source"), *[f"{key}={value}" for key, value in words.items()],
              f"fd={far.fileno()}"], pass_fds=[far.fileno()], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         far.close()
         self.link = rpc.Link(near)

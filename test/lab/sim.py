@@ -76,12 +76,12 @@ class SimLab:
     def define(self, host, name, text):
         (self.folder / host / "domains" / f"{name}.toml").write_text(text)
 
-    def configure(self, host, policy, identity=None):
-        """Writes the configuration of vmsecd on that host; `identity`: another than its own."""
+    def configure(self, host, policy, identity=None, name=None, state=None):
+        """Writes the configuration of vmsecd on that host; with another identity, name or state than its own for an impostor."""
         agent = self.agents.setdefault(host, Agent(host, self.folder / host, self.build))
         other = next(peer for peer in HOSTS if peer != host)
         agent.configure({
-            "host": {"name": host, "listen": f"127.0.0.1:{self.ports[host]}", "state": str(agent.state),
+            "host": {"name": name or host, "listen": f"127.0.0.1:{self.ports[host]}", "state": str(state or agent.state),
                      "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
                      "plugin_path": [str(agent.programs.plugins)],
                      "module_path": [str(agent.programs.modules)],
