@@ -157,6 +157,7 @@ TEST_CASE("SWITCH counts only on the migration's own connection, with the right 
   PeerContext other = host.control;
   other.connection = 501;
   expect(host.pair.b.module()->incoming_call({other, 2, request}), Code::denied);
+  CHECK(host.pair.b.audited("migration.switch", Outcome::refused));
   expect(host.pair.b.module()->incoming_call({host.control, 2, request}), Code::tampered);
   // That was the end of it: the destination has given up.
   CHECK(eventually([&] { return host.pair.b.undecided() == 0; }));
