@@ -169,8 +169,12 @@ void Destination::disconnected(std::uint64_t connection) {
 }
 
 Status Destination::switch_over(const PeerContext& from, const SwitchRequest& request) {
-  if (!same_host(from, from_) || from.connection != from_.connection)
-    return fail(Code::denied, "switch over: not the migration's own connection");
+  if (!same_host(from, from_) || from.connection != from_.connection) {
+    const std::string cause = "switch over: not the migration's own connection";
+    std::ignore = context_.audit("migration.switch", Outcome::refused, domain(), from.peer,
+                                 "migration " + migration().text() + ": " + cause);
+    return fail(Code::denied, cause);
+  }
   {
     const std::lock_guard lock(mutex_);
     if (switching_ || decided_ || cause_) return fail(Code::wrong_state, "switch over: asked twice, or given up");

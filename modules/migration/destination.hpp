@@ -72,6 +72,8 @@ class Destination {
   void await_decision();
   void give_up(const Error& cause);
   void end_session();
+  void audit_refusal(const SessionEvent& event) const;
+  void audit_unheard_refusals() const;
   [[nodiscard]] std::optional<Error> first_cause() const;
   [[nodiscard]] bool stopping() const;
   [[nodiscard]] Phase phase() const;

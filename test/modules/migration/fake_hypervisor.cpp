@@ -74,6 +74,13 @@ void FakeHypervisor::lose_guests() {
   while (!guests_.empty()) erase(guests_.begin()->first);
 }
 
+void FakeHypervisor::refuse(const Uuid& migration, std::string detail) {
+  const Shared session = find(migration);
+  if (!session) return;
+  push(session, {SessionEventKind::refused, ChannelKind::unknown, 0, {}, std::move(detail)});
+  cut(session);
+}
+
 std::string FakeHypervisor::memory(const Uuid& domain) {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(domain);
@@ -128,6 +135,7 @@ void FakeHypervisor::finish(const Shared& session, SessionEventKind kind, std::s
   {
     const std::lock_guard lock(session->mutex);
     session->over = true;
+    session->last_word = kind;
   }
   push(session, {kind, ChannelKind::unknown, 0, {}, std::move(detail)});
 }
@@ -286,7 +294,7 @@ Result<SessionEvent> FakeHypervisor::next(const NextSessionEvent& request) {
   std::unique_lock lock(session->mutex);
   session->changed.wait_for(lock, std::chrono::microseconds(request.wait.value),
                             [&] { return !session->events.empty(); });
-  if (session->events.empty()) return SessionEvent{};
+  if (session->events.empty()) return SessionEvent{session->last_word, ChannelKind::unknown, 0, {}, {}};
   SessionEvent event = std::move(session->events.front());
   session->events.pop_front();
   return event;
@@ -315,6 +323,8 @@ Result<Empty> FakeHypervisor::cancel(const SessionRef& request) {
     const std::lock_guard lock(session->mutex);
     if (session->word == Word::proceed) return fail(Code::wrong_state, "it is decided");
   }
+  if (!behaviour.refuse_on_cancel.empty())
+    push(session, {SessionEventKind::refused, ChannelKind::unknown, 0, {}, behaviour.refuse_on_cancel});
   cut(session);
   return Empty{};
 }

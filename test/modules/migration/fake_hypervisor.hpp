@@ -42,7 +42,8 @@ struct Behaviour {
   bool refuse_prepare = false;
   bool fail_load = false;
   bool never_sends = false;
-  std::size_t hang_after = 0;  // the source sends so many bytes and then nothing; 0: all
+  std::string refuse_on_cancel;  // what was refused is known only then
+  std::size_t hang_after = 0;    // the source sends so many bytes and then nothing; 0: all
 };
 
 class FakeHypervisor final : public Migration {
@@ -60,6 +61,8 @@ class FakeHypervisor final : public Migration {
   void pause(const Uuid& domain) { set_state(domain, DomainState::paused); }
   std::function<bool()> reclaim_blocked;  // by a lock that another host holds
   std::atomic<bool> silent = false;       // holding and hold are not answered
+  // The peer has asked for what this host does not allow.
+  void refuse(const Uuid& migration, std::string detail);
   [[nodiscard]] std::string memory(const Uuid& domain);
   [[nodiscard]] DomainState state(const Uuid& domain);  // unknown: not here
   [[nodiscard]] bool held(const Uuid& domain);
@@ -98,6 +101,7 @@ class FakeHypervisor final : public Migration {
     std::deque<SessionEvent> events;
     Word word = Word::none;
     bool over = false;
+    SessionEventKind last_word = SessionEventKind::none;           // said again whenever it is asked
     std::map<std::pair<ChannelKind, std::uint32_t>, Fd> channels;  // our ends
     std::thread thread;
   };

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "fake_host.hpp"
@@ -156,10 +157,32 @@ TEST_CASE("SWITCH counts only on the migration's own connection, with the right 
   PeerContext other = host.control;
   other.connection = 501;
   expect(host.pair.b.module()->incoming_call({other, 2, request}), Code::denied);
+  CHECK(host.pair.b.audited("migration.switch", Outcome::refused));
   expect(host.pair.b.module()->incoming_call({host.control, 2, request}), Code::tampered);
   // That was the end of it: the destination has given up.
   CHECK(eventually([&] { return host.pair.b.undecided() == 0; }));
   CHECK(host.pair.b.hypervisor.state(kDomain) == DomainState::unknown);
+}
+
+TEST_CASE("what the destination's hypervisor refuses is audited, with the peer, and ends the migration") {
+  Prepared host;
+  FakeHost& b = host.pair.b;
+  SECTION("while the source listens") { b.hypervisor.refuse(host.migration, "procedure 11: not part of a migration"); }
+  SECTION("also where the source hangs up before anybody looked") {
+    b.hypervisor.behaviour.refuse_on_cancel = "procedure 11: not part of a migration";
+    std::ignore = b.module()->disconnected(host.control);
+  }
+  CHECK(eventually([&] { return b.undecided() == 0; }));
+  CHECK(b.hypervisor.state(kDomain) == DomainState::unknown);
+  const auto told = [&] {
+    const std::lock_guard lock(b.mutex);
+    return std::count_if(b.journal.begin(), b.journal.end(), [&](const AuditEntry& entry) {
+      return entry.action == "migration.rpc" && entry.outcome == Outcome::refused && entry.peer == "host-a" &&
+             entry.detail.find("procedure 11") != std::string::npos &&
+             entry.detail.find(host.migration.text()) != std::string::npos;
+    });
+  };
+  CHECK(eventually([&] { return told() == 1; }));
 }
 
 TEST_CASE("an unknown call is unsupported") {
