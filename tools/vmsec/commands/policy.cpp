@@ -1,9 +1,8 @@
 // vmsec policy: check, diff, apply.
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "commands/commands.hpp"
+#include "input.hpp"
 #include "output.hpp"
 #include "vmsec/policy.hpp"
 #include "vmsec/service/host_control.hpp"
@@ -15,13 +14,8 @@ using Call = Result<PolicyReport> (HostControl::*)(const PolicyText&);
 
 Result<PolicyText> read_policy(const std::string& file) {
   if (file.empty()) return PolicyText{};  // the host's own
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) return fail(Code::invalid_argument, "read policy " + file + ": cannot read it");
-  if (text.str().size() > PolicyLimits::kFileSize)
-    return fail(Code::limit_exceeded, "read policy " + file + ": it is longer than " +
-                                          std::to_string(PolicyLimits::kFileSize >> 20) + " MiB");
-  return PolicyText{text.str(), file};
+  VMSEC_TRY(std::string text, read_input("policy", file, PolicyLimits::kFileSize));
+  return PolicyText{std::move(text), file};
 }
 
 Ending report_findings(const Context& context, const PolicyReport& report) {
