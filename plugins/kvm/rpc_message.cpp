@@ -263,7 +263,7 @@ std::string procedure_name(std::uint32_t procedure) {
       {360, "register close callback"},
       {361, "unregister close callback"},
   }};
-  const std::string number = "procedure " + std::to_string(procedure);
+  std::string number = "procedure " + std::to_string(procedure);
   for (const auto& [value, name] : kNames)
     if (value == procedure) return number + " (" + std::string(name) + ")";
   return number;

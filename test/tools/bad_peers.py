@@ -110,10 +110,10 @@ class LyingAgent:
 
 class LyingHost:
     """A host of the lab that is replaced, at its address and with its certificate, by one whose module
-    answers every request with the same bytes. Use as a context: afterwards the true one is back."""
+    answers every request with `answer`. Use as a context: afterwards the true one is back."""
 
-    def __init__(self, lab, host, answer):
-        self.lab, self.host, self.answer = lab, host, answer
+    def __init__(self, lab, host):
+        self.lab, self.host, self.answer = lab, host, b""
 
     def __enter__(self):
         self.lab.agents[self.host].stop()
@@ -149,8 +149,9 @@ class LyingHost:
                 pass  # the true host hung up
 
     def talk(self, tls):
+        tls.sendall(message(b""))  # the certificate is accepted
         if receive_frame(tls) is None:
             return
-        tls.sendall(message(b""))  # its first frame is answered: go on
+        tls.sendall(message(b""))  # so is what the connection is for
         while receive_frame(tls) is not None:
             tls.sendall(message(text_field(2, self.answer)))

@@ -27,7 +27,7 @@ std::string_view kind_text(AuditKind kind) {
 }
 
 std::string outcome_text(Outcome outcome) {
-  const std::string text(to_string(outcome));
+  std::string text(to_string(outcome));
   if (outcome == Outcome::unknown) return "-";  // an act that begins: its end is a record of its own
   if (outcome == Outcome::succeeded) return text;
   return coloured(outcome == Outcome::in_doubt ? Colour::yellow : Colour::red, text);

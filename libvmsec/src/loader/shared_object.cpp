@@ -38,7 +38,7 @@ Result<std::string> find_object(const std::string& name, const std::vector<std::
     return fail(Code::invalid_argument, "find " + kind + " \"" + name + "\": names are a-z, 0-9 and _");
   std::string searched;
   for (const auto& folder : folders) {
-    const std::string file = folder + "/" + name + ".so";
+    std::string file = folder + "/" + name + ".so";
     std::error_code ignored;
     if (std::filesystem::is_regular_file(file, ignored)) return file;
     searched += (searched.empty() ? "" : ", ") + folder;

@@ -104,10 +104,9 @@ Ending verify(const Context& context, const Check& check) {
                  {"anchor", report.checkpoints == 0 ? "-" : anchor_text(report.anchor)}});
   }
   if (report.good()) return Exit::ok;
-  return fail_with(Error{Code::tampered,
-                         "verify " + log.string() + ": line " + std::to_string(report.bad_line) + ": " + report.cause,
-                         0,
-                         {}},
+  const std::string line = "line " + std::to_string(report.bad_line) + ": ";
+  const std::string cause = report.cause.starts_with(line) ? report.cause : line + report.cause;
+  return fail_with(Error{Code::tampered, "verify " + log.string() + ": " + cause, 0, {}},
                    "keep the file as it is: it is evidence");
 }
 
