@@ -39,9 +39,9 @@ Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRe
 }
 
 Result<DecisionReply> Resolver::abort(const PeerContext& from, const DecisionRequest& request) {
-  auto found = record_of(from, request.migration, request.domain, Side::destination);
+  const auto found = record_of(from, request.migration, request.domain, Side::destination);
   if (!found) return DecisionReply{};  // nothing is here: as it should be
-  const OwnershipRecord before = *found;
+  const OwnershipRecord& before = *found;
   if (before.phase != Phase::discarded && before.phase != Phase::destination_lost) {
     const std::string reason = request.reason.substr(0, 1024);
     VMSEC_CHECK(context_.ledger.advance(request.migration, Side::destination, Phase::destination_aborted,

@@ -1,15 +1,13 @@
 #include "tickets.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
+#include "input.hpp"
 #include "vmsec/ticket.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::cli {
 namespace {
+
+constexpr std::size_t kMaximumTicketFile = 64 << 10;
 
 Result<std::string> digest_from(const std::string& hexadecimal_text) {
   const auto bad = fail(Code::invalid_argument, "--configuration-digest: want the 64 hexadecimal digits of a SHA-256");
@@ -69,10 +67,7 @@ Result<TicketClaims> claims_of(std::string_view ticket) {
 }
 
 Result<std::string> read_ticket_file(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return fail(Code::invalid_argument, "read ticket " + file + ": " + std::strerror(errno));
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (in.bad()) return fail(Code::invalid_argument, "read ticket " + file + ": " + std::strerror(errno));
+  VMSEC_TRY(const std::string text, read_input("ticket", file, kMaximumTicketFile));
   auto ticket = parse_ticket_text(text);
   if (!ticket) return fail(ticket.error().in(file));
   return ticket;

@@ -113,7 +113,7 @@ class VMSEC_EXPORT CertificateAuthority {
   // Signs a new list with the next number, valid for `lifetime_seconds` from now
   // (60 s to 1 year), replaces ca.crl as a whole, and answers the list's number.
   // The number is on the disk before the list is: it never falls, not by a crash.
-  Result<std::uint64_t> publish_crl(std::uint64_t lifetime_seconds = 7 * 24 * 3600);
+  Result<std::uint64_t> publish_crl(std::uint64_t lifetime_seconds = 7UL * 24 * 3600);
 
   // The list that was published last.
   Result<RevocationList> revocations() const;
@@ -131,7 +131,7 @@ class VMSEC_EXPORT CertificateAuthority {
 // ---- placement keys -----------------------------------------------------------
 
 // A ticket lives at most a day: so a host's memory of spent ones is bounded.
-inline constexpr std::uint64_t kMaxTicketSeconds = 24 * 3600;
+inline constexpr std::uint64_t kMaxTicketSeconds = 24UL * 3600;
 // A ticket counts as begun this much early, for clocks that differ. Its end is sharp.
 inline constexpr std::uint64_t kTicketSkewSeconds = 30;
 inline constexpr std::size_t kMaxTicketBytes = 4096;

@@ -25,7 +25,7 @@ struct CertificateAuthority::Impl {
 
 namespace {
 
-constexpr std::uint64_t kDay = 24 * 3600;
+constexpr std::uint64_t kDay = 24UL * 3600;
 constexpr std::uint64_t kMaxDays = 3650;
 constexpr std::size_t kMaxCrlFile = 16 << 20;
 

@@ -53,7 +53,7 @@ Result<CrlHandle> read_signed(const HostState& host) {
   if (!pem && pem.error().code == Code::not_found) return fail(Code::expired, "it is missing");
   if (!pem) return fail(pem.error());
   const BioHandle bio(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())));
-  CrlHandle crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+  CrlHandle crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
   if (!crl) return fail(Code::tampered, "not a revocation list in PEM form");
   const bool ours = X509_NAME_cmp(X509_CRL_get_issuer(crl.get()), X509_get_subject_name(host.authority.get())) == 0 &&

@@ -19,7 +19,7 @@ struct Wanted {
 
 KeyType key_type(const std::string& name) { return name == "ed25519" ? KeyType::ed25519 : KeyType::ecdsa_p256; }
 
-constexpr std::uint64_t kDay = 24 * 3600;
+constexpr std::uint64_t kDay = 24UL * 3600;
 
 Json json_of(const IssuedCertificate& certificate) {
   return {{"serial", certificate.serial},

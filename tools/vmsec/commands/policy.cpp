@@ -1,12 +1,8 @@
 // vmsec policy: check, diff, apply.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "commands/commands.hpp"
+#include "input.hpp"
 #include "output.hpp"
 #include "vmsec/policy.hpp"
 #include "vmsec/service/host_control.hpp"
@@ -18,16 +14,7 @@ using Call = Result<PolicyReport> (HostControl::*)(const PolicyText&);
 
 Result<PolicyText> read_policy(const std::string& file) {
   if (file.empty()) return PolicyText{};  // the host's own
-  std::error_code ignored;
-  if (std::filesystem::is_directory(file, ignored))
-    return fail(Code::invalid_argument, "read policy " + file + ": it is a folder");
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return fail(Code::invalid_argument, "read policy " + file + ": " + std::strerror(errno));
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (in.bad()) return fail(Code::invalid_argument, "read policy " + file + ": " + std::strerror(errno));
-  if (text.size() > PolicyLimits::kFileSize)
-    return fail(Code::limit_exceeded, "read policy " + file + ": it is longer than " +
-                                          std::to_string(PolicyLimits::kFileSize >> 20) + " MiB");
+  VMSEC_TRY(std::string text, read_input("policy", file, PolicyLimits::kFileSize));
   // The agent takes an empty text for its own policy.
   if (text.empty()) text = "\n";
   return PolicyText{std::move(text), file};
