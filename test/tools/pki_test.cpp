@@ -85,7 +85,7 @@ TEST_CASE("folders that are missing are made, for us alone") {
   const TempDir folder;
   const std::string ca = folder / "etc/vmsec/ca";
   REQUIRE(tool({"pki", "init", ca, "--name", "Test"}).code == 0);
-  REQUIRE(tool({"pki", "issue", ca, "host-a", "--out", folder / "certs/host-a"}).code == 0);
+  REQUIRE(tool({"pki", "issue", ca, "host-a", "--out", folder / "certs/host-a/"}).code == 0);
   for (const auto& made : {ca, folder / "certs/host-a"}) {
     struct stat info{};
     REQUIRE(::stat(made.c_str(), &info) == 0);

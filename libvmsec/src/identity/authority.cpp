@@ -56,7 +56,9 @@ Status make_folder(const fs::path& dir) {
 // With its parents. The last one is ours alone; a folder that is there keeps its mode.
 Status make_folders(const fs::path& dir) {
   std::error_code error;
-  const fs::path parent = fs::absolute(dir, error).lexically_normal().parent_path();
+  fs::path whole = fs::absolute(dir, error).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();  // "certs/" is certs
+  const fs::path parent = whole.parent_path();
   if (!error) fs::create_directories(parent, error);
   if (error) return fail(Code::io, "create folder " + parent.string() + ": " + error.message());
   return make_folder(dir);
