@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace vmsec::migration::test {
@@ -135,7 +136,6 @@ void FakeHypervisor::finish(const Shared& session, SessionEventKind kind, std::s
   {
     const std::lock_guard lock(session->mutex);
     session->over = true;
-    session->last_word = kind;
   }
   push(session, {kind, ChannelKind::unknown, 0, {}, std::move(detail)});
 }
@@ -297,6 +297,8 @@ Result<SessionEvent> FakeHypervisor::next(const NextSessionEvent& request) {
   if (session->events.empty()) return SessionEvent{session->last_word, ChannelKind::unknown, 0, {}, {}};
   SessionEvent event = std::move(session->events.front());
   session->events.pop_front();
+  const auto ends = {SessionEventKind::done, SessionEventKind::failed, SessionEventKind::doubt};
+  if (std::find(ends.begin(), ends.end(), event.kind) != ends.end()) session->last_word = event.kind;
   return event;
 }
 
