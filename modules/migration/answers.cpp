@@ -43,7 +43,7 @@ Result<DecisionReply> Resolver::abort(const PeerContext& from, const DecisionReq
   if (!found) return DecisionReply{};  // nothing is here: as it should be
   const OwnershipRecord before = *found;
   if (before.phase != Phase::discarded && before.phase != Phase::destination_lost) {
-    const std::string reason = request.reason.substr(0, 1024);
+    const std::string reason = request.reason.substr(0, kMaximumReason);
     VMSEC_CHECK(context_.ledger.advance(request.migration, Side::destination, Phase::destination_aborted,
                                         "ABORT from " + from.peer + ": " + reason, Code::cancelled));
   }
