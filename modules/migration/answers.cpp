@@ -63,7 +63,8 @@ Result<EndView> Resolver::query(const PeerContext& from, const DecisionRequest& 
 
 Result<EndView> Resolver::resolve_for(const PeerContext& from, const ResolveRequest& request) {
   const auto found = record_of(from, request.migration, request.domain, Side::source);
-  if (!found) return context_.view(request.migration, request.domain, Phase::none, false);
+  // A host that the record does not name learns nothing of what is here.
+  if (!found) return EndView{};
   const auto own_lock = lock_of(request.migration);
   const std::lock_guard lock(*own_lock);
   const OwnershipRecord record = context_.ledger.find(request.migration, Side::source).value_or(*found);
