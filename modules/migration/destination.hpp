@@ -68,6 +68,7 @@ class Destination {
   bool look_around();
   void pass_gate();
   Status wait_for_manifest();
+  Status check_source() const;
   void let_it_be_heard();
   void await_decision();
   void give_up(const Error& cause);

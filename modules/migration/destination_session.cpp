@@ -129,8 +129,18 @@ Status Destination::wait_for_manifest() {
   return {};
 }
 
+// A source that was revoked while it sent does not get its guest loaded.
+Status Destination::check_source() const {
+  auto source = context_.services.peers->check({from_.connection});
+  if (!source) return fail(source.error().in("check " + from_.peer + " at the switch-over"));
+  if (source->peer_certificate != from_.peer_certificate)
+    return fail(Code::unauthenticated, "check " + from_.peer + " at the switch-over: another certificate");
+  return {};
+}
+
 void Destination::pass_gate() {
   Status good = wait_for_manifest();
+  if (good) good = check_source();
   if (good)
     good = context_.ledger.advance(migration(), Side::destination, Phase::destination_gated, "all was received");
   gate_ = Clock::now();

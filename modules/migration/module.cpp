@@ -7,6 +7,21 @@
 namespace vmsec::migration {
 namespace {
 
+// The most that a request may be, looked at before it is decoded: what a peer sends
+// decides how much memory is taken for it.
+std::size_t limit_of(Call method, const Policy& policy) {
+  constexpr std::size_t kSmall = 8192;
+  constexpr std::size_t kFlushPointAtMost = 128;
+  switch (method) {
+    case Call::prepare:
+      return kMaximumConfiguration + (std::size_t{64} << 10);
+    case Call::switch_over:
+      return kFlushPointAtMost * (std::size_t{1} + policy.max_streams);
+    default:
+      return kSmall;
+  }
+}
+
 template <class Request, class Handle>
 Result<PeerReply> answer(const IncomingCall& call, Handle&& handle) {
   VMSEC_TRY(Request request, wire::decode<Request>(call.payload));
@@ -121,6 +136,11 @@ Result<MigrationStatus> MigrationModule::abort(const MigrationRef& reference) {
 
 Result<PeerReply> MigrationModule::incoming_call(const IncomingCall& call) {
   const PeerContext& from = call.from;
+  const std::size_t limit = limit_of(static_cast<Call>(call.method), context_->policy);
+  if (call.payload.size() > limit)
+    return fail(Code::limit_exceeded, "request " + std::to_string(call.method) + " of " +
+                                          std::to_string(call.payload.size()) + " bytes: at most " +
+                                          std::to_string(limit) + " are allowed");
   switch (static_cast<Call>(call.method)) {
     case Call::prepare:
       return answer<PrepareRequest>(

@@ -92,12 +92,8 @@ Decision decide_paused_destination(const std::optional<EndView>& peer, PeerHost 
     case Phase::source_reclaimed:
     case Phase::source_failed:
       return {Action::abort, "the source has aborted"};
-    case Phase::none: {
-      const Copy there = copy_of(*peer);
-      if (there == Copy::running || there == Copy::stopped)
-        return {Action::abort, "the source knows nothing of this migration, and has the guest"};
-      return in_doubt("the source knows nothing of this migration, and has no copy of the guest");
-    }
+    case Phase::none:
+      return in_doubt("the source has no record of this migration with this host");
     default:
       if (peer->live) return wait("the source is still at work on it");
       return in_doubt("the source cannot decide yet: its record is " + std::string(to_string(peer->phase)));

@@ -122,6 +122,16 @@ TEST_CASE("a ticket is not spent over a connection whose host was revoked") {
   CHECK(code_of(authority.spend(nonsense)) == Code::unauthenticated);
 }
 
+TEST_CASE("a request beyond any that is known ends its connection before the module hears of it") {
+  Two two;
+  const auto peers = two.peers("twin");
+  const auto context = good(peers->connect({"web-2"}));
+  CHECK(good(peers->call({context.connection, 1, std::string(1 << 20, 'x'), {}})).payload.size() > std::size_t{1} << 20);
+  CHECK(code_of(peers->call({context.connection, 1, std::string(3 << 20, 'x'), {}})) == Code::unavailable);
+  CHECK(two.wait_for([&] { return two.refused.size() == 1 && two.disconnected; }));
+  CHECK_THAT(two.refused.at(0), Catch::Contains("web-1") && Catch::Contains("frame of"));
+}
+
 TEST_CASE("a module that the other host does not have is not found") {
   Two two;
   const auto peers = two.peers("other");

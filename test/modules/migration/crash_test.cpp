@@ -400,6 +400,17 @@ TEST_CASE("a third host learns nothing of a migration, and decides nothing") {
   const auto query = pair.b.module()->incoming_call({stranger, static_cast<std::uint32_t>(Call::query), request});
   REQUIRE(query);
   CHECK(wire::decode<EndView>(query->payload)->phase == Phase::none);
+  // Nor whether a domain is here at all, of which it knows the id.
+  const Uuid there = *random_uuid();
+  pair.a.hypervisor.define(there, "one more");
+  for (const Uuid& domain : {kDomain, there}) {
+    const auto view = pair.a.module()->incoming_call(
+        {{"host-c", "host-a", "certificate of host-c", "c", 80, {}},
+         static_cast<std::uint32_t>(Call::resolve),
+         wire::encode(ResolveRequest{status.migration, domain, {Phase::loaded, false, true, {}}})});
+    REQUIRE(view);
+    CHECK(view->payload == wire::encode(EndView{}));
+  }
 }
 
 TEST_CASE("a COMMIT or an ABORT may come twice") {

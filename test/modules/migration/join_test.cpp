@@ -254,3 +254,20 @@ TEST_CASE("a wire that changes or cuts a stream moves nothing") {
   }
   for (auto& each : relays) each.join();
 }
+
+TEST_CASE("a request that is larger than its kind can be is not decoded") {
+  Prepared prepared;
+  // A list of empty entries: two bytes each on the wire, many more in memory.
+  std::string many;
+  for (int i = 0; i < 100'000; ++i) many += std::string("\x12\x00", 2);
+  for (const Call method : {Call::switch_over, Call::commit, Call::abort, Call::query, Call::resolve}) {
+    const auto reply =
+        prepared.pair.b.module()->incoming_call({prepared.control, static_cast<std::uint32_t>(method), many});
+    expect(reply, Code::limit_exceeded);
+  }
+  const std::string huge(2'000'000, '\x12');
+  expect(prepared.pair.b.module()->incoming_call({prepared.control, static_cast<std::uint32_t>(Call::prepare), huge}),
+         Code::limit_exceeded);
+  // What it was about is as before.
+  CHECK(prepared.join(prepared.request(ChannelKind::control, 0, 1)));
+}

@@ -229,6 +229,19 @@ TEST_CASE("a destination that is revoked during the transfer does not get the gu
   CHECK(pair.b.undecided() == 0);
 }
 
+TEST_CASE("a source that is revoked during the transfer does not get its guest loaded") {
+  Pair pair;
+  pair.b.peer_revoked = true;
+  const MigrationStatus status = pair.run();
+  INFO(status.cause);
+  CHECK(status.state == MigrationState::failed);
+  CHECK(pair.runs_at_source());
+  CHECK(eventually([&] { return pair.b.hypervisor.state(kDomain) == DomainState::unknown; }));
+  CHECK(pair.b.audited("migration.abort", Outcome::refused));
+  CHECK_FALSE(pair.b.audited("migration.load", Outcome::succeeded));
+  CHECK(eventually([&] { return pair.b.undecided() == 0; }));
+}
+
 TEST_CASE("a failed load at the destination leaves the guest at the source") {
   Pair pair;
   pair.b.hypervisor.behaviour.fail_load = true;
