@@ -126,7 +126,8 @@ TEST_CASE("a request beyond any that is known ends its connection before the mod
   Two two;
   const auto peers = two.peers("twin");
   const auto context = good(peers->connect({"web-2"}));
-  CHECK(good(peers->call({context.connection, 1, std::string(1 << 20, 'x'), {}})).payload.size() > std::size_t{1} << 20);
+  CHECK(good(peers->call({context.connection, 1, std::string(1 << 20, 'x'), {}})).payload.size() > std::size_t{1}
+                                                                                                       << 20);
   CHECK(code_of(peers->call({context.connection, 1, std::string(3 << 20, 'x'), {}})) == Code::unavailable);
   CHECK(two.wait_for([&] { return two.refused.size() == 1 && two.disconnected; }));
   CHECK_THAT(two.refused.at(0), Catch::Contains("web-1") && Catch::Contains("frame of"));
