@@ -203,6 +203,7 @@ Result<std::unique_ptr<TlsConnection>> Listener::Impl::authenticate(Stranger str
     if (stopping) return fail(Code::cancelled, "the listener stops");
     place = under_way.insert(under_way.end(), {copy->get(), stranger.origin, now});
   }
+  poke();  // whoever waits for a place waits for this one's patience now
   const auto left = std::chrono::duration_cast<std::chrono::microseconds>(stranger.ready_by - now).count();
   const Microseconds timeout{static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1))};
   auto connection = TlsConnection::accept(context, std::move(stranger.socket), timeout);
