@@ -210,7 +210,8 @@ TEST_CASE("the host says what it is, has loaded, and can do") {
   CHECK(host.json({"host", "capabilities"})["capabilities"].size() == 7);
   CHECK(host.json({"module", "list"})["modules"].size() == 2);
   bool has_sim = false;
-  for (const auto& plugin : host.json({"plugin", "list"})["plugins"]) has_sim = has_sim || plugin["name"] == "sim";
+  const auto plugins = host.json({"plugin", "list"});
+  for (const auto& plugin : plugins["plugins"]) has_sim = has_sim || plugin["name"] == "sim";
   CHECK(has_sim);
   CHECK(tool({"module", "list", "--scan", "--module-path", lib("modules")}).out.find("throttle") != std::string::npos);
   CHECK(tool({"plugin", "list", "--scan", "--plugin-path", lib("plugins")}).out.find("sim") != std::string::npos);

@@ -59,7 +59,9 @@ TEST_CASE("issue refuses impossible names and lifetimes, and writes nothing then
   CHECK(code_of(cloud.authority.issue("web-1", {4000, out})) == Code::invalid_argument);
   CHECK(fs::is_empty(out));
   CHECK(good(cloud.authority.list()).empty());
-  CHECK(code_of(cloud.authority.issue("web-1", {1, cloud.dir.path() / "nowhere"})) == Code::not_found);
+  std::ofstream(cloud.dir.path() / "file") << "no folder";
+  CHECK(code_of(cloud.authority.issue("web-1", {1, cloud.dir.path() / "file" / "below"})) == Code::io);
+  CHECK(good(cloud.authority.list()).empty());
 }
 
 TEST_CASE("no certificate outlives its authority, and an authority that has ended opens no more") {
