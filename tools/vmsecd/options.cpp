@@ -78,8 +78,8 @@ Status check_options(const HostOptions& options) {
     VMSEC_CHECK(check_address("[[peer]] \"" + name + "\" address", address, Part::required));
   }
   VMSEC_CHECK(check_identity(options));
-  VMSEC_CHECK(check_host_options(options));
-  return check_policy(options.policy_file);
+  VMSEC_CHECK(check_policy(options.policy_file));
+  return check_host_options(options);
 }
 
 }  // namespace vmsec::daemon
