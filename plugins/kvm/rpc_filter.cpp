@@ -24,7 +24,19 @@ std::string hexadecimal(std::uint32_t value) {
   return "0x" + text;
 }
 
-// How often a connection may make a call; 0: never.
+Status no_arguments(const Message& message) {
+  if (message.payload().empty()) return {};
+  return denied("it takes no arguments, and has " + std::to_string(message.payload().size()) + " bytes of them");
+}
+
+const std::string* text_of(const std::vector<Parameter>& parameters, std::string_view name) {
+  for (const Parameter& parameter : parameters)
+    if (parameter.name == name) return std::get_if<std::string>(&parameter.value);
+  return nullptr;
+}
+
+}  // namespace
+
 int allowance(std::uint32_t procedure) {
   switch (static_cast<Procedure>(procedure)) {
     case Procedure::connect_supports_feature:
@@ -40,19 +52,6 @@ int allowance(std::uint32_t procedure) {
   }
   return 0;
 }
-
-Status no_arguments(const Message& message) {
-  if (message.payload().empty()) return {};
-  return denied("it takes no arguments, and has " + std::to_string(message.payload().size()) + " bytes of them");
-}
-
-const std::string* text_of(const std::vector<Parameter>& parameters, std::string_view name) {
-  for (const Parameter& parameter : parameters)
-    if (parameter.name == name) return std::get_if<std::string>(&parameter.value);
-  return nullptr;
-}
-
-}  // namespace
 
 Step DestinationFilter::refuse(const Message& message, const std::string& cause) const {
   const std::string what =

@@ -29,6 +29,9 @@ struct Step {
   std::string cause;
 };
 
+// How often the connection of a migration may make a call; 0: never.
+int allowance(std::uint32_t procedure);
+
 struct FilterSetup {
   ExpectedDomain domain;
   std::string configuration;  // the described domain, which the ticket is bound to
