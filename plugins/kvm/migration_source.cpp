@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "domain_policy.hpp"
 #include "domain_xml.hpp"
+#include "host_path.hpp"
 #include "migration_domain.hpp"
 
 namespace vmsec::kvm {

@@ -186,8 +186,10 @@ Result<std::string> DestinationFilter::rewrite_prepare(const Message& message) {
   VMSEC_TRY(Migrate3Prepare call, parse_prepare(message.payload()));
   VMSEC_CHECK(check_flags(call.flags));
   VMSEC_CHECK(check_parameters(call.parameters, false));
-  VMSEC_CHECK(check_domain(setup_.policy, setup_.domain, setup_.configuration, Definition::live));
-  VMSEC_CHECK(check_cookie(setup_.policy, setup_.domain, call.cookie, CookieFrom::source));
+  VMSEC_CHECK(check_domain(setup_.policy, setup_.domain, setup_.configuration));
+  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::prepare));
+  if (!setup_.images) return denied("the disks' images cannot be looked at");
+  VMSEC_CHECK(setup_.images());
   flags_ = call.flags;
   source_uri_ = *text_of(call.parameters, VIR_MIGRATE_PARAM_URI);
   for (Parameter& parameter : call.parameters)
@@ -200,7 +202,8 @@ Result<Migrate3Finish> DestinationFilter::check_finish(const Message& message) {
   if (call.flags != flags_) return denied("flags " + hexadecimal(call.flags) + " are not those of prepare");
   if (call.cancelled != 0 && call.cancelled != 1) return denied("cancelled is neither 0 nor 1");
   VMSEC_CHECK(check_parameters(call.parameters, true));
-  VMSEC_CHECK(check_cookie(setup_.policy, setup_.domain, call.cookie, CookieFrom::source));
+  VMSEC_TRY(call.cookie, without_definition(setup_.domain, call.cookie));
+  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::finish));
   // The name is all that libvirtd reads of them.
   call.parameters = {{VIR_MIGRATE_PARAM_DEST_NAME, setup_.domain.name}};
   return call;

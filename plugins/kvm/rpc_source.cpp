@@ -73,11 +73,11 @@ Step SourceCalls::from_libvirt(const Message& message) {
   if (is_keepalive_ping(message.header)) return {Action::answer, keepalive_pong(message.header), {}};
   const Header& header = message.header;
   if (header.program == kKeepaliveProgram || !header.is(Type::call)) return {};
-  if (refused_) return answer_here(message);
+  const bool is_finish = header.is(Procedure::domain_migrate_finish3_params);
+  if (refused_ || (peer_lost_ && !is_finish)) return answer_here(message);
   if (const std::string why = objection(message); !why.empty())
     return {Action::answer, error_reply(header, procedure_name(header.procedure) + ": " + why), why};
-  if (header.is(Procedure::domain_migrate_finish3_params)) return finish_call(message);
-  if (peer_lost_) return answer_here(message);
+  if (is_finish) return finish_call(message);
   if (header.is(Procedure::connect_supports_feature)) return feature_call(message);
   outstanding_ = header;
   return {Action::forward, message.bytes, {}};
@@ -100,7 +100,7 @@ Step SourceCalls::finish_call(const Message& message) {
 }
 
 // The peer's libvirtd hears what it needs to hear (it starts its own keepalive
-// by it), but what it answers is not asked: see reply().
+// by it), but what it answers is not asked: see checked_reply().
 Step SourceCalls::feature_call(const Message& message) {
   XdrReader reader(message.payload());
   const auto feature = reader.i32("feature");
@@ -121,12 +121,12 @@ Result<Step> SourceCalls::from_peer(const Message& message) {
     return senseless("to a call that was not made");
   if (header.is(Procedure::domain_migrate_finish3_params)) return finish_reply(message);
   // Still outstanding if it makes no sense: then libvirtd has to be told.
-  VMSEC_TRY(Step step, reply(message));
+  VMSEC_TRY(Step step, checked_reply(message));
   outstanding_.reset();
   return step;
 }
 
-Result<Step> SourceCalls::reply(const Message& message) {
+Result<Step> SourceCalls::checked_reply(const Message& message) {
   const Header& header = message.header;
   if (header.is(Outcome::error)) return Step{Action::forward, same_error(header, message.payload()), {}};
   switch (static_cast<Procedure>(header.procedure)) {
@@ -151,7 +151,7 @@ Result<Step> SourceCalls::reply(const Message& message) {
 
 Result<Step> SourceCalls::prepare_reply(const Message& message) {
   VMSEC_TRY(Migrate3PrepareReply reply, parse_prepare_reply(message.payload()));
-  VMSEC_CHECK(check_cookie(nothing_, domain_, reply.cookie, CookieFrom::destination));
+  VMSEC_CHECK(check_cookie(domain_, reply.cookie, CookieOf::prepare));
   // Where our QEMU sends the guest's memory is not the destination's choice.
   reply.uri = data_uri_;
   prepared_ = true;
@@ -163,7 +163,7 @@ Result<Step> SourceCalls::finish_reply(const Message& message) {
   if (message.header.is(Outcome::ok) && finish_ == FinishState::sent) {
     VMSEC_TRY(const Migrate3FinishReply reply, parse_finish_reply(message.payload()));
     if (reply.uuid != domain_.uuid || reply.name != domain_.name) return senseless("names another domain");
-    VMSEC_CHECK(check_cookie(nothing_, domain_, reply.cookie, CookieFrom::destination));
+    VMSEC_CHECK(check_cookie(domain_, reply.cookie, CookieOf::finish));
     loaded_ = true;
     statistics_ = reply.cookie;
     bytes = encode(message.header, encode(reply));

@@ -68,13 +68,12 @@ class SourceCalls {
   Step answer_here(const Message& message) const;
   Step finish_call(const Message& message);
   Step feature_call(const Message& message);
-  Result<Step> reply(const Message& message);
+  Result<Step> checked_reply(const Message& message);
   Result<Step> finish_reply(const Message& message);
   Result<Step> prepare_reply(const Message& message);
 
   ExpectedDomain domain_;
   std::string data_uri_;
-  IncomingPolicy nothing_;  // a destination's cookie opens nothing here
   std::optional<Header> outstanding_;
   std::map<std::uint32_t, int> seen_;
   Header finish_header_;
