@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint32_t kLargestWeight = 10'000;
 constexpr std::uint32_t kLargestCpu = 4095;  // beyond any host's; bounds what a typing error can ask for
-constexpr std::uint64_t kLargestQuota = 4096 * 1000;
+constexpr std::uint64_t kLargestQuota = 4096UL * 1000;
 
 Result<Cpus> cpus_of(const Setting& setting) {
   constexpr std::string_view kWant = "a list of host CPUs, such as [0, 1]; [] is all of them";

@@ -12,7 +12,9 @@ constexpr std::size_t kMaxRootsBytes = std::size_t{1} << 20;
 
 Result<std::string> absolute_path(const Setting& setting) {
   VMSEC_TRY(const auto text, text_of(setting, "an absolute path"));
-  if (!text.starts_with('/')) return fail(Code::invalid_argument, "it is no absolute path");
+  if (!text.starts_with('/'))
+    return fail(Code::invalid_argument,
+                "\"" + std::string(text) + "\" is no absolute path: want one as \"/etc/vmsec/reference.toml\"");
   return std::string(text);
 }
 

@@ -13,12 +13,16 @@ namespace {
 
 using BioPtr = std::unique_ptr<BIO, Free<BIO_free>>;
 
+// OpenSSL would ask the terminal for the passphrase of what claims to be encrypted.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 Result<std::vector<X509Ptr>> read_roots(const std::string& pem) {
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   if (!bio) return fail(openssl_error("read ek_roots"));
   std::vector<X509Ptr> roots;
   ERR_clear_error();
-  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) roots.emplace_back(certificate);
+  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr))
+    roots.emplace_back(certificate);
   // The end of the text is told as "no start line"; all else is a broken certificate.
   const auto error = ERR_peek_last_error();
   if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE)

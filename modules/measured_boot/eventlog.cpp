@@ -28,7 +28,7 @@ std::unexpected<Error> EventLogReader::short_of(std::string_view what, std::size
 
 Result<EventLogReader> EventLogReader::open(std::string_view log) {
   EventLogReader reader(log);
-  if (log.empty()) return reader.bad("the log is empty");
+  if (log.empty()) return reader.bad("the log is empty: that host has none ([tpm] event_log in its vmsecd.toml)");
   if (log.size() > kMaxLogBytes)
     return reader.bad("the log has " + std::to_string(log.size()) + " bytes, more than " +
                       std::to_string(kMaxLogBytes));

@@ -42,7 +42,9 @@ Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots)
 
 Result<Reference> Verifier::reference() const {
   if (config_.reference.empty())
-    return fail(Code::wrong_state, "attest: no reference file is configured (measured_boot: reference = \"/path\")");
+    return fail(Code::wrong_state,
+                "attest: no reference file is configured: set [module.measured_boot] reference = "
+                "\"/etc/vmsec/reference.toml\" in vmsecd.toml");
   return read_reference(config_.reference);
 }
 

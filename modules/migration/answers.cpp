@@ -39,11 +39,11 @@ Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRe
 }
 
 Result<DecisionReply> Resolver::abort(const PeerContext& from, const DecisionRequest& request) {
-  auto found = record_of(from, request.migration, request.domain, Side::destination);
+  const auto found = record_of(from, request.migration, request.domain, Side::destination);
   if (!found) return DecisionReply{};  // nothing is here: as it should be
-  const OwnershipRecord before = *found;
+  const OwnershipRecord& before = *found;
   if (before.phase != Phase::discarded && before.phase != Phase::destination_lost) {
-    const std::string reason = request.reason.substr(0, 1024);
+    const std::string reason = request.reason.substr(0, kMaximumReason);
     VMSEC_CHECK(context_.ledger.advance(request.migration, Side::destination, Phase::destination_aborted,
                                         "ABORT from " + from.peer + ": " + reason, Code::cancelled));
   }
@@ -63,7 +63,8 @@ Result<EndView> Resolver::query(const PeerContext& from, const DecisionRequest& 
 
 Result<EndView> Resolver::resolve_for(const PeerContext& from, const ResolveRequest& request) {
   const auto found = record_of(from, request.migration, request.domain, Side::source);
-  if (!found) return context_.view(request.migration, request.domain, Phase::none, false);
+  // A host that the record does not name learns nothing of what is here.
+  if (!found) return EndView{};
   const auto own_lock = lock_of(request.migration);
   const std::lock_guard lock(*own_lock);
   const OwnershipRecord record = context_.ledger.find(request.migration, Side::source).value_or(*found);

@@ -7,7 +7,6 @@ namespace {
 
 constexpr Microseconds kEventWait{50'000};
 constexpr auto kDiscardPatience = std::chrono::seconds(10);
-constexpr std::size_t kMaximumConfiguration = 1 << 20;
 
 bool same_host(const PeerContext& a, const PeerContext& b) {
   return a.peer == b.peer && a.peer_certificate == b.peer_certificate;
@@ -26,6 +25,34 @@ Status discard_copy(const Context& context, const SessionRef& session) {
       return fail(discarded.error().in("discard the copy of " + session.domain.text()));
     std::this_thread::sleep_for(std::chrono::microseconds(kEventWait.value));
   }
+}
+
+Status check_prepare(const Policy& policy, const PeerContext& from, const PrepareRequest& request) {
+  const DomainDescription& description = request.description;
+  if (request.version != kProtocolVersion)
+    return fail(Code::unsupported,
+                "protocol version " + std::to_string(request.version) + ": want " + std::to_string(kProtocolVersion));
+  if (request.migration.is_nil() || description.domain.is_nil())
+    return fail(Code::invalid_argument, "a migration or a domain without an id");
+  if (from.peer == from.local) return fail(Code::denied, "a host does not migrate to itself");
+  if (request.secret.size() != kSecretSize)
+    return fail(Code::invalid_argument, "the migration's secret has not 32 bytes");
+  if (description.configuration.size() > kMaximumConfiguration)
+    return fail(Code::limit_exceeded, "the domain's configuration is beyond 1 MiB");
+  if (!is_stream_cipher(request.cipher)) return fail(Code::invalid_argument, "an unknown cipher");
+  if (request.cipher != Cipher::none) return {};
+  if (policy.encryption != EncryptionPolicy::allow_none)
+    return fail(Code::denied, "cipher none: this host's configuration requires encryption");
+  if (request.encryption != EncryptionPolicy::allow_none)
+    return fail(Code::denied, "cipher none: the source's configuration does not allow it");
+  return {};
+}
+
+Status spend_ticket(const Context& context, const PeerContext& from, const PrepareRequest& request) {
+  VMSEC_TRY(const std::string digest, sha256(request.description.configuration));
+  VMSEC_TRY(std::ignore, context.services.authority->spend(
+                             {request.ticket, request.description.domain, digest, from.connection, false}));
+  return {};
 }
 
 Destination::Destination(Context& context, PeerContext from, PrepareRequest request)
@@ -57,34 +84,6 @@ Phase Destination::phase() const {
   return record ? record->phase : Phase::none;
 }
 
-Status Destination::check_request() const {
-  const DomainDescription& description = request_.description;
-  if (request_.version != kProtocolVersion)
-    return fail(Code::unsupported,
-                "protocol version " + std::to_string(request_.version) + ": want " + std::to_string(kProtocolVersion));
-  if (request_.migration.is_nil() || description.domain.is_nil())
-    return fail(Code::invalid_argument, "a migration or a domain without an id");
-  if (from_.peer == from_.local) return fail(Code::denied, "a host does not migrate to itself");
-  if (request_.secret.size() != kSecretSize)
-    return fail(Code::invalid_argument, "the migration's secret has not 32 bytes");
-  if (description.configuration.size() > kMaximumConfiguration)
-    return fail(Code::limit_exceeded, "the domain's configuration is beyond 1 MiB");
-  if (!is_stream_cipher(request_.cipher)) return fail(Code::invalid_argument, "an unknown cipher");
-  if (request_.cipher != Cipher::none) return {};
-  if (context_.policy.encryption != EncryptionPolicy::allow_none)
-    return fail(Code::denied, "cipher none: this host's configuration requires encryption");
-  if (request_.encryption != EncryptionPolicy::allow_none)
-    return fail(Code::denied, "cipher none: the source's configuration does not allow it");
-  return {};
-}
-
-Status Destination::spend_ticket() const {
-  VMSEC_TRY(const std::string digest, sha256(request_.description.configuration));
-  VMSEC_TRY(std::ignore, context_.services.authority->spend(
-                             {request_.ticket, request_.description.domain, digest, from_.connection, false}));
-  return {};
-}
-
 Result<PrepareReply> Destination::prepare() {
   const auto refuse = [&](const Error& cause) {
     std::ignore = context_.audit("migration.accept", Outcome::refused, domain(), from_.peer,
@@ -93,8 +92,6 @@ Result<PrepareReply> Destination::prepare() {
     board_->end(MigrationState::failed, cause);
     return fail(cause);
   };
-  if (Status good = check_request(); !good) return refuse(good.error());
-  if (Status spent = spend_ticket(); !spent) return refuse(spent.error());
   OwnershipRecord record{migration(), Side::destination,         Phase::prepared,
                          domain(),    request_.description.name, from_.peer};
   record.cipher = implementation_of(request_.cipher);
@@ -172,8 +169,12 @@ void Destination::disconnected(std::uint64_t connection) {
 }
 
 Status Destination::switch_over(const PeerContext& from, const SwitchRequest& request) {
-  if (!same_host(from, from_) || from.connection != from_.connection)
-    return fail(Code::denied, "switch over: not the migration's own connection");
+  if (!same_host(from, from_) || from.connection != from_.connection) {
+    const std::string cause = "switch over: not the migration's own connection";
+    std::ignore = context_.audit("migration.switch", Outcome::refused, domain(), from.peer,
+                                 "migration " + migration().text() + ": " + cause);
+    return fail(Code::denied, cause);
+  }
   {
     const std::lock_guard lock(mutex_);
     if (switching_ || decided_ || cause_) return fail(Code::wrong_state, "switch over: asked twice, or given up");

@@ -22,6 +22,11 @@ namespace vmsec::migration {
 // hypervisor that is still at work on it. Success: nothing is left.
 Status discard_copy(const Context& context, const SessionRef& session);
 
+// What PREPARE must be before it takes a place here: its form and this host's policy, and
+// a ticket, which is spent.
+Status check_prepare(const Policy& policy, const PeerContext& from, const PrepareRequest& request);
+Status spend_ticket(const Context& context, const PeerContext& from, const PrepareRequest& request);
+
 // Any thread.
 class Destination {
  public:
@@ -31,8 +36,8 @@ class Destination {
   Destination(const Destination&) = delete;
   Destination& operator=(const Destination&) = delete;
 
-  // Checks, spends the ticket, writes the record, prepares; then the session
-  // runs in a thread of its own. After an error nothing is left.
+  // Of a request that was checked, and whose ticket is spent: writes the record,
+  // prepares; then the session runs in a thread of its own. After an error nothing is left.
   Result<PrepareReply> prepare();
 
   Result<JoinReply> join(const PeerContext& from, const JoinRequest& request);
@@ -57,18 +62,19 @@ class Destination {
     Fd hypervisor;
   };
 
-  Status check_request() const;
-  Status spend_ticket() const;
   Status check_join(const PeerContext& from, const JoinRequest& request, const StreamName& name) const;
   void run();
   bool handle(const SessionEvent& event);  // false: the session is over
   bool look_around();
   void pass_gate();
   Status wait_for_manifest();
+  Status check_source() const;
   void let_it_be_heard();
   void await_decision();
   void give_up(const Error& cause);
   void end_session();
+  void audit_refusal(const SessionEvent& event) const;
+  void audit_unheard_refusals() const;
   [[nodiscard]] std::optional<Error> first_cause() const;
   [[nodiscard]] bool stopping() const;
   [[nodiscard]] Phase phase() const;

@@ -7,6 +7,7 @@ namespace {
 
 constexpr Microseconds kEventWait{50'000};
 constexpr auto kRefusalTime = std::chrono::seconds(5);
+constexpr int kUnheard = 16;
 
 Error error_of(Code code, std::string message) { return Error{code, std::move(message), 0, {}}; }
 
@@ -55,8 +56,7 @@ bool Destination::handle(const SessionEvent& event) {
       return false;
     }
     case SessionEventKind::refused: {
-      std::ignore = context_.audit("migration.rpc", Outcome::refused, domain(), from_.peer,
-                                   "migration " + migration().text() + ": " + event.detail);
+      audit_refusal(event);
       const std::lock_guard lock(mutex_);
       if (!cause_) cause_ = error_of(Code::denied, event.detail);
       return true;
@@ -65,6 +65,21 @@ bool Destination::handle(const SessionEvent& event) {
       return false;
   }
   return true;
+}
+
+void Destination::audit_refusal(const SessionEvent& event) const {
+  std::ignore = context_.audit("migration.rpc", Outcome::refused, domain(), from_.peer,
+                               "migration " + migration().text() + ": " + event.detail);
+}
+
+// A source that asks for what it may not, and hangs up before we look, is on record too.
+void Destination::audit_unheard_refusals() const {
+  // A hypervisor may say its last word again whenever it is asked.
+  for (int left = kUnheard; left > 0; --left) {
+    const auto event = context_.services.migration->next({migration(), domain(), {}});
+    if (!event || event->kind == SessionEventKind::none) return;
+    if (event->kind == SessionEventKind::refused) audit_refusal(*event);
+  }
 }
 
 std::optional<Error> Destination::first_cause() const {
@@ -114,8 +129,18 @@ Status Destination::wait_for_manifest() {
   return {};
 }
 
+// A source that was revoked while it sent does not get its guest loaded.
+Status Destination::check_source() const {
+  auto source = context_.services.peers->check({from_.connection});
+  if (!source) return fail(source.error().in("check " + from_.peer + " at the switch-over"));
+  if (source->peer_certificate != from_.peer_certificate)
+    return fail(Code::unauthenticated, "check " + from_.peer + " at the switch-over: another certificate");
+  return {};
+}
+
 void Destination::pass_gate() {
   Status good = wait_for_manifest();
+  if (good) good = check_source();
   if (good)
     good = context_.ledger.advance(migration(), Side::destination, Phase::destination_gated, "all was received");
   gate_ = Clock::now();
@@ -182,6 +207,7 @@ void Destination::end_session() {
     std::ignore = context_.audit("migration.doubt", Outcome::in_doubt, domain(), from_.peer,
                                  "migration " + migration().text() + ": the source has not decided");
   }
+  audit_unheard_refusals();
   std::ignore = context_.services.migration->close(session());
   {
     const std::lock_guard lock(mutex_);

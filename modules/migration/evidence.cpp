@@ -34,7 +34,7 @@ Result<std::string> Evidence::ask() const {
 Status Evidence::obtain() {
   if (context_.policy.attestation == AttestationPolicy::none) {
     const std::lock_guard lock(mutex_);
-    text_ = "nobody: the policy asks for no attestation";
+    text_ = "nobody: this host's configuration asks for no attestation";
     return {};
   }
   const auto asked = Clock::now();  // before the quote: its age is never underestimated

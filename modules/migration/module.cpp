@@ -1,9 +1,26 @@
 #include "module.hpp"
 
+#include <algorithm>
+
 #include "vmsec/units.hpp"
 
 namespace vmsec::migration {
 namespace {
+
+// The most that a request may be, looked at before it is decoded: what a peer sends
+// decides how much memory is taken for it.
+std::size_t limit_of(Call method, const Policy& policy) {
+  constexpr std::size_t kSmall = 8192;
+  constexpr std::size_t kFlushPointAtMost = 128;
+  switch (method) {
+    case Call::prepare:
+      return kMaximumConfiguration + (std::size_t{64} << 10);
+    case Call::switch_over:
+      return kFlushPointAtMost * (std::size_t{1} + policy.max_streams);
+    default:
+      return kSmall;
+  }
+}
 
 template <class Request, class Handle>
 Result<PeerReply> answer(const IncomingCall& call, Handle&& handle) {
@@ -19,6 +36,7 @@ MigrationModule::MigrationModule(std::unique_ptr<Context> context)
     : context_(std::move(context)),
       sessions_(*context_),
       resolver_(*context_, sessions_),
+      left_over_(resolver_),
       migrator_(*this),
       handler_(*this) {}
 
@@ -39,24 +57,10 @@ Result<std::unique_ptr<MigrationModule>> MigrationModule::create(Services servic
   auto context = std::make_unique<Context>(std::move(services), policy);
   VMSEC_CHECK(context->ledger.load());
   std::unique_ptr<MigrationModule> module(new MigrationModule(std::move(context)));
-  for (const OwnershipRecord& record : module->context_->ledger.all()) {
-    module->context_->boards.add(record);
-    if (state_of(record.phase) == MigrationState::in_doubt && record.phase != Phase::started)
-      module->not_held_[record.migration] = record.domain;
-  }
-  module->hold_undecided();
+  const std::vector<OwnershipRecord> records = module->context_->ledger.all();
+  for (const OwnershipRecord& record : records) module->context_->boards.add(record);
+  module->left_over_.begin(records);
   return module;
-}
-
-void MigrationModule::hold_undecided() {
-  const std::lock_guard lock(holding_);
-  std::erase_if(not_held_, [&](const auto& each) {
-    const auto& [migration, domain] = each;
-    const auto held = context_->services.migration->hold({migration, domain});
-    if (held || held.error().code == Code::not_found) return true;
-    context_->log(LogLevel::error, "hold " + domain.text() + ": " + held.error().message);
-    return false;
-  });
 }
 
 Result<Endpoint*> MigrationModule::endpoint(std::string_view name) {
@@ -68,11 +72,13 @@ Result<Endpoint*> MigrationModule::endpoint(std::string_view name) {
 // ---- for operators ---------------------------------------------------------------
 
 Result<MigrationStatus> MigrationModule::migrate(const MigrateRequest& request) {
-  hold_undecided();
   const std::string what = "migrate " + request.domain.text() + " to " + units::quoted(request.destination);
-  VMSEC_TRY(std::ignore, context_->services.domains->get({request.domain}));
+  VMSEC_TRY(const DomainInfo domain, context_->services.domains->get({request.domain}));
   auto board = sessions_.start_source(request);
   if (!board) return fail(board.error().in(what));
+  (*board)->update([&](MigrationStatus& status) {
+    if (status.name.empty()) status.name = domain.name;  // an early refusal names the VM too
+  });
   return (*board)->status();
 }
 
@@ -82,10 +88,7 @@ Result<MigrationStatus> MigrationModule::status(const MigrationRef& reference) {
   return board->wait(reference.wait);
 }
 
-Result<MigrationList> MigrationModule::list(const Empty&) {
-  hold_undecided();
-  return MigrationList{context_->boards.list()};
-}
+Result<MigrationList> MigrationModule::list(const Empty&) { return MigrationList{context_->boards.list()}; }
 
 std::vector<OwnershipRecord> MigrationModule::unfinished(const Uuid& migration) const {
   std::vector<OwnershipRecord> out;
@@ -97,16 +100,21 @@ std::vector<OwnershipRecord> MigrationModule::unfinished(const Uuid& migration) 
   return out;
 }
 
+// An operator's word about a host is only heard where it can decide something.
+Status MigrationModule::check_fenced(const std::string& host, const std::vector<OwnershipRecord>& records) const {
+  if (std::ranges::find(records, host, &OwnershipRecord::peer) != records.end()) return {};
+  const std::string cause = "no migration that is to be resolved has this host at its other end";
+  VMSEC_CHECK(context_->audit("migration.fenced", Outcome::refused, {}, host, cause));
+  return fail(Code::not_found, "resolve --fenced " + units::quoted(host) + ": " + cause);
+}
+
 Result<MigrationList> MigrationModule::resolve(const ResolveMigration& request) {
   const auto records = unfinished(request.migration);
   if (records.empty() && !request.migration.is_nil())
     return fail(Code::not_found, "resolve migration " + request.migration.text() + ": it is not on record here");
-  if (!request.fenced.empty())
-    VMSEC_CHECK(context_->audit("migration.fenced", Outcome::succeeded, {}, request.fenced,
-                                "an operator's word: this host is off, and stays off"));
+  if (!request.fenced.empty()) VMSEC_CHECK(check_fenced(request.fenced, records));
   MigrationList out;
   for (const OwnershipRecord& record : records) out.migrations.push_back(resolver_.resolve(record, request.fenced));
-  hold_undecided();
   return out;
 }
 
@@ -128,6 +136,11 @@ Result<MigrationStatus> MigrationModule::abort(const MigrationRef& reference) {
 
 Result<PeerReply> MigrationModule::incoming_call(const IncomingCall& call) {
   const PeerContext& from = call.from;
+  const std::size_t limit = limit_of(static_cast<Call>(call.method), context_->policy);
+  if (call.payload.size() > limit)
+    return fail(Code::limit_exceeded, "request " + std::to_string(call.method) + " of " +
+                                          std::to_string(call.payload.size()) + " bytes: at most " +
+                                          std::to_string(limit) + " are allowed");
   switch (static_cast<Call>(call.method)) {
     case Call::prepare:
       return answer<PrepareRequest>(

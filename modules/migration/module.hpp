@@ -1,13 +1,12 @@
 // The module's face: what operators and other hosts' agents call.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string_view>
 #include <vector>
 
 #include "context.hpp"
+#include "left_over.hpp"
 #include "resolver.hpp"
 #include "sessions.hpp"
 #include "vmsec/module.hpp"
@@ -34,15 +33,13 @@ class MigrationModule final : public Migrator, public PeerHandler {
 
  private:
   explicit MigrationModule(std::unique_ptr<Context> context);
-  // A guest whose owner is not decided must not be resumed by hand.
-  void hold_undecided();
   std::vector<OwnershipRecord> unfinished(const Uuid& migration) const;
+  Status check_fenced(const std::string& host, const std::vector<OwnershipRecord>& records) const;
 
   std::unique_ptr<Context> context_;
   Sessions sessions_;
   Resolver resolver_;
-  std::mutex holding_;
-  std::map<Uuid, Uuid> not_held_;  // migration to domain: the hypervisor did not answer yet
+  LeftOver left_over_;
   EndpointOf<Migrator> migrator_;
   EndpointOf<PeerHandler> handler_;
 };

@@ -25,18 +25,27 @@ Decision decide_committed_source(const EndView& own, const std::optional<EndView
   if (peer->phase == Phase::prepared)
     return in_doubt("COMMIT is written, but the destination never had the guest whole");
   if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
-  if (copy_of(*peer) == Copy::none)
+  if (is_gone(copy_of(*peer)))
     return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase))};
   return in_doubt("COMMIT is written, but the destination's record is " + std::string(to_string(peer->phase)));
 }
 
-// The destination has committed without us: an operator had declared this host to be off.
+// The destination says that it has committed without us: an operator had declared this host to be off. That is no
+// more than its word. It ends nothing that is still here, and counts only when an operator here asks for it.
 Decision decide_overruled_source(Phase phase, Copy copy) {
+  if (phase == Phase::started)
+    return in_doubt(
+        "the destination says that it has committed, but the guest was never switched over here: it cannot have it "
+        "whole; stop it there, and resolve with its host declared to be off");
   if (phase == Phase::source_aborted || phase == Phase::source_reclaimed || copy == Copy::running)
     return in_doubt(
         "the destination has committed on an operator's word that this host is off, but the guest may run "
         "here: stop one of the two by hand");
   if (copy == Copy::busy || copy == Copy::unknown) return wait("the hypervisor is still at work on it");
+  if (copy != Copy::none)
+    return in_doubt(
+        "the destination says that it has committed on an operator's word, but the guest is still defined here: if "
+        "that is true, destroy and undefine it here");
   return {Action::complete, "the destination has committed on an operator's word"};
 }
 
@@ -49,7 +58,7 @@ Decision decide_gone_source(const std::optional<EndView>& peer, PeerHost host) {
   const Copy there = copy_of(*peer);
   if (there == Copy::busy) return wait("the destination's hypervisor is still at work on it");
   if (there == Copy::unknown) return in_doubt("the destination's hypervisor does not say what it has");
-  if (there == Copy::none || there == Copy::broken)
+  if (is_gone(there) || there == Copy::broken)
     return {Action::lost,
             "neither host has a copy: the destination's record is " + std::string(to_string(peer->phase))};
   if (there == Copy::running) return in_doubt("the guest runs at the destination without COMMIT: somebody resumed it");
@@ -62,9 +71,13 @@ Decision decide_undecided_source(const EndView& own, const std::optional<EndView
   if (copy == Copy::unknown) return in_doubt("the hypervisor does not say what it has of the guest");
   if (copy == Copy::busy) return wait("the hypervisor is still at work on it");
   // Without COMMIT the destination can never run it, reachable or not.
-  if (copy != Copy::none) return {Action::abort, "the guest is still here, and COMMIT was never written"};
+  if (!is_gone(copy)) return {Action::abort, "the guest is still here, and COMMIT was never written"};
   if (own.phase == Phase::started) return {Action::abort, "the guest ended here before anything was switched over"};
-  return decide_gone_source(peer, host);
+  if (copy == Copy::none) return decide_gone_source(peer, host);
+  // A guest that has left leaves no definition. This one may have gone on here, and written to its disks.
+  return in_doubt(
+      "the guest is off, but still defined here: it may have gone on here and ended. Start it here, and it stays here; "
+      "undefine it here, and it goes on at the destination");
 }
 
 Decision decide_paused_destination(const std::optional<EndView>& peer, PeerHost host) {
@@ -79,12 +92,8 @@ Decision decide_paused_destination(const std::optional<EndView>& peer, PeerHost 
     case Phase::source_reclaimed:
     case Phase::source_failed:
       return {Action::abort, "the source has aborted"};
-    case Phase::none: {
-      const Copy there = copy_of(*peer);
-      if (there == Copy::running || there == Copy::stopped)
-        return {Action::abort, "the source knows nothing of this migration, and has the guest"};
-      return in_doubt("the source knows nothing of this migration, and has no copy of the guest");
-    }
+    case Phase::none:
+      return in_doubt("the source has no record of this migration with this host");
     default:
       if (peer->live) return wait("the source is still at work on it");
       return in_doubt("the source cannot decide yet: its record is " + std::string(to_string(peer->phase)));
@@ -207,13 +216,30 @@ Copy copy_of(const EndView& view) {
     case DomainState::paused:
       return Copy::stopped;
     case DomainState::shut_off:
-      return Copy::none;
+      return view.holding.moved ? Copy::none : Copy::ended;
     case DomainState::crashed:
       return Copy::broken;
     case DomainState::unknown:
       break;
   }
   return Copy::unknown;
+}
+
+bool is_gone(Copy copy) { return copy == Copy::none || copy == Copy::ended; }
+
+Decision decide_at_start(const EndView& own) {
+  if (own.phase != Phase::started && own.phase != Phase::source_gated)
+    return {Action::nothing, "not a source's to decide"};
+  const Copy copy = copy_of(own);
+  if (own.live || copy == Copy::unknown || copy == Copy::busy) return wait("the hypervisor is still at work on it");
+  if (is_gone(copy)) return {Action::nothing, "no copy is here"};
+  return {Action::abort, "the agent stopped in mid-migration; the guest is still here, and COMMIT was never written"};
+}
+
+Decision decide_source_for_peer(const EndView& own, const EndView& peer) {
+  Decision decision = decide_source(own, peer, PeerHost::standing);
+  if (decision.action != Action::complete || own.phase == Phase::source_committed) return decision;
+  return in_doubt("the destination says that it has committed on an operator's word: resolve it at this host");
 }
 
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
@@ -269,6 +295,7 @@ Decision decide_destination(const EndView& own, const std::optional<EndView>& pe
     case Copy::busy:
       return wait("the hypervisor is still at work on it");
     case Copy::none:
+    case Copy::ended:
     case Copy::broken:
       return {Action::abort, "there is no whole copy here"};
     case Copy::running:

@@ -31,21 +31,24 @@ MigrationState state_of(Phase phase);
 enum class Copy {
   unknown,  // the hypervisor does not answer, or not clearly
   busy,     // the hypervisor is still at work on it
-  none,     // no memory: the domain is absent or shut off
+  none,     // it is not here: not known, or off because it moved
+  ended,    // off, and nobody says that it moved: it may have run on here and ended
   stopped,  // a whole copy that does not run
   running,
   broken,  // crashed
 };
 Copy copy_of(const EndView& view);
+// Nothing of the guest's memory is here.
+bool is_gone(Copy copy);
 
 enum class Action {
   nothing,       // this end has finished
   wait,          // somebody is still at work: ask again
   in_doubt,      // it cannot be decided with what is known
   lost,          // neither end has a copy: write it down
-  abort,         // source: durable ABORT, then reclaim, then tell the destination.
+  abort,         // source: durable ABORT, then tell the destination, then reclaim.
                  // destination: durable, then discard
-  reclaim,       // source: ABORT is durable; reclaim, then tell
+  reclaim,       // source: ABORT is durable; tell, then reclaim
   tell_abort,    // source: reclaimed; tell
   commit,        // source: release, durable COMMIT, then tell.
                  // destination: durable, then activate
@@ -69,6 +72,11 @@ enum class PeerHost {
 
 // `peer`: absent where the other end does not answer.
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
+// The same when it is the destination that asks, with nothing but its own word for what it has.
+Decision decide_source_for_peer(const EndView& own, const EndView& peer);
+// At the agent's start, by what is here alone: a guest that is still here stays, before
+// it can end here and be taken for one that has left. `abort`, `wait` or `nothing`.
+Decision decide_at_start(const EndView& own);
 Decision decide_destination(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
 
 }  // namespace vmsec::migration

@@ -12,6 +12,8 @@
 namespace vmsec::migration {
 
 inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::size_t kMaximumConfiguration = 1 << 20;
+inline constexpr std::size_t kMaximumReason = 1024;
 
 // Methods of the module's peer calls. Each goes from source to destination,
 // except resolve.

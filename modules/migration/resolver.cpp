@@ -65,6 +65,21 @@ Resolver::Sight Resolver::look(const OwnershipRecord& record, PeerHost host, con
   }
 }
 
+// The operator's word that the other host is off: on record before it decides anything, and
+// as refused where it is not true.
+Status Resolver::hear_word(const OwnershipRecord& record, const std::optional<EndView>& peer) {
+  if (peer) {
+    VMSEC_CHECK(context_.audit("migration.fenced", Outcome::refused, record.domain, record.peer,
+                               "an operator's word: this host is off; but it answers"));
+    return in_doubt(record, record.peer + " was declared to be off, but it answers: resolve without --fenced");
+  }
+  const EndView own = view_of(record);
+  const auto decide = record.side == Side::source ? decide_source : decide_destination;
+  if (decide(own, peer, PeerHost::fenced) == decide(own, peer, PeerHost::standing)) return {};
+  return context_.audit("migration.fenced", Outcome::succeeded, record.domain, record.peer,
+                        "an operator's word: this host is off, and stays off");
+}
+
 MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::string& fenced) {
   const auto own_lock = lock_of(stale.migration);
   const std::lock_guard lock(*own_lock);
@@ -83,13 +98,12 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   Sight sight = look(record, host, line ? &*line : nullptr);
   if (sight.silence.empty()) sight.silence = unreachable;
   const auto& [peer, silence] = sight;
-  Status settled;
-  if (peer && host == PeerHost::fenced)
-    settled = in_doubt(record, record.peer + " was declared to be off, but it answers: resolve without --fenced");
-  else if (record.side == Side::source)
-    settled = settle_source(record, peer, host, Tell::yes, line ? &*line : nullptr);
-  else
-    settled = settle_destination(record, peer, host);
+  const auto settle = [&, &peer = peer]() -> Status {
+    if (host == PeerHost::fenced) VMSEC_CHECK(hear_word(record, peer));
+    if (record.side == Side::source) return settle_source(record, peer, host, Tell::yes, line ? &*line : nullptr);
+    return settle_destination(record, peer, host);
+  };
+  const Status settled = settle();
   // The source learns what became of its decision while the line is open.
   if (peer && line && record.side == Side::destination) std::ignore = ask(record, view_of(record), *line);
 
@@ -103,11 +117,45 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   return board->status();
 }
 
+bool Resolver::decide_at_start(const OwnershipRecord& record) {
+  const auto own_lock = lock_of(record.migration);
+  const std::lock_guard lock(*own_lock);
+  const EndView own = view_of(record);
+  const Decision decision = migration::decide_at_start(own);
+  if (decision.action == Action::wait) return false;
+  if (decision.action != Action::abort) return true;
+  Status done =
+      context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, decision.reason, Code::cancelled);
+  if (!done) {
+    context_.log(LogLevel::error, "abort migration " + record.migration.text() + ": " + done.error().message);
+    return false;
+  }
+  // One that is paused waits for an operator, as whatever else is not resolved.
+  if (copy_of(own) == Copy::running) done = reclaim(record);
+  if (!done) context_.log(LogLevel::warning, done.error().message);
+  const auto after = context_.ledger.find(record.migration, Side::source).value_or(record);
+  if (const auto board = context_.boards.find(record.migration)) board->settle(after);
+  return true;
+}
+
+bool Resolver::hold_undecided(const OwnershipRecord& record) {
+  const auto own_lock = lock_of(record.migration);
+  const std::lock_guard lock(*own_lock);
+  const auto current = context_.ledger.find(record.migration, record.side);
+  if (!current || state_of(current->phase) != MigrationState::in_doubt) return true;
+  const auto held = context_.services.migration->hold({record.migration, record.domain});
+  if (held || held.error().code == Code::not_found) return true;
+  context_.log(LogLevel::error, "hold " + record.domain.text() + ": " + held.error().message);
+  return false;
+}
+
 // ---- source -------------------------------------------------------------------
 
 Status Resolver::settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host,
                                Tell tell, const Line* line) {
-  const Decision decision = decide_source(view_of(record), peer, host);
+  const EndView own = view_of(record);
+  const Decision decision =
+      tell == Tell::no && peer ? decide_source_for_peer(own, *peer) : decide_source(own, peer, host);
   const Line* told = tell == Tell::yes && peer ? line : nullptr;
   switch (decision.action) {
     case Action::nothing:
@@ -119,13 +167,12 @@ Status Resolver::settle_source(const OwnershipRecord& record, const std::optiona
       return context_.ledger.advance(record.migration, Side::source, Phase::source_lost, "LOST: " + decision.reason,
                                      Code::internal);
     case Action::abort:
-      VMSEC_CHECK(abort_source(record, decision.reason));
-      return tell_abort(record, told);
+      VMSEC_CHECK(context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, decision.reason,
+                                          Code::cancelled));
+      return keep(record, told);
     case Action::reclaim:
-      VMSEC_CHECK(reclaim(record));
-      return tell_abort(record, told);
     case Action::tell_abort:
-      return tell_abort(record, told);
+      return keep(record, told);
     case Action::close_failed:
       return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, decision.reason);
     case Action::commit:
@@ -142,19 +189,26 @@ Status Resolver::settle_source(const OwnershipRecord& record, const std::optiona
   return in_doubt(record, "no such action at a source");
 }
 
-Status Resolver::abort_source(const OwnershipRecord& record, const std::string& why) {
-  VMSEC_CHECK(context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, why, Code::cancelled));
-  return reclaim(record);
+// ABORT is durable. The destination is told first: what it holds (a lock of a disk) may be
+// what keeps the guest from going on here. That it cannot be told keeps nothing from it.
+Status Resolver::keep(const OwnershipRecord& record, const Line* line) {
+  const Status told = tell_abort(record, line);
+  VMSEC_CHECK(reclaim(record));
+  if (line == nullptr) return {};
+  VMSEC_CHECK(told);
+  return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, "the destination has discarded");
 }
 
 Status Resolver::reclaim(const OwnershipRecord& record) {
+  const auto current = context_.ledger.find(record.migration, Side::source);
+  if (current && current->phase == Phase::source_reclaimed) return {};
   const Copy copy = copy_of(view_of(record));
-  if (copy != Copy::none) {
+  if (!is_gone(copy)) {
     auto reclaimed = context_.services.migration->reclaim({record.migration, record.domain});
     if (!reclaimed) return fail(reclaimed.error().in("reclaim " + record.name));
   }
   return context_.ledger.advance(record.migration, Side::source, Phase::source_reclaimed,
-                                 copy == Copy::none ? "the guest had ended here" : "it goes on here");
+                                 is_gone(copy) ? "the guest had ended here" : "it goes on here");
 }
 
 Status Resolver::tell_abort(const OwnershipRecord& record, const Line* line) {
@@ -164,7 +218,7 @@ Status Resolver::tell_abort(const OwnershipRecord& record, const Line* line) {
       DecisionRequest{record.migration, record.domain, "resolved: the source keeps the guest"},
       context_.policy.call_timeout);
   if (!told) return fail(told.error().in("tell " + record.peer + " to discard"));
-  return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, "the destination has discarded");
+  return {};
 }
 
 Status Resolver::commit_source(const OwnershipRecord& record, const std::string& why) {
@@ -186,8 +240,6 @@ Status Resolver::tell_commit(const OwnershipRecord& record, const Line* line) {
 
 Status Resolver::complete_source(const OwnershipRecord& record, const std::string& why) {
   const auto current = context_.ledger.find(record.migration, Side::source);
-  if (current && current->phase == Phase::started)
-    VMSEC_CHECK(context_.ledger.advance(record.migration, Side::source, Phase::source_gated, why));
   if (!current || current->phase != Phase::source_committed) VMSEC_CHECK(commit_source(record, why));
   return context_.ledger.advance(record.migration, Side::source, Phase::source_done, why);
 }
@@ -221,7 +273,7 @@ Status Resolver::settle_destination(const OwnershipRecord& record, const std::op
 
 Status Resolver::activate(const OwnershipRecord& record) {
   auto activated = context_.services.migration->activate({record.migration, record.domain});
-  if (!activated && copy_of(view_of(record)) == Copy::none)
+  if (!activated && is_gone(copy_of(view_of(record))))
     return context_.ledger.advance(record.migration, Side::destination, Phase::destination_lost,
                                    "LOST: COMMIT is written, but there is no copy here", Code::internal);
   if (!activated) return fail(activated.error().in("activate " + record.name));

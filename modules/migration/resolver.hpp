@@ -21,6 +21,11 @@ class Resolver {
 
   // One migration, by the record of this end. What stays in doubt is on its board.
   MigrationStatus resolve(const OwnershipRecord& record, const std::string& fenced);
+  // What a former life of the agent left, decided by what is here alone (decide_at_start).
+  // Starts no guest. False: the hypervisor, or the disk, does not let us yet.
+  bool decide_at_start(const OwnershipRecord& record);
+  // The same for a guest whose owner is still not decided: it must not be resumed by hand.
+  bool hold_undecided(const OwnershipRecord& record);
 
   // The destination's answers.
   Result<DecisionReply> commit(const PeerContext& from, const DecisionRequest& request);
@@ -38,10 +43,11 @@ class Resolver {
     std::string silence;  // why it did not answer
   };
 
+  Status hear_word(const OwnershipRecord& record, const std::optional<EndView>& peer);
   Status settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host, Tell tell,
                        const Line* line);
   Status settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host);
-  Status abort_source(const OwnershipRecord& record, const std::string& why);
+  Status keep(const OwnershipRecord& record, const Line* line);
   Status reclaim(const OwnershipRecord& record);
   Status commit_source(const OwnershipRecord& record, const std::string& why);
   Status complete_source(const OwnershipRecord& record, const std::string& why);

@@ -31,28 +31,49 @@ Result<std::shared_ptr<Board>> Sessions::start_source(MigrateRequest request) {
   return board;
 }
 
-Result<PrepareReply> Sessions::start_destination(const PeerContext& from, PrepareRequest request) {
-  std::shared_ptr<Destination> session;
+// Under the lock.
+Status Sessions::check_place(const PrepareRequest& request) const {
+  const Uuid& id = request.migration;
+  VMSEC_CHECK(check_free(request.description.domain));
+  if (destinations_.contains(id) || context_.ledger.find(id, Side::destination))
+    return fail(Code::already_exists, "migration " + id.text() + " is known here already");
+  if (destinations_.size() >= context_.policy.max_incoming)
+    return fail(Code::limit_exceeded, "accept migration " + id.text() + ": " +
+                                          std::to_string(context_.policy.max_incoming) + " are under way already");
+  return {};
+}
+
+// Whoever has no ticket takes no place, however briefly: neither one of max_incoming nor
+// the domain's. The place is looked for once before, as well: what is refused for want
+// of it costs no ticket here.
+Sessions::Incoming Sessions::admit(const PeerContext& from, PrepareRequest request) {
+  VMSEC_CHECK(check_prepare(context_.policy, from, request));
   {
     const std::lock_guard lock(mutex_);
     reap();
-    const Uuid id = request.migration;
-    Status good = check_free(request.description.domain);
-    if (good && (destinations_.contains(id) || context_.ledger.find(id, Side::destination)))
-      good = fail(Code::already_exists, "migration " + id.text() + " is known here already");
-    if (good && destinations_.size() >= context_.policy.max_incoming)
-      good = fail(Code::limit_exceeded, "accept migration " + id.text() + ": " +
-                                            std::to_string(context_.policy.max_incoming) + " are under way already");
-    if (!good) {
-      std::ignore = context_.audit("migration.accept", Outcome::refused, request.description.domain, from.peer,
-                                   good.error().message);
-      return fail(good.error());
-    }
-    session = std::make_shared<Destination>(context_, from, std::move(request));
-    destinations_[id] = session;
+    VMSEC_CHECK(check_place(request));
+  }
+  VMSEC_CHECK(spend_ticket(context_, from, request));
+  const std::lock_guard lock(mutex_);
+  reap();
+  VMSEC_CHECK(check_place(request));
+  const Uuid id = request.migration;
+  auto session = std::make_shared<Destination>(context_, from, std::move(request));
+  destinations_[id] = session;
+  return session;
+}
+
+Result<PrepareReply> Sessions::start_destination(const PeerContext& from, PrepareRequest request) {
+  const Uuid id = request.migration;
+  const Uuid domain = request.description.domain;
+  const auto session = admit(from, std::move(request));
+  if (!session) {
+    std::ignore = context_.audit("migration.accept", Outcome::refused, domain, from.peer,
+                                 "migration " + id.text() + ": " + session.error().message);
+    return fail(session.error());
   }
   // Outside of the lock: the hypervisor may take its time.
-  return session->prepare();
+  return (*session)->prepare();
 }
 
 std::shared_ptr<Source> Sessions::source(const Uuid& migration) {

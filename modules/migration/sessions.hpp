@@ -27,7 +27,10 @@ class Sessions {
   [[nodiscard]] bool live(const Uuid& migration, Side side);
 
  private:
+  using Incoming = Result<std::shared_ptr<Destination>>;
   Status check_free(const Uuid& domain) const;
+  Status check_place(const PrepareRequest& request) const;
+  Incoming admit(const PeerContext& from, PrepareRequest request);
   void reap();
 
   Context& context_;

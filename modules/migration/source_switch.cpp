@@ -58,13 +58,14 @@ void Source::commit() {
 }
 
 void Source::tell_abort(const Error& cause) {
-  auto told = context_.call<DecisionReply>(peer_.connection, Call::abort,
-                                           DecisionRequest{migration_, request_.domain, cause.message},
-                                           context_.policy.call_timeout);
+  auto told = context_.call<DecisionReply>(
+      peer_.connection, Call::abort,
+      DecisionRequest{migration_, request_.domain, cause.message.substr(0, kMaximumReason)},
+      context_.policy.call_timeout);
   if (!told) return context_.log(LogLevel::warning, "tell " + peer_.peer + " to discard: " + told.error().message);
   // What looked like a cut connection here may have a better name there.
   if (cause_ && cause_->code == Code::unavailable && !told->cause.empty())
-    cause_->message += " (" + peer_.peer + " says: " + told->cause + ")";
+    cause_->message += " (" + peer_.peer + " says: " + told->cause.substr(0, kMaximumReason) + ")";
   if (Status closed =
           context_.ledger.advance(migration_, Side::source, Phase::source_failed, "both ends have given up");
       !closed)

@@ -10,6 +10,16 @@ namespace {
 
 constexpr std::uint64_t kKibibyte = 1024;
 
+// Does it come in by a migration, or start? Then libvirt would let a question to QEMU wait for the end of that, for 30
+// s at most. (A source at its switch-over has the same reason; its disks are unknown for that moment.)
+bool is_arriving(virDomainPtr domain) {
+  int state = VIR_DOMAIN_NOSTATE;
+  int reason = 0;
+  if (virDomainGetState(domain, &state, &reason, 0) < 0) return false;
+  return state == VIR_DOMAIN_PAUSED &&
+         (reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == VIR_DOMAIN_PAUSED_STARTING_UP);
+}
+
 // The capacity of a disk, 0 where libvirt cannot tell (a drive without a medium).
 Bytes capacity_of(virDomainPtr domain, const XmlDisk& disk) {
   virDomainBlockInfo info{};
@@ -43,7 +53,9 @@ Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation) {
     out.cpu_time = vcpu_time(domain, info);
   }
   VMSEC_TRY(const DomainXml xml, xml_of(domain, operation));
-  for (const auto& disk : xml.disks) out.disks.push_back({disk.target, disk.source, capacity_of(domain, disk)});
+  const bool arriving = is_arriving(domain);
+  for (const auto& disk : xml.disks)
+    out.disks.push_back({disk.target, disk.source, arriving ? Bytes{} : capacity_of(domain, disk)});
   for (const auto& nic : xml.nics) out.nics.push_back({nic.target, nic.mac});
   out.tpm = xml.tpm;
   out.tags = xml.tags;

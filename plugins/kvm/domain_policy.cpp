@@ -54,7 +54,7 @@ class Checker {
 
  private:
   static std::string step(const xmlNode* node, const std::string& parent) {
-    const std::string name(view(node->name));
+    std::string name(view(node->name));
     // rng's backend has its type in "model".
     const bool by_model = name == "backend" && parent.ends_with("/rng/");
     const std::string type = is_typed(name) ? attribute(node, by_model ? "model" : "type") : std::string();

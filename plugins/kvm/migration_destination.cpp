@@ -66,7 +66,7 @@ Result<std::shared_ptr<DestinationSession>> DestinationSession::prepare(std::sha
   VMSEC_CHECK(expect_absent(*context->connection, request.domain, request.description.name));
   VMSEC_TRY(SessionFolder folder,
             SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));
-  const std::shared_ptr<DestinationSession> session(
+  std::shared_ptr<DestinationSession> session(
       new DestinationSession(std::move(context), request, std::move(folder), policy));
   VMSEC_CHECK(session->start_pump());
   session->context_->held.hold(request.domain, request.migration);

@@ -32,10 +32,21 @@ DomainState state_of(int state) {
   }
 }
 
-Result<DomainState> state_of(virDomainPtr domain, const std::string& operation) {
+struct StateAndReason {
+  DomainState state = DomainState::unknown;
+  int reason = 0;
+};
+
+Result<StateAndReason> state_and_reason_of(virDomainPtr domain, const std::string& operation) {
   int state = 0;
-  if (virDomainGetState(domain, &state, nullptr, 0) < 0) return fail(virt_error(operation));
-  return state_of(state);
+  int reason = 0;
+  if (virDomainGetState(domain, &state, &reason, 0) < 0) return fail(virt_error(operation));
+  return StateAndReason{state_of(state), reason};
+}
+
+Result<DomainState> state_of(virDomainPtr domain, const std::string& operation) {
+  VMSEC_TRY(const StateAndReason both, state_and_reason_of(domain, operation));
+  return both.state;
 }
 
 // A field of job statistics; 0 where it is not known.
@@ -96,13 +107,15 @@ Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid) {
     if (domain.error().code == Code::not_found) return holding;
     return fail(domain.error());
   }
-  const auto state = state_of(domain->get(), operation);
-  if (!state) {
-    if (state.error().code == Code::not_found) return holding;
-    return fail(state.error());
+  const auto both = state_and_reason_of(domain->get(), operation);
+  if (!both) {
+    if (both.error().code == Code::not_found) return holding;
+    return fail(both.error());
   }
   holding.present = true;
-  holding.state = *state;
+  holding.state = both->state;
+  // Any other reason, and none after libvirtd's restart, may be a guest that ran on here and ended.
+  holding.moved = both->state == DomainState::shut_off && both->reason == VIR_DOMAIN_SHUTOFF_MIGRATED;
   JobStatistics job;
   holding.migrating = job.load(domain->get(), 0) && job.active();
   return holding;

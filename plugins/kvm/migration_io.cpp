@@ -180,7 +180,7 @@ void RpcLink::flush() {
   }
   if (out_.size() <= kOutLimit) return;
   // Its owner sees the end when it reads.
-  ::shutdown(fd_.get(), SHUT_RDWR);
+  if (fd_.valid()) ::shutdown(fd_.get(), SHUT_RDWR);
   out_.clear();
 }
 

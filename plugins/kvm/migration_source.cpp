@@ -74,7 +74,7 @@ Result<std::shared_ptr<SourceSession>> SourceSession::start(std::shared_ptr<Cont
                                                             const DomainDescription& description) {
   VMSEC_TRY(SessionFolder folder,
             SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));
-  const std::shared_ptr<SourceSession> session(
+  std::shared_ptr<SourceSession> session(
       new SourceSession(std::move(context), request, std::move(folder), description));
   VMSEC_CHECK(session->listen());
   if (session->bulk_channels_ > 0) {

@@ -16,14 +16,6 @@ constexpr std::string_view kConnectName = "qemu:///system";
 
 std::unexpected<Error> denied(std::string cause) { return fail(Code::denied, std::move(cause)); }
 
-std::string hexadecimal(std::uint32_t value) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (int shift = 28; shift >= 0; shift -= 4)
-    if (const auto digit = value >> shift & 15; digit != 0 || !text.empty() || shift == 0) text += kDigits[digit];
-  return "0x" + text;
-}
-
 Status no_arguments(const Message& message) {
   if (message.payload().empty()) return {};
   return denied("it takes no arguments, and has " + std::to_string(message.payload().size()) + " bytes of them");
@@ -54,11 +46,8 @@ int allowance(std::uint32_t procedure) {
 }
 
 Step DestinationFilter::refuse(const Message& message, const std::string& cause) const {
-  const std::string what =
-      message.header.program == kRemoteProgram
-          ? procedure_name(message.header.procedure)
-          : "program " + hexadecimal(message.header.program) + ", " + procedure_name(message.header.procedure);
-  const std::string full = "libvirt call of migration of " + setup_.domain.name + ": " + what + ": " + cause;
+  const std::string full =
+      "libvirt call of migration of " + setup_.domain.name + ": " + call_name(message.header) + ": " + cause;
   return {Action::refuse, error_reply(message.header, full), full};
 }
 

@@ -279,21 +279,4 @@ std::string error_text(std::string_view payload) {
   return failure ? std::move(failure->text) : std::string();
 }
 
-std::string procedure_name(std::uint32_t procedure) {
-  static constexpr std::array<std::pair<std::uint32_t, std::string_view>, 8> kNames = {{
-      {1, "connect open"},
-      {2, "connect close"},
-      {60, "supports feature"},
-      {66, "auth list"},
-      {303, "migrate prepare"},
-      {306, "migrate finish"},
-      {360, "register close callback"},
-      {361, "unregister close callback"},
-  }};
-  const std::string number = "procedure " + std::to_string(procedure);
-  for (const auto& [value, name] : kNames)
-    if (value == procedure) return number + " (" + std::string(name) + ")";
-  return number;
-}
-
 }  // namespace vmsec::kvm::rpc

@@ -16,6 +16,7 @@
 namespace vmsec::kvm::rpc {
 
 inline constexpr std::uint32_t kRemoteProgram = 0x20008086;
+inline constexpr std::uint32_t kQemuProgram = 0x20008087;
 inline constexpr std::uint32_t kKeepaliveProgram = 0x6b656570;
 inline constexpr std::size_t kHeaderSize = 28;  // with the length
 // Far above what a migration's calls need (a domain's XML and two cookies), far
@@ -126,7 +127,8 @@ std::uint64_t cookie_number(std::string_view cookie, const std::string& name);
 // The text of a failed reply, empty where it cannot be read.
 std::string error_text(std::string_view payload);
 
-// "procedure 306" with its name where we know it.
-std::string procedure_name(std::uint32_t procedure);
+// "procedure 306 (migrate finish)"; the program too where it is not libvirt's own.
+std::string call_name(const Header& header);
+std::string hexadecimal(std::uint32_t value);  // "0x1f"
 
 }  // namespace vmsec::kvm::rpc

@@ -76,7 +76,7 @@ Step SourceCalls::from_libvirt(const Message& message) {
   const bool is_finish = header.is(Procedure::domain_migrate_finish3_params);
   if (refused_ || (peer_lost_ && !is_finish)) return answer_here(message);
   if (const std::string why = objection(message); !why.empty())
-    return {Action::answer, error_reply(header, procedure_name(header.procedure) + ": " + why), why};
+    return {Action::answer, error_reply(header, call_name(header) + ": " + why), why};
   if (is_finish) return finish_call(message);
   if (header.is(Procedure::connect_supports_feature)) return feature_call(message);
   outstanding_ = header;

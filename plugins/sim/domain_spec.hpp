@@ -55,7 +55,7 @@ struct DomainSpec {
   friend bool operator==(const DomainSpec&, const DomainSpec&) = default;
 };
 
-inline constexpr std::size_t kDomainFileMaximum = 64 * 1024;
+inline constexpr std::size_t kDomainFileMaximum = 64UL * 1024;
 
 // Reads a domain file. `name` is what errors call it: "web-1.toml:3:10: memory: ...".
 Result<DomainSpec> parse_domain(std::string_view text, std::string_view name);

@@ -85,7 +85,7 @@ Status SimHost::define(const std::string& path, const std::map<Uuid, StoredDomai
   return {};
 }
 
-Status SimHost::add(DomainSpec spec, Limits limits, bool held) {
+Status SimHost::add(DomainSpec spec, const Limits& limits, bool held) {
   for (const auto& [uuid, other] : domains_) {
     if (uuid == spec.uuid || other.spec.name == spec.name)
       return fail(Code::already_exists, "define " + spec.name + " " + spec.uuid.text() + ": " + other.spec.name + " " +

@@ -96,7 +96,9 @@ Holding SimHost::holding(const Uuid& uuid) {
   const std::lock_guard lock(mutex_);
   const auto found = domains_.find(uuid);
   if (found == domains_.end()) return {};
-  return {true, state_of(found->second), false};
+  // Held, and its memory is gone: it was stopped for a move, and has not run since.
+  const bool moved = found->second.held && !found->second.machine;
+  return {true, state_of(found->second), false, moved};
 }
 
 Status SimHost::hold(const Uuid& uuid) {

@@ -81,7 +81,7 @@ class SimHost {
 
   Status define_all();
   Status define(const std::string& path, const std::map<Uuid, StoredDomain>& stored);
-  Status add(DomainSpec spec, Limits limits, bool held);
+  Status add(DomainSpec spec, const Limits& limits, bool held);
   [[nodiscard]] Result<std::string> disk_path(const DiskSpec& disk) const;
   Result<std::vector<Fd>> open_disks(const DomainSpec& spec, MakeFile make) const;
   [[nodiscard]] Status check_room(const DomainSpec& spec) const;

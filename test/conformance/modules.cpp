@@ -96,7 +96,10 @@ Outcome policy_applies(Fixture& fixture) {
 Outcome bad_policy_changes_nothing(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.domain());
   CONFORMANCE_TRY(const auto before, fixture.open_a<ResourceControl>()->get({domain}));
-  const std::string text = "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.isolation]\ncpu_quota = \"60 bananas\"\n";
+  const std::string text =
+      "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.isolation]\ncpu_quota = \"60 bananas\"\n"
+      "[[grant]]\nmodule = \"isolation\"\nvm = \"*\"\ninterfaces = [\"vmsec.DomainControl\", "
+      "\"vmsec.ResourceControl\"]\n";
   CONFORMANCE_TRY(const auto report, fixture.open_a<HostControl>()->apply_policy({text, "bad.toml"}));
   CONFORMANCE_TRY(const auto after, fixture.open_a<ResourceControl>()->get({domain}));
   CONFORMANCE_EXPECT(report.findings.size() == 1 && report.findings[0].line == 5, "not one finding at line 5");

@@ -72,7 +72,7 @@ class Scratch(SimLab):
         for there, here in changes.items():
             assert there in text, f"docs/configuration.md's example has no {there}"
             text = text.replace(there, here)
-        return self.rewritten(text, host) + f'\n[module.measured_boot]\nreference = "{self.home(host)}/reference.toml"\n'
+        return self.rewritten(text, host)
 
 
 def expanded(text):

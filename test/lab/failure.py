@@ -28,7 +28,7 @@ POLICY = """\
 version = 1
 [[grant]]
 module = "migration"
-vm = "*"
+vm = "vic*"
 interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
 [[grant]]
 module = "measured_boot"

@@ -39,3 +39,33 @@ class Report:
         print(f"\n{len([r for r in table if r[3] == 'ok'])} held, {len(self.failed)} failed, {seconds:.0f} s")
         sys.stdout.flush()
         return not self.failed
+
+
+class Table:
+    """Rows under a heading, aligned; and whether every one of them held."""
+
+    def __init__(self, title, heading):
+        self.title = title
+        self.heading = heading
+        self.started = time.monotonic()
+        self.rows = []
+        self.controls = []
+
+    def row(self, cells, good):
+        self.rows.append((*map(str, cells), "ok" if good else "FAILED"))
+
+    def control(self, what, value, good):
+        self.controls.append((what, str(value), "ok" if good else "FAILED"))
+
+    def print(self):
+        print(f"\n{self.title}\n{'=' * len(self.title)}")
+        for rows in ([(*self.heading, ""), *self.rows], self.controls):
+            widths = [max(len(cell) for cell in column) for column in zip(*rows)]
+            for row in rows:
+                print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+            print()
+        failed = [row for row in self.rows + self.controls if row[-1] != "ok"]
+        print(f"{len(self.rows)} requests, {len(self.controls)} controls, {len(failed)} failed, "
+              f"{time.monotonic() - self.started:.0f} s")
+        sys.stdout.flush()
+        return not failed

@@ -76,24 +76,27 @@ class SimLab:
     def define(self, host, name, text):
         (self.folder / host / "domains" / f"{name}.toml").write_text(text)
 
+    def configure(self, host, policy, identity=None, name=None, state=None):
+        """Writes the configuration of vmsecd on that host; with another identity, name or state than its own for an impostor."""
+        agent = self.agents.setdefault(host, Agent(host, self.folder / host, self.build))
+        other = next(peer for peer in HOSTS if peer != host)
+        agent.configure({
+            "host": {"name": name or host, "listen": f"127.0.0.1:{self.ports[host]}", "state": str(state or agent.state),
+                     "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
+                     "plugin_path": [str(agent.programs.plugins)],
+                     "module_path": [str(agent.programs.modules)],
+                     "modules": ["isolation", "throttle", "migration", "measured_boot"]},
+            "identity": identity or self.pki.identity(host),
+            "backend": {"plugin": "sim", "uri": f"sim:{host}"},
+            "backend.settings": {"domains": str(self.folder / host / "domains"), "disks": str(self.folder / "disks")},
+            "tpm": {"tcti": f"swtpm:path={self.folder}/{host}/tpm/sock", "event_log": str(self.event_log(host))},
+            **{f"module.{name}": table for name, table in self.modules.items()},
+            "peer": [{"name": other, "address": f"127.0.0.1:{self.ports[other]}"}]})
+        return agent
+
     def start_agents(self, policy):
         for host in HOSTS:
-            agent = Agent(host, self.folder / host, self.build)
-            other = next(peer for peer in HOSTS if peer != host)
-            agent.configure({
-                "host": {"name": host, "listen": f"127.0.0.1:{self.ports[host]}", "state": str(agent.state),
-                         "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
-                         "plugin_path": [str(agent.programs.plugins)],
-                         "module_path": [str(agent.programs.modules)],
-                         "modules": ["isolation", "throttle", "migration", "measured_boot"]},
-                "identity": self.pki.identity(host),
-                "backend": {"plugin": "sim", "uri": f"sim:{host}"},
-                "backend.settings": {"domains": str(self.folder / host / "domains"), "disks": str(self.folder / "disks")},
-                "tpm": {"tcti": f"swtpm:path={self.folder}/{host}/tpm/sock", "event_log": str(self.event_log(host))},
-                **{f"module.{name}": table for name, table in self.modules.items()},
-                "peer": [{"name": other, "address": f"127.0.0.1:{self.ports[other]}"}]})
-            self.agents[host] = agent
-            agent.start()
+            self.configure(host, policy).start()
 
     def cpu_time(self, host, name):
         domain = self.agents[host].domain(name)

@@ -146,6 +146,44 @@ TEST_CASE("a policy is checked, compared and applied; applying twice changes not
   CHECK(host.text({"vm", "limits", "web-1"}).out.find("5 MB/s") != std::string::npos);
 }
 
+TEST_CASE("a policy that changes grants alone says so, and host info names the one in force") {
+  SimHost host;
+  host.start();
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  const std::string own = host.json({"host", "info"})["policy_digest"];
+  CHECK(own.size() == 64);
+  const std::string slip = host.folder / "slip.toml";
+  write_file(slip,
+             "version = 1\n[[vm]]\nmatch = \"wbe-*\"\n[vm.isolation]\ncpu_quota = \"30%\"\n[[grant]]\nmodule = "
+             "\"isolation\"\nvm = \"wbe-*\"\ninterfaces = [\"vmsec.DomainControl\", \"vmsec.ResourceControl\"]\n");
+  const Ran checked = host.text({"policy", "check", slip});
+  CHECK(checked.code == 0);
+  CHECK(checked.err.find("slip.toml:2:1: warning: [[vm]] for VM \"wbe-*\" matches no VM") != std::string::npos);
+  const Ran diff = host.text({"policy", "diff", slip});
+  CHECK(diff.code == 5);
+  CHECK(diff.out.find("- vmsec.IoControl") != std::string::npos);
+  CHECK(host.json({"host", "info"})["policy_digest"] == own);
+  const Ran applied = host.text({"policy", "apply", slip});
+  CHECK(applied.code == 0);
+  CHECK(applied.out.find("nothing to change") == std::string::npos);
+  CHECK(applied.out.find("web-1") != std::string::npos);
+  CHECK(host.json({"host", "info"})["policy_in_force"] == slip);
+  CHECK(host.json({"host", "info"})["policy_digest"] != own);
+  CHECK(host.text({"policy", "apply", slip}).out == "nothing to change\n");
+}
+
+TEST_CASE("a policy that could not be applied does not say that nothing is to be changed") {
+  SimHost host;
+  host.start();
+  std::string text = kPolicy;
+  write_file(host.folder / "vdz.toml", text.replace(text.find("vda"), 3, "vdz"));
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  const Ran applied = host.text({"policy", "apply", host.folder / "vdz.toml"});
+  CHECK(applied.code == 2);
+  CHECK(applied.err.find("vdz") != std::string::npos);
+  CHECK(applied.out.find("nothing to change") == std::string::npos);
+}
+
 TEST_CASE("what only a module can know about a policy is a finding with its place") {
   SimHost host;
   host.start();
@@ -169,10 +207,10 @@ TEST_CASE("the host says what it is, has loaded, and can do") {
   CHECK(info["name"] == "host-a");
   CHECK(info["backend"] == "sim");
   CHECK(host.text({"host", "info"}).out.find("isolation") != std::string::npos);
-  CHECK(host.json({"host", "capabilities"}).size() == 7);
-  CHECK(host.json({"module", "list"}).size() == 2);
+  CHECK(host.json({"host", "capabilities"})["capabilities"].size() == 7);
+  CHECK(host.json({"module", "list"})["modules"].size() == 2);
   bool has_sim = false;
-  for (const auto& plugin : host.json({"plugin", "list"})) has_sim = has_sim || plugin["name"] == "sim";
+  for (const auto& plugin : host.json({"plugin", "list"})["plugins"]) has_sim = has_sim || plugin["name"] == "sim";
   CHECK(has_sim);
   CHECK(tool({"module", "list", "--scan", "--module-path", lib("modules")}).out.find("throttle") != std::string::npos);
   CHECK(tool({"plugin", "list", "--scan", "--plugin-path", lib("plugins")}).out.find("sim") != std::string::npos);
@@ -203,7 +241,7 @@ TEST_CASE("an orderly end leaves a signed audit log; a second agent on the same 
   host.agent->signal(SIGTERM);
   CHECK(host.agent->wait() == 0);
   CHECK_FALSE(std::filesystem::exists(host.socket));
-  const auto acts = tool_json({"audit", "show", host.folder / "state"});
+  const auto acts = tool_json({"audit", "show", host.folder / "state"})["records"];
   CHECK_FALSE(acts.empty());
   const auto report =
       tool_json({"audit", "verify", host.folder / "state", "--key", host.folder / "state/local-identity/host-a.crt"});
@@ -231,7 +269,90 @@ TEST_CASE("without an agent the tool opens the hypervisor itself") {
   CHECK(tool_json(words)["domains"].empty());
   words = options;
   words.insert(words.end(), {"module", "list"});
-  CHECK(tool_json(words).size() == 2);
+  CHECK(tool_json(words)["modules"].size() == 2);
   CHECK(tool({"--plugin", "none", "--plugin-path", lib("plugins"), "--state", folder / "state", "vm", "list"}).code ==
         2);
+}
+
+TEST_CASE("in JSON times are texts, limits that are not set are null, and lists have a name") {
+  SimHost host;
+  host.start();
+  const auto before = host.json({"vm", "limits", "web-1"});
+  CHECK(before["cpu_quota_millis"].is_null());
+  CHECK(before["disks"][0]["read"].is_null());
+  CHECK(host.json({"vm", "events"})["events"][0]["time"].get<std::string>().ends_with("Z"));
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  CHECK(host.json({"vm", "limits", "web-1"})["disks"][0]["write"].is_null());
+  CHECK(host.json({"audit", "show"})["records"][0]["time"].get<std::string>().ends_with("Z"));
+  CHECK(host.text({"audit", "show"}).out.find("  web-1  ") != std::string::npos);  // not its UUID
+}
+
+TEST_CASE("module show says what to grant, and only that") {
+  SimHost host;
+  host.start();
+  const Ran shown = host.text({"module", "show", "throttle"});
+  INFO(shown.out);
+  CHECK(shown.code == 0);
+  const auto line = shown.out.substr(shown.out.find("to be granted"));
+  CHECK(line.substr(0, line.find('\n')).find("vmsec.IoControl, vmsec.DomainControl") != std::string::npos);
+  CHECK(line.substr(0, line.find('\n')).find("Journal") == std::string::npos);
+  CHECK(host.text({"module", "show", "nobody"}).code == 2);
+  CHECK(tool_json({"module", "show", "throttle", "--scan", "--module-path", lib("modules")})["section"] == "throttle");
+}
+
+TEST_CASE("without an agent the plugin's settings are given on the command line") {
+  const SimHost host;
+  const std::vector<std::string> words = {"--plugin",
+                                          "sim",
+                                          "--plugin-path",
+                                          lib("plugins"),
+                                          "--state",
+                                          host.folder / "tool",
+                                          "--setting",
+                                          "domains=" + host.folder / "domains",
+                                          "vm",
+                                          "list"};
+  CHECK(tool_json(words)["domains"].size() == 1);
+  CHECK(tool({"--plugin", "sim", "--plugin-path", lib("plugins"), "--state", host.folder / "tool", "--setting",
+              "domains", "vm", "list"})
+            .code == 2);
+}
+
+TEST_CASE("a host with a renewed certificate goes on with its audit log once the former one is named") {
+  SimHost host;
+  const auto issue = [&](const std::string& folder) {
+    std::filesystem::create_directory(host.folder / folder);
+    REQUIRE(tool({"pki", "issue", host.folder / "ca", "host-a", "--out", host.folder / folder}).code == 0);
+  };
+  REQUIRE(tool({"pki", "init", host.folder / "ca", "--name", "Test"}).code == 0);
+  issue("old");
+  issue("new");
+  const std::string text = read_file(host.config);
+  const auto configure = [&](const std::string& folder, const std::string& more = {}) {
+    write_file(host.config, text + "[identity]\nca = \"ca/ca.crt\"\nrevocations = \"ca/ca.crl\"\ncertificate = \"" +
+                                folder + "/host-a.crt\"\nkey = \"" + folder + "/host-a.key\"\n" + more);
+  };
+  const auto end = [&] {
+    host.agent->signal(SIGTERM);
+    CHECK(host.agent->wait() == 0);
+    std::filesystem::remove(host.log);
+  };
+  configure("old");
+  host.start();
+  REQUIRE(host.text({"policy", "apply"}).code == 0);
+  end();
+  configure("new");
+  const Ran refused = run("vmsecd", {"--config", host.config});
+  CHECK(refused.code == 3);
+  CHECK(refused.err.find("identity.former_certificates") != std::string::npos);
+  configure("new", "former_certificates = [\"old/host-a.crt\"]\n");
+  host.start();
+  end();
+  configure("new");  // needed for one start
+  host.start();
+  end();
+  CHECK(tool({"audit", "verify", host.folder / "state", "--key", host.folder / "new/host-a.crt", "--key",
+              host.folder / "old/host-a.crt"})
+            .code == 0);
+  CHECK(tool({"audit", "verify", host.folder / "state", "--key", host.folder / "new/host-a.crt"}).code == 3);
 }

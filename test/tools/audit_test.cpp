@@ -41,18 +41,18 @@ struct Log {
 
 TEST_CASE("audit show filters, as text and as JSON") {
   const Log log;
-  CHECK(tool_json({"audit", "show", log.file}).size() == 3);
-  const auto refused = tool_json({"audit", "show", log.folder.path(), "--outcome", "refused"});
+  CHECK(tool_json({"audit", "show", log.file})["records"].size() == 3);
+  const auto refused = tool_json({"audit", "show", log.folder.path(), "--outcome", "refused"})["records"];
   REQUIRE(refused.size() == 1);
   CHECK(refused[0]["action"] == "migration.prepare");
   CHECK(refused[0]["peer"] == "host-b");
   CHECK(refused[0]["domain"].is_null());
-  CHECK(tool_json({"audit", "show", "--state", log.folder.path(), "--module", "core"}).size() == 1);
-  CHECK(tool_json({"audit", "show", log.file, "--action", "migration"}).size() == 1);
-  CHECK(tool_json({"audit", "show", log.file, "--limit", "2"}).size() == 2);
-  CHECK(tool_json({"audit", "show", log.file, "--since", "1h"}).size() == 3);
-  CHECK(tool_json({"audit", "show", log.file, "--since", "2100-01-01"}).empty());
-  CHECK(tool_json({"audit", "show", log.file, "--all-kinds"}).size() > 3);
+  CHECK(tool_json({"audit", "show", "--state", log.folder.path(), "--module", "core"})["records"].size() == 1);
+  CHECK(tool_json({"audit", "show", log.file, "--action", "migration"})["records"].size() == 1);
+  CHECK(tool_json({"audit", "show", log.file, "--limit", "2"})["records"].size() == 2);
+  CHECK(tool_json({"audit", "show", log.file, "--since", "1h"})["records"].size() == 3);
+  CHECK(tool_json({"audit", "show", log.file, "--since", "2100-01-01"})["records"].empty());
+  CHECK(tool_json({"audit", "show", log.file, "--all-kinds"})["records"].size() > 3);
   CHECK(tool({"audit", "show", log.file}).out.find("no ticket") != std::string::npos);
   CHECK(tool({"audit", "show", log.file, "--outcome", "well"}).code == 2);
   CHECK(tool({"audit", "show", log.file, "--since", "yesterday"}).code == 2);

@@ -25,6 +25,10 @@ struct Documented {
     REQUIRE(tool({"pki", "placement-key", folder / "placement.key"}).code == 0);
     for (const auto* file : {"ca.crt", "ca.crl"}) std::filesystem::copy(folder.path() / "ca" / file, folder / file);
     write_file(folder / "policy.toml", "version = 1\n");
+    // No code of theirs runs: they only must be there.
+    for (const auto* file : {"kvm", "isolation", "throttle", "migration", "measured_boot"})
+      write_file(folder / (std::string(file) + ".so"), "");
+    text.insert(text.find("[host]\n") + 7, "plugin_path = [\".\"]\nmodule_path = [\".\"]\n");
   }
   [[nodiscard]] Ran check(const std::string& content) const {
     write_file(config, content);
@@ -72,6 +76,24 @@ TEST_CASE("every mistake in a configuration is found, with its cause") {
     CHECK(ran.code == 2);
     CHECK(ran.err.find(cause) != std::string::npos);
   }
+}
+
+TEST_CASE("--check finds what the start would refuse of identity, plugin and modules") {
+  const Documented example;
+  const auto refused = [&](const std::string& content, const std::string& cause, int code = 2) {
+    const Ran ran = example.check(content);
+    INFO(content << "\n" << ran.err);
+    CHECK(ran.code == code);
+    CHECK(ran.err.find(cause) != std::string::npos);
+  };
+  refused(example.with("name = \"host-a\"", "name = \"host-b\""), "its certificate is \"host-a\"'s");
+  refused(example.with("placement.key.pub", "host-a.crt"), "it is this host's own key", 3);
+  refused(example.with("plugin = \"kvm\"", "plugin = \"sym\""), "find plugin sym");
+  refused(example.with("\"throttle\"", "\"throtle\""), "find module throtle");
+  REQUIRE(tool({"pki", "issue", example.folder / "ca", "host-b", "--out", example.folder.path()}).code == 0);
+  refused(example.with("key = \"host-a.key\"", "key = \"host-b.key\""), "not the key of");
+  std::filesystem::permissions(example.folder / "host-a.key", std::filesystem::perms(0644));
+  refused(example.text, "others may read it", 3);
 }
 
 TEST_CASE("a policy with findings is found by --check, line by line") {

@@ -1,6 +1,7 @@
 // vmsec migrate, between two hosts on the simulated hypervisor.
 #include <catch2/catch.hpp>
 
+#include "migration_report.hpp"
 #include "tools/two_hosts.hpp"
 
 using namespace vmsec::test;
@@ -12,8 +13,8 @@ TEST_CASE("migrate status without an id shows the latest, and what came in has a
   REQUIRE(hosts.text("host-a", {"migrate", "web-1", "--to", "host-b", "--ticket", spent}).code == 0);
   const auto received = hosts.json("host-b", {"migrate", "status"});
   CHECK(received["outgoing"] == false);
-  CHECK_FALSE(received["started"].is_null());
-  CHECK(received["started"] != 0);
+  REQUIRE(received["started"].is_string());
+  CHECK(received["started"].get<std::string>() > "2020");
   CHECK(hosts.text("host-b", {"migrate", "list"}).out.find("1970") == std::string::npos);
 }
 
@@ -38,4 +39,42 @@ TEST_CASE("of migrations that began in the same second, the last is the latest")
   const Ran shown = hosts.text("host-a", {"migrate", "list"});
   INFO(shown.out);
   CHECK(shown.out.find("0 B") == std::string::npos);  // not kept: so not known, not zero
+}
+
+TEST_CASE("a migration that fails says why and what to do on standard error, and prints no report of nothing") {
+  TwoHosts hosts;
+  hosts.start();
+  const std::string ticket = hosts.ticket();
+  const Ran none = hosts.text("host-a", {"migrate", "web-1", "--to", "host-b", "--ticket", ticket, "--cipher", "none"});
+  INFO(none.out << none.err);
+  CHECK(none.code == 3);
+  CHECK(none.out.empty());
+  CHECK(none.err.find("vmsec: migrate web-1 to host-b: cipher none") != std::string::npos);
+  CHECK(none.err.find("web-1 runs on at this host") != std::string::npos);
+  CHECK(none.err.find("allow-none") != std::string::npos);
+  CHECK(hosts.json("host-a", {"migrate", "status"})["name"] == "web-1");
+  // To ask how it went is no failure.
+  const Ran status = hosts.text("host-a", {"migrate", "status"});
+  CHECK(status.code == 0);
+  CHECK(status.out.find("0 B") == std::string::npos);
+
+  const Ran nowhere = hosts.text("host-a", {"migrate", "web-1", "--to", "host-z", "--ticket", ticket});
+  CHECK(nowhere.code == 2);
+  CHECK(nowhere.err.find("host-b") != std::string::npos);  // its peers
+  CHECK(nowhere.out.empty());
+  CHECK(hosts.json("host-a", {"migrate", "list"})["migrations"].size() == 1);
+
+  REQUIRE(hosts.text("host-a", {"migrate", "web-1", "--to", "host-b", "--ticket", ticket}).code == 0);
+  CHECK(hosts.text("host-a", {"host", "info"}).out.find("in doubt") == std::string::npos);
+  CHECK(hosts.json("host-a", {"host", "info"})["migrations_in_doubt"] == 0);
+}
+
+TEST_CASE("where a VM in doubt runs is not made up") {
+  vmsec::MigrationStatus status;
+  status.state = vmsec::MigrationState::in_doubt;
+  status.outgoing = true;
+  status.peer = "host-b";
+  CHECK(vmsec::cli::runs_at(status, vmsec::DomainState::running) == "this host");
+  CHECK(vmsec::cli::runs_at(status, vmsec::DomainState::paused) == "not known here: ask host-b");
+  CHECK(vmsec::cli::runs_at(status, std::nullopt) == "not known here: ask host-b");
 }

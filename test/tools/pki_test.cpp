@@ -24,6 +24,13 @@ struct Pki {
 constexpr const char* kVm = "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e01";
 const std::string kDigest(64, 'a');
 
+// As every time in --json: 2026-11-21T08:23:36.000000Z
+bool is_time(const nlohmann::json& value) {
+  if (!value.is_string()) return false;
+  const std::string text = value;
+  return text.size() == 27 && text[4] == '-' && text[10] == 'T' && text[19] == '.' && text.back() == 'Z';
+}
+
 std::vector<std::string> create(const Pki& pki, const std::string& to, const std::string& destination) {
   return {"ticket",
           "create",
@@ -45,13 +52,18 @@ std::vector<std::string> create(const Pki& pki, const std::string& to, const std
 
 TEST_CASE("issued certificates are listed, a revoked one as revoked, and the list's number rises") {
   const Pki pki;
-  const auto before = tool_json({"pki", "list", pki.ca});
+  const auto listed = tool_json({"pki", "list", pki.ca});
+  const auto& before = listed["certificates"];
   REQUIRE(before.size() == 2);
   CHECK(before[0]["host"] == "host-a");
   CHECK(before[1]["revoked"].is_null());
   const auto revoked = tool_json({"pki", "revoke", pki.ca, "host-b"});
   CHECK(revoked["revoked"][0]["serial"] == before[1]["serial"]);
-  CHECK(tool_json({"pki", "list", pki.ca})[1]["revoked"].is_number());
+  const auto after = tool_json({"pki", "list", pki.ca});
+  CHECK(is_time(after["certificates"][1]["revoked"]));
+  CHECK(is_time(after["next_update"]));
+  CHECK(after["number"] == revoked["number"]);
+  CHECK(tool({"pki", "list", pki.ca}).out.find("good until") != std::string::npos);
   CHECK(tool_json({"pki", "crl", pki.ca})["number"] == revoked["number"].get<int>() + 1);
 }
 
@@ -67,6 +79,28 @@ TEST_CASE("private keys are ours alone and never overwritten") {
   CHECK(tool({"pki", "issue", pki.ca, "host-a", "--out", pki.folder.path()}).code == 2);
   CHECK(tool({"pki", "init", pki.ca, "--name", "again"}).code == 2);
   CHECK(read_file(pki.key) == before);
+}
+
+TEST_CASE("folders that are missing are made, for us alone") {
+  const TempDir folder;
+  const std::string ca = folder / "etc/vmsec/ca";
+  REQUIRE(tool({"pki", "init", ca, "--name", "Test"}).code == 0);
+  REQUIRE(tool({"pki", "issue", ca, "host-a", "--out", folder / "certs/host-a/"}).code == 0);
+  for (const auto& made : {ca, folder / "certs/host-a"}) {
+    struct stat info{};
+    REQUIRE(::stat(made.c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0700);
+  }
+}
+
+TEST_CASE("a certificate whose files could not be written is not in the register") {
+  const Pki pki;
+  const auto count = tool_json({"pki", "list", pki.ca})["certificates"].size();
+  write_file(pki.folder / "no-folder", "");
+  CHECK(tool({"pki", "issue", pki.ca, "host-c", "--out", pki.folder / "no-folder/certs"}).code != 0);
+  CHECK(tool({"pki", "issue", pki.ca, "host-c", "--out", "/proc"}).code != 0);
+  CHECK(tool_json({"pki", "list", pki.ca})["certificates"].size() == count);
+  CHECK(tool({"pki", "issue", pki.ca, "host-c", "--out", pki.folder / "certs"}).code == 0);
 }
 
 TEST_CASE("bad names and unknown hosts are the caller's mistake") {
@@ -86,7 +120,8 @@ TEST_CASE("a ticket is made without a host, shown, and its signature checked") {
   CHECK(made["source"] == "host-a");
   CHECK(made["destination"] == "host-b");
   CHECK(made["configuration_digest"] == kDigest);
-  CHECK(made["expires"].get<std::uint64_t>() - made["not_before"].get<std::uint64_t>() == 300);
+  CHECK(is_time(made["not_before"]));
+  CHECK(made["expires"].get<std::string>() > made["not_before"].get<std::string>());
   CHECK(tool(words).code != 0);  // never overwritten
 
   const auto shown = tool_json({"ticket", "show", file, "--key", pki.key + ".pub"});

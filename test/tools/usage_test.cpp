@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 
 #include "paths.hpp"
@@ -40,6 +42,7 @@ const std::vector<Words> kCommands = {{"host", "info"},
                                       {"pki", "list"},
                                       {"pki", "placement-key"},
                                       {"module", "list"},
+                                      {"module", "show"},
                                       {"plugin", "list"},
                                       {"doctor"},
                                       {"completion", "bash"}};
@@ -97,7 +100,10 @@ TEST_CASE("a wrong command line is the caller's mistake, says so, and prints no 
                                        {"pki", "init", "ca"},
                                        {"pki", "crl", "ca", "--days", "0"},
                                        {"pki", "placement-key", "k", "--key-type", "rsa"},
-                                       {"policy", "check"},
+                                       {"policy", "check", "--offline"},
+                                       {"module", "show"},
+                                       {"help"},
+                                       {"-v"},
                                        {"completion", "zsh"}};
   for (const auto& words : mistakes) {
     const Ran ran = tool(words);
@@ -106,6 +112,35 @@ TEST_CASE("a wrong command line is the caller's mistake, says so, and prints no 
     CHECK(ran.err.starts_with("vmsec: "));
     CHECK(ran.out.empty());
   }
+}
+
+TEST_CASE("a wrong command is named, with those there are") {
+  const auto error = [](const Words& words) { return tool(words).err; };
+  CHECK(error({"vms", "list"}).find("unknown command \"vms\"; vmsec has host, vm, ") != std::string::npos);
+  CHECK(error({"vm", "lst"}).find("unknown command \"lst\"; vm has list, show, ") != std::string::npos);
+  CHECK(error({"-v"}).find("unknown option \"-v\"") != std::string::npos);
+  CHECK(error({"ticket"}).find("a command is missing; ticket has create, show") != std::string::npos);
+}
+
+TEST_CASE("a file that cannot be read is named with the cause, and an empty one is no policy") {
+  const TempDir folder;
+  write_file(folder / "empty.toml", "");
+  CHECK(tool({"policy", "check", "--offline", folder / "none.toml"}).err.find("No such file") != std::string::npos);
+  CHECK(tool({"policy", "check", "--offline", folder.path()}).err.find("folder") != std::string::npos);
+  const Ran empty = tool({"policy", "check", "--offline", folder / "empty.toml"});
+  CHECK(empty.code == 2);
+  CHECK(empty.err.find("version") != std::string::npos);
+  CHECK(tool({"ticket", "show", folder / "none.ticket"}).err.find("No such file") != std::string::npos);
+}
+
+TEST_CASE("what is refused before any host was asked sends nobody to an audit log") {
+  const TempDir folder;
+  REQUIRE(tool({"pki", "placement-key", folder / "placement.key"}).code == 0);
+  REQUIRE(::chmod((folder / "placement.key").c_str(), 0644) == 0);
+  const Ran ran = tool({"ticket", "create", "--key", folder / "placement.key", "--vm", "web-1", "--to", "host-b",
+                        "--source-cert", "a.crt", "--destination-cert", "b.crt"});
+  CHECK(ran.code == 3);
+  CHECK(ran.err.find("audit show") == std::string::npos);
 }
 
 TEST_CASE("without an agent the error says what to do") {
@@ -130,10 +165,11 @@ TEST_CASE("global options may stand behind the command") {
 TEST_CASE("doctor reports each probe, as JSON too") {
   const Ran text = tool({"doctor"});
   CHECK((text.code == 0 || text.code == 1));
-  for (const auto* name : {"KVM", "QEMU", "libvirt", "Xen", "TPM 2.0", "swtpm", "cgroups", "tc", "ifb", "memfd"})
+  for (const auto* name :
+       {"KVM", "QEMU", "libvirt", "Xen", "TPM 2.0", "swtpm", "cgroups", "tc", "ifb", "memfd", "vmsecd"})
     CHECK(text.out.find(name) != std::string::npos);
   const auto json = tool_json({"doctor"}, text.code);
-  CHECK(json["probes"].size() == 12);
+  CHECK(json["probes"].size() == 13);
   CHECK(json["backends"].empty() == (text.code == 1));
 }
 
@@ -146,10 +182,10 @@ TEST_CASE("the completion script is good bash and completes commands") {
              "PATH=" VMSEC_BINARY_DIR "/bin:$PATH; source " + folder / "vmsec.bash" +
                  "\n"
                  "try() { COMP_WORDS=(vmsec \"$@\"); COMP_CWORD=$#; _vmsec; echo \"${COMPREPLY[*]}\"; }\n"
-                 "try p; try policy ''; try migrate re; try ticket create --des\n");
+                 "try p; try policy ''; try migrate re; try ticket create --des; try --plugin ''\n");
   const std::string command = "bash '" + folder / "try" + "' > '" + folder / "out" + "' 2>&1";
   REQUIRE(std::system(command.c_str()) == 0);
   const std::string out = read_file(folder / "out");
   INFO(out);
-  CHECK(out == "policy pki plugin\ncheck diff apply\nresolve\n--destination-cert\n");
+  CHECK(out == "policy pki plugin\ncheck diff apply\nresolve\n--destination-cert\nkvm sim\n");
 }

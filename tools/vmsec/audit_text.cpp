@@ -28,7 +28,7 @@ std::string_view kind_text(AuditKind kind) {
 
 std::string outcome_text(Outcome outcome) {
   const std::string text(to_string(outcome));
-  if (outcome == Outcome::unknown) return "-";  // an act that begins: its end is a record of its own
+  if (outcome == Outcome::unknown) return "begins";  // its end is a record of its own
   if (outcome == Outcome::succeeded) return text;
   return coloured(outcome == Outcome::in_doubt ? Colour::yellow : Colour::red, text);
 }
@@ -119,14 +119,18 @@ Json report_json(const AuditReport& report) {
           {"cause", report.cause}};
 }
 
-void print_records(const std::vector<AuditRecord>& records) {
+void print_records(const std::vector<AuditRecord>& records, const std::map<Uuid, std::string>& names) {
+  const auto vm_of = [&](const AuditRecord& record) -> std::string {
+    if (record.entry.domain.is_nil()) return "-";
+    const auto known = names.find(record.entry.domain);
+    return known == names.end() ? record.entry.domain.text() : known->second;
+  };
   Table table({"NUMBER", "TIME", "MODULE", "ACTION", "OUTCOME", "VM", "PEER", "DETAIL"});
   for (const auto& record : records) {
     const bool act = record.kind == AuditKind::act;
     table.add({std::to_string(record.sequence), audit_time(record.time), act ? record.module : "-",
                act ? record.entry.action : std::string(kind_text(record.kind)),
-               act ? outcome_text(record.entry.outcome) : "-",
-               record.entry.domain.is_nil() ? "-" : record.entry.domain.text(),
+               act ? outcome_text(record.entry.outcome) : "-", vm_of(record),
                record.entry.peer.empty() ? "-" : record.entry.peer, detail_of(record)});
   }
   table.print();

@@ -1,6 +1,7 @@
 // Audit records for people and as JSON, and the words of the filters.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ std::string anchor_text(const AuditAnchor& anchor);
 
 Json record_json(const AuditRecord& record);
 Json report_json(const AuditReport& report);
-void print_records(const std::vector<AuditRecord>& records);
+// `names`: of VMs that are known; the others are named by UUID.
+void print_records(const std::vector<AuditRecord>& records, const std::map<Uuid, std::string>& names);
 
 }  // namespace vmsec::cli

@@ -17,6 +17,15 @@ _vmsec_vms() {
     "${COMP_WORDS[0]}" "$@" vm list 2>/dev/null | awk 'NR > 1 { print $1 }'
 }
 
+# A word of each line that a list command prints below its header.
+_vmsec_ids() {
+    "${COMP_WORDS[0]}" "$@" migrate list 2>/dev/null | awk 'NR > 1 && $1 ~ /-.*-/ { print $1 }'
+}
+
+_vmsec_peers() {
+    "${COMP_WORDS[0]}" "$@" host info 2>/dev/null | sed -n 's/^peers  \+//p' | tr ',' ' '
+}
+
 _vmsec() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local words=() globals=() i word candidates
@@ -24,7 +33,7 @@ _vmsec() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            --agent | --plugin | --uri | --plugin-path | --module-path | --state)
+            --agent | --plugin | --uri | --setting | --plugin-path | --module-path | --state)
                 globals+=("$word" "${COMP_WORDS[++i]}")
                 ;;
             -*) ;;
@@ -39,7 +48,7 @@ _vmsec() {
             return
             ;;
         --cipher)
-            mapfile -t COMPREPLY < <(compgen -W "policy aes-128-gcm aes-256-gcm chacha20-poly1305 none" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "configured aes-128-gcm aes-256-gcm chacha20-poly1305 none" -- "$current")
             return
             ;;
         --outcome)
@@ -51,7 +60,11 @@ _vmsec() {
             return
             ;;
         --plugin)
-            mapfile -t COMPREPLY < <(compgen -W "kvm sim xen" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "kvm sim" -- "$current")
+            return
+            ;;
+        --to | --fenced)
+            mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_peers "${globals[@]}")" -- "$current")
             return
             ;;
         --vm | --domain)
@@ -69,11 +82,22 @@ _vmsec() {
         "vm show" | "vm pause" | "vm resume" | "vm limits" | "vm stats" | "migrate start")
             candidates=$(_vmsec_vms "${globals[@]}")
             ;;
+        "attest enrol" | "attest learn")
+            candidates=$(_vmsec_peers "${globals[@]}")
+            ;;
+        "migrate status" | "migrate abort" | "migrate resolve")
+            candidates=$(_vmsec_ids "${globals[@]}")
+            ;;
+        "pki issue" | "pki revoke" | "pki crl" | "pki list")
+            mapfile -t COMPREPLY < <(compgen -d -- "$current")
+            return
+            ;;
         "policy check" | "policy diff" | "policy apply" | "ticket show" | "audit show" | "audit verify" | "pki "*)
             mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[@]:0:2}")" -f -- "$current")
             ((${#words[@]} == 1)) && mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[0]}")" -- "$current")
             return
             ;;
+        "attest ") candidates="$(_vmsec_help_words commands attest) $(_vmsec_peers "${globals[@]}")" ;;
         "migrate ") candidates="$(_vmsec_help_words commands migrate) $(_vmsec_vms "${globals[@]}")" ;;
         *) candidates=$(_vmsec_help_words commands "${words[@]:0:1}") ;;
     esac

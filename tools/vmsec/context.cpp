@@ -36,6 +36,12 @@ Result<std::shared_ptr<Control>> Context::control() {
   host.plugin_path = folders(options.plugin_path, "plugins");
   host.module_path = folders(options.module_path, "modules");
   host.backend.uri = options.uri;
+  for (const auto& setting : options.settings) {
+    const auto equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Code::invalid_argument, "--setting " + setting + ": want KEY=VALUE");
+    host.backend.settings[setting.substr(0, equals)] = setting.substr(equals + 1);
+  }
   host.trusted_without_policy = true;
   for (const auto& name : modules_) host.modules[name];
   VMSEC_TRY(control_, open_host(std::move(host)));
@@ -57,7 +63,11 @@ Result<DomainInfo> find_domain(DomainControl& domains, const std::string& name_o
   return *found;
 }
 
-std::string advice_for(const Error& error, const Options& options) {
+std::string advice_for(const Error& error, const Context& context) {
+  const Options& options = context.options;
+  const auto says = [&](const char* words) { return error.message.find(words) != std::string::npos; };
+  if (error.message.starts_with("reach vmsecd") && says("Permission denied"))
+    return "the agent's socket is for root and the agent's own user";
   if (error.message.starts_with("reach vmsecd"))
     return "start vmsecd, name its socket by --agent, or use --plugin to work without an agent";
   if (error.message.starts_with("find VM ")) return "\"vmsec vm list\" shows the VMs of this host";
@@ -67,7 +77,13 @@ std::string advice_for(const Error& error, const Options& options) {
   if (error.code == Code::in_doubt) return "\"vmsec migrate resolve\" on both hosts brings it to its one end";
   if (error.code == Code::unauthenticated || error.code == Code::expired)
     return "check certificates and revocation list: \"vmsec pki list\", \"vmsec pki crl\"";
-  if (family(error.code) == Family::security) return "\"vmsec audit show --outcome refused\" on both hosts says why";
+  if (error.message.find("[[grant]]") != std::string::npos)
+    return "change that host's policy so (docs/policy.md), then \"vmsec policy apply\" there";
+  if (says("libvirt-sock"))
+    return "start libvirtd: systemctl start libvirtd; \"vmsec doctor\" tells what else is missing";
+  // What was refused before any host was asked is in no log.
+  if (family(error.code) == Family::security && context.asked())
+    return "\"vmsec audit show --outcome refused\" on the hosts concerned may say more";
   return {};
 }
 

@@ -19,6 +19,7 @@ struct Options {
   bool json = false;
   std::string plugin;  // not empty: a Host in this process instead of an agent
   std::string uri;
+  std::vector<std::string> settings;  // KEY=VALUE, as [backend.settings]
   std::vector<std::string> plugin_path;
   std::vector<std::string> module_path;
   std::string state;  // empty: /var/lib/vmsec-cli
@@ -35,6 +36,9 @@ class Context {
 
   // Modules for a Host in this process, before the first open(). An agent has its own.
   void load_modules(std::vector<std::string> names) { modules_ = std::move(names); }
+
+  // Whether a host was reached: an error may then be that host's.
+  [[nodiscard]] bool asked() const { return control_ != nullptr; }
 
   // Connects at the first call.
   Result<std::shared_ptr<Control>> control();
@@ -65,6 +69,6 @@ class Context {
 Result<DomainInfo> find_domain(DomainControl& domains, const std::string& name_or_uuid);
 
 // What to do about an error, where a general word helps; else empty.
-std::string advice_for(const Error& error, const Options& options);
+std::string advice_for(const Error& error, const Context& context);
 
 }  // namespace vmsec::cli

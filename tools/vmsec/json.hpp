@@ -16,6 +16,15 @@ using Json = nlohmann::ordered_json;
 std::string hexadecimal(std::string_view bytes);
 bool is_text(std::string_view bytes);  // else a text field is shown in hexadecimal
 
+// Every time in --json: "2026-11-21T08:23:36.413000Z", and null where there is none.
+Json time_json(UnixSeconds time);
+Json time_json(Microseconds since_1970);
+// The same for a list: an object with one array of that name.
+template <class List>
+Json list_json(const char* name, List&& list) {
+  return Json{{name, std::forward<List>(list)}};
+}
+
 inline std::string_view name_of(DomainState state) {
   switch (state) {
     case DomainState::unknown:
@@ -68,6 +77,8 @@ Json to_json(const T& value) {
     Json list = Json::array();
     for (const auto& element : value) list.push_back(to_json(element));
     return list;
+  } else if constexpr (std::is_same_v<T, UnixSeconds>) {
+    return time_json(value);
   } else if constexpr (wire::IsQuantity<T>::value) {
     return value.value;
   } else if constexpr (std::is_same_v<T, Uuid>) {
@@ -86,6 +97,7 @@ Json to_json(const T& value) {
   } else if constexpr (wire::Message<T>) {
     Json object = Json::object();
     wire::for_each_field<T>([&](const auto& each) { object[std::string(each.name)] = to_json(value.*(each.member)); });
+    if constexpr (std::is_same_v<T, Event>) object["time"] = time_json(value.time);
     return object;
   } else {
     return value;

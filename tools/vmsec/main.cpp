@@ -39,6 +39,12 @@ void add_options(CLI::App& app, Options& options) {
                      ->type_name("NAME")
                      ->group(group);
   app.add_option("--uri", options.uri, "The hypervisor's URI")->type_name("URI")->group(group)->needs(plugin);
+  app.add_option("--setting", options.settings, "The plugin's own setting, as in [backend.settings]; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->group(group)
+      ->needs(plugin)
+      ->take_all()
+      ->allow_extra_args(false);
   app.add_option("--plugin-path", options.plugin_path, "Folder of plugins; may be repeated")
       ->type_name("DIR")
       ->group(group)
@@ -63,11 +69,30 @@ std::string printable(const std::string& message) {
   return out;
 }
 
-int report(const Failure& failure, const Options& options) {
+int report(const Failure& failure, const Context& context) {
   std::fprintf(stderr, "vmsec: %s\n", printable(failure.error.message).c_str());
-  const std::string next = failure.next.empty() ? advice_for(failure.error, options) : failure.next;
+  const std::string next = failure.next.empty() ? advice_for(failure.error, context) : failure.next;
   if (!next.empty()) std::fprintf(stderr, "       %s\n", next.c_str());
   return static_cast<int>(exit_of(failure.error.code));
+}
+
+// The command that the line got to.
+const CLI::App& reached(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? app : reached(*parsed.front());
+}
+
+// CLI11 tells that a subcommand is missing, but not which word it could not use.
+std::string wrong_word(const CLI::App& app, const std::string& otherwise) {
+  const CLI::App& at = reached(app);
+  const auto commands = at.get_subcommands([](const CLI::App*) { return true; });
+  if (commands.empty() || at.get_require_subcommand_min() == 0) return otherwise;
+  std::string has;
+  for (const auto* command : commands) has += (has.empty() ? "" : ", ") + command->get_name();
+  const std::string those = "; " + at.get_name() + " has " + has;
+  for (const auto& word : app.remaining(true))
+    return std::string(word.starts_with('-') ? "unknown option \"" : "unknown command \"") + word + "\"" + those;
+  return "a command is missing" + those;
 }
 
 int run(int argc, char** argv) {
@@ -84,11 +109,12 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "vmsec: %s\n       \"vmsec ... --help\" shows usage and examples\n", error.what());
+    std::fprintf(stderr, "vmsec: %s\n       \"vmsec ... --help\" shows usage and examples\n",
+                 printable(wrong_word(app, error.what())).c_str());
     return static_cast<int>(Exit::mistake);
   }
   const Ending outcome = context.action();
-  if (!outcome) return report(outcome.error(), context.options);
+  if (!outcome) return report(outcome.error(), context);
   if (std::fflush(stdout) != 0) {
     std::fprintf(stderr, "vmsec: write the result: it could not be written\n");
     return static_cast<int>(Exit::environment);

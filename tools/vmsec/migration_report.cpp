@@ -1,5 +1,8 @@
 #include "migration_report.hpp"
 
+#include <array>
+#include <string_view>
+
 #include "output.hpp"
 
 namespace vmsec::cli {
@@ -29,19 +32,9 @@ std::string state_text(const MigrationStatus& status) {
   }
 }
 
-// Where the guest runs: the one thing that nobody should have to work out.
-std::string runs_at(const MigrationStatus& status) {
-  const std::string here = "this host", there = or_dash(status.peer);
-  switch (status.state) {
-    case MigrationState::completed:
-      return status.outgoing ? there : here;
-    case MigrationState::in_doubt:
-      return "nowhere, until it is resolved";
-    case MigrationState::switching:
-      return "nowhere, for the moment";
-    default:
-      return status.outgoing ? here : there;
-  }
+// Refused early, the VM may have no name yet.
+std::string vm_text(const MigrationStatus& status) {
+  return status.name.empty() ? status.domain.text() : status.name + " (" + status.domain.text() + ")";
 }
 
 std::string speed(const MigrationStatus& status) {
@@ -78,40 +71,62 @@ std::string ProgressMeter::line(const MigrationStatus& status, Clock::time_point
          "  left " + time_left(transfer, rate_);
 }
 
-void print_report(const MigrationStatus& status) {
-  const TransferProgress& transfer = status.transfer;
-  print_facts({{"migration", status.migration.text()},
-               {"VM", status.name + " (" + status.domain.text() + ")"},
-               {status.outgoing ? "to" : "from", or_dash(status.peer)},
-               {"state", state_text(status)},
-               {"the VM is at", runs_at(status)},
-               {"cause", status.cause.empty() ? "-" : status.cause + " (" + std::string(to_string(status.code)) + ")"},
-               {"attested", or_dash(status.attested)},
-               {"cipher", or_dash(status.cipher)},
-               {"streams", std::to_string(status.streams)},
-               {"sent", human(status.bytes_sent) + speed(status)},
-               {"from the guest", human(status.guest_bytes)},
-               {"memory", human(transfer.transferred) + " of " + human(transfer.total) + " transferred, " +
-                              human(transfer.remaining) + " remaining"},
-               {"iterations", std::to_string(transfer.iteration)},
-               {"dirty rate", human(transfer.dirty_rate)},
-               {"total time", known(status.total_time)},
-               {"downtime", known(status.downtime)},
-               {"hypervisor's downtime", known(transfer.downtime)},
-               {"CPU here", known(status.local_cpu)},
-               {"CPU at the peer", known(status.peer_cpu)},
-               {"started", status.started.value == 0 ? "-" : human_time(status.started)}});
+std::string runs_at(const MigrationStatus& status, std::optional<DomainState> here) {
+  const std::string host = "this host", peer = or_dash(status.peer);
+  switch (status.state) {
+    case MigrationState::completed:
+      return status.outgoing ? peer : host;
+    case MigrationState::in_doubt:
+      // A source that has decided nothing lets it run; what is held, or not here, is for the other end to tell.
+      return here == DomainState::running ? host : "not known here: ask " + peer;
+    case MigrationState::switching:
+      return "nowhere, for the moment";
+    default:
+      return status.outgoing ? host : peer;
+  }
 }
 
+void print_report(const MigrationStatus& status, std::optional<DomainState> here) {
+  const TransferProgress& transfer = status.transfer;
+  const bool moved = status.guest_bytes.value > 0;
+  std::vector<Fact> facts = {{"migration", status.migration.text()},
+                             {"VM", vm_text(status)},
+                             {status.outgoing ? "to" : "from", or_dash(status.peer)},
+                             {"state", state_text(status)},
+                             {"the VM is at", runs_at(status, here)}};
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty() && value != "-") facts.push_back({name, value});
+  };
+  if (!status.cause.empty()) add("cause", status.cause + " (" + std::string(to_string(status.code)) + ")");
+  // A failed attestation is the cause already.
+  if (moved || status.state != MigrationState::failed) add("attested", status.attested);
+  add("cipher", status.cipher);
+  if (status.streams > 0) add("streams", std::to_string(status.streams));
+  if (status.bytes_sent.value > 0) add("sent", human(status.bytes_sent) + speed(status));
+  add("from the guest", known(status.guest_bytes));
+  if (transfer.total.value > 0)
+    add("memory", human(transfer.transferred) + " of " + human(transfer.total) + " transferred" +
+                      (has_ended(status.state) ? "" : ", " + human(transfer.remaining) + " remaining"));
+  if (transfer.iteration > 0) add("iterations", std::to_string(transfer.iteration));
+  add("dirty rate", known(transfer.dirty_rate));
+  add("total time", known(status.total_time));
+  add("downtime", known(status.downtime));
+  add("CPU here", known(status.local_cpu));
+  add("CPU at the peer", known(status.peer_cpu));
+  if (status.started.value > 0) add("started", human_time(status.started));
+  print_facts(facts);
+}
+
+// The cause is long: "migrate status ID" tells it.
 void print_migrations(const MigrationList& list) {
   if (list.migrations.empty()) {
     std::puts("no migrations");
     return;
   }
-  Table table({"MIGRATION", "VM", "DIRECTION", "PEER", "STATE", "SENT", "TIME", "STARTED", "CAUSE"});
+  Table table({"MIGRATION", "VM", "DIRECTION", "PEER", "STATE", "SENT", "TIME", "STARTED"});
   for (const auto& each : list.migrations)
-    table.add({each.migration.text(), each.name, each.outgoing ? "out" : "in", each.peer, state_text(each),
-               known(each.bytes_sent), known(each.total_time), human_time(each.started), each.cause});
+    table.add({each.migration.text(), each.name.empty() ? each.domain.text() : each.name, each.outgoing ? "out" : "in",
+               each.peer, state_text(each), known(each.bytes_sent), known(each.total_time), human_time(each.started)});
   table.print();
 }
 
@@ -119,6 +134,54 @@ Exit exit_of(const MigrationStatus& status) {
   if (status.state == MigrationState::in_doubt) return Exit::in_doubt;
   if (status.state != MigrationState::failed) return Exit::ok;
   return status.code == Code::ok ? Exit::environment : exit_of(status.code);
+}
+
+namespace {
+
+struct Hint {
+  std::string_view word;  // of the cause
+  std::string_view advice;
+};
+
+// The first that fits. PEER stands for the other host's name.
+constexpr std::array kHints = {
+    Hint{"may not use", ""},  // main()'s advice names the grant
+    Hint{"no reference file",
+         "\"vmsec attest learn PEER > reference.toml\", review it, then name it in vmsecd.toml: "
+         "[module.measured_boot] reference"},
+    Hint{"not enrolled", "\"vmsec attest enrol PEER\", then try again with a new ticket if this one was spent"},
+    Hint{"not trusted", "\"vmsec attest PEER\" shows which PCR is not as the reference says"},
+    Hint{"untrusted", "\"vmsec attest PEER\" shows which PCR is not as the reference says"},
+    Hint{"cipher none", "it is allowed by [module.migration] encryption = \"allow-none\" in both hosts' vmsecd.toml"},
+    Hint{"ticket",
+         "a ticket is good once, for one VM as it is configured now: make a new one by \"vmsec ticket create\""},
+    Hint{"revocation list", "sign a new one by \"vmsec pki crl\" and bring it to both hosts"},
+    Hint{"connect to",
+         "is vmsecd running on PEER, and is its [[peer]] address right? \"vmsec host info\" on PEER tells"},
+};
+
+std::string hint_for(const MigrationStatus& status) {
+  for (const auto& [word, advice] : kHints) {
+    if (status.cause.find(word) == std::string::npos) continue;
+    std::string text(advice);
+    for (auto at = text.find("PEER"); at != std::string::npos; at = text.find("PEER", at + status.peer.size()))
+      text.replace(at, 4, status.peer);
+    return text;
+  }
+  return {};
+}
+
+}  // namespace
+
+Failure failure_of(const MigrationStatus& status) {
+  const std::string vm = status.name.empty() ? status.domain.text() : status.name;
+  const std::string what = "migrate " + vm + (status.outgoing ? " to " : " from ") + or_dash(status.peer) + ": ";
+  if (status.state == MigrationState::in_doubt)
+    return {Error{Code::in_doubt, what + "in doubt: " + status.cause, 0, {}},
+            "\"vmsec migrate resolve " + status.migration.text() + "\" brings it to its one end"};
+  const Code code = status.code == Code::ok ? Code::internal : status.code;
+  return {Error{code, what + status.cause + "; " + vm + " runs on at " + runs_at(status, std::nullopt), 0, {}},
+          hint_for(status)};
 }
 
 }  // namespace vmsec::cli

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "exit.hpp"
+#include "vmsec/capability/domain_control.hpp"
 #include "vmsec/service/migrator.hpp"
 
 namespace vmsec::cli {
@@ -25,11 +27,18 @@ class ProgressMeter {
   double rate_ = 0;  // bytes a second, smoothed
 };
 
-// Every field of the status, aligned.
-void print_report(const MigrationStatus& status);
+// Where the guest runs: the one thing that nobody should have to work out. `here`: its state on
+// this host, where this host has it; it is asked only of a migration in doubt.
+std::string runs_at(const MigrationStatus& status, std::optional<DomainState> here);
+
+// What is known of it, aligned; what is not known has no line.
+void print_report(const MigrationStatus& status, std::optional<DomainState> here = std::nullopt);
 void print_migrations(const MigrationList& list);
 
 // `completed` is 0; in doubt 4; a failure is its cause's.
 Exit exit_of(const MigrationStatus& status);
+
+// The failure that an operator reads: what was asked for, why it failed, and what to do next.
+Failure failure_of(const MigrationStatus& status);
 
 }  // namespace vmsec::cli

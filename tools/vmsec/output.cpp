@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "json.hpp"
+#include "vmsec/audit.hpp"
 
 namespace vmsec::cli {
 namespace {
@@ -77,6 +78,10 @@ std::string hexadecimal(std::string_view bytes) {
   }
   return text;
 }
+
+Json time_json(Microseconds since_1970) { return since_1970.value == 0 ? Json() : Json(audit_time(since_1970)); }
+
+Json time_json(UnixSeconds time) { return time_json(Microseconds{time.value * 1'000'000}); }
 
 // UTF-8 without control characters but newline and tab.
 bool is_text(std::string_view bytes) {

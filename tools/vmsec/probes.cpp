@@ -83,7 +83,7 @@ Probe libvirt() {
   for (const auto* path : {"/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"})
     if (listens(path)) return {"libvirt", true, path, {}};
   if (!program("libvirtd").empty() || !program("virtqemud").empty())
-    return {"libvirt", false, "installed, but nobody listens at /run/libvirt/libvirt-sock", {}};
+    return {"libvirt", false, "installed, but nobody listens: systemctl start libvirtd", {}};
   return {"libvirt", false, "no libvirtd", "libvirt-daemon-system"};
 }
 
@@ -175,14 +175,37 @@ Probe plugins() {
   return {"plugins", true, "load:" + good + (bad.empty() ? "" : "; do not load:" + bad), {}};
 }
 
+// Not running is no fault of the machine.
+Probe agent_at(const std::string& socket) {
+  if (listens(socket)) return {"vmsecd", true, "listens at " + socket, {}};
+  std::error_code ignored;
+  const bool configured = fs::exists("/etc/vmsec/vmsecd.toml", ignored);
+  return {
+      "vmsecd",
+      false,
+      "nobody listens at " + socket +
+          (configured ? ": vmsecd --check, then start it" : ": it needs /etc/vmsec/vmsecd.toml (docs/quickstart.md)"),
+      {}};
+}
+
 }  // namespace
 
-Diagnosis examine_machine() {
+Diagnosis examine_machine(const std::string& agent) {
   const Probe emulator = qemu(), daemon = libvirt();
   Diagnosis diagnosis;
-  diagnosis.probes = {
-      kvm(),   emulator,    daemon,   xen(), tpm(), swtpm(), cgroups(), traffic_control(), intermediate_device(),
-      memfd(), userfault(), plugins()};
+  diagnosis.probes = {kvm(),
+                      emulator,
+                      daemon,
+                      xen(),
+                      tpm(),
+                      swtpm(),
+                      cgroups(),
+                      traffic_control(),
+                      intermediate_device(),
+                      memfd(),
+                      userfault(),
+                      plugins(),
+                      agent_at(agent)};
   if (plugin_loads("sim") && memfd().present) diagnosis.backends.push_back("sim");
   if (plugin_loads("kvm") && emulator.present && daemon.present) diagnosis.backends.push_back("kvm");
   return diagnosis;

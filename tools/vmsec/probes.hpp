@@ -18,6 +18,7 @@ struct Diagnosis {
   std::vector<std::string> backends;  // plugins that can work here
 };
 
-Diagnosis examine_machine();
+// `agent`: the socket where an agent should listen.
+Diagnosis examine_machine(const std::string& agent);
 
 }  // namespace vmsec::cli

@@ -9,6 +9,7 @@
 #include "vmsec/abi.h"
 #include "vmsec/backend.hpp"
 #include "vmsec/control.hpp"
+#include "vmsec/object.hpp"
 #include "vmsec/policy.hpp"
 
 namespace vmsec::cli {
@@ -33,6 +34,10 @@ std::vector<fs::path> objects_in(const std::vector<std::string>& folders) {
 }
 
 Object load(const fs::path& file, std::string& problem) {
+  if (const auto whole = check_object(file); !whole) {
+    problem = whole.error().message;
+    return nullptr;
+  }
   Object object(::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!object) {
     const char* cause = ::dlerror();

@@ -1,13 +1,13 @@
 #include "tickets.hpp"
 
-#include <fstream>
-#include <iterator>
-
+#include "input.hpp"
 #include "vmsec/ticket.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::cli {
 namespace {
+
+constexpr std::size_t kMaximumTicketFile = 64 << 10;
 
 Result<std::string> digest_from(const std::string& hexadecimal_text) {
   const auto bad = fail(Code::invalid_argument, "--configuration-digest: want the 64 hexadecimal digits of a SHA-256");
@@ -67,9 +67,7 @@ Result<TicketClaims> claims_of(std::string_view ticket) {
 }
 
 Result<std::string> read_ticket_file(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) return fail(Code::invalid_argument, "read ticket " + file + ": cannot read it");
+  VMSEC_TRY(const std::string text, read_input("ticket", file, kMaximumTicketFile));
   auto ticket = parse_ticket_text(text);
   if (!ticket) return fail(ticket.error().in(file));
   return ticket;

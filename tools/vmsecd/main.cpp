@@ -22,7 +22,7 @@ Examples:
 
 Exit codes:
   0  ended in order; --check: the configuration is good
-  1  the environment: the hypervisor cannot be reached, a socket is taken
+  1  the environment: the hypervisor cannot be reached, a socket cannot be made or is taken
   2  the configuration or the policy is wrong
   3  refused for security: a key that others may read, an audit log that was changed)";
 
@@ -85,7 +85,7 @@ int run(const Arguments& arguments) {
   if (!options) return report(options.error());
   if (const auto good = check_options(*options); !good) return report(good.error().in(arguments.config));
   if (arguments.check) {
-    std::printf("%s: good\n", arguments.config.c_str());
+    std::printf("%s: good (the modules' settings are checked at the start)\n", arguments.config.c_str());
     return kOk;
   }
   if (const auto served = serve(*options, arguments.ready_fd); !served) return report(served.error());
@@ -96,7 +96,9 @@ int parse_and_run(int argc, char** argv) {
   Arguments arguments;
   CLI::App app("vmsecd is vmsec's agent on a host.", "vmsecd");
   app.add_option("--config", arguments.config, "The configuration (/etc/vmsec/vmsecd.toml)")->type_name("FILE");
-  app.add_flag("--check", arguments.check, "Check configuration, identity files and the policy's form; serve nothing");
+  app.add_flag(
+      "--check", arguments.check,
+      "Check configuration, identity, and the policy's form, and that plugin and modules are there; serve nothing");
   app.add_option("--ready-fd", arguments.ready_fd,
                  "Write \"ready\" to this descriptor, and close it, once all is served")
       ->type_name("N")

@@ -48,10 +48,8 @@ Status check_identity(const HostOptions& options) {
   }
   for (const auto& key : files.placement_keys) {
     VMSEC_CHECK(check_file("identity.placement_keys", key));
-    VMSEC_CHECK(PublicKey::load(key));
   }
-  VMSEC_CHECK(PublicKey::load(files.ca));
-  VMSEC_CHECK(PublicKey::load(files.certificate));
+  for (const auto& former : files.former_certificates) VMSEC_CHECK(check_file("identity.former_certificates", former));
   return {};
 }
 
@@ -80,6 +78,7 @@ Status check_options(const HostOptions& options) {
     VMSEC_CHECK(check_address("[[peer]] \"" + name + "\" address", address, Part::required));
   }
   VMSEC_CHECK(check_identity(options));
+  VMSEC_CHECK(check_host_options(options));
   return check_policy(options.policy_file);
 }
 

@@ -79,8 +79,9 @@ class VMSEC_EXPORT AuditLog {
   // that is there, after checking it: its whole chain, the last checkpoint's
   // signature, audit.head, and that no more is unsigned than checkpoint_every
   // leaves. `tampered` where that fails, `untrusted` where another key signed it;
-  // an operator then verifies the log and moves it away. So a host with a new key
-  // begins a new log, unless former_keys names the old one.
+  // an operator then verifies the log and moves it away, with audit.head. So a host
+  // with a new key begins a new log, unless former_keys names the old one: then the
+  // log goes on, and the first thing written is a checkpoint by the new key.
   static Result<std::unique_ptr<AuditLog>> open(const std::filesystem::path& dir, const HostIdentity& identity,
                                                 const AuditOptions& options = {});
   ~AuditLog();  // closes, if close() was not called
@@ -123,11 +124,17 @@ struct AuditReport {
   [[nodiscard]] bool good() const { return bad_line == 0; }
 };
 
+// audit.head beside the log. Without it and without an anchor nobody can tell a log
+// that was cut back to an earlier checkpoint from a whole one: that is bad, unless
+// the caller knows that he has a copy of the log alone.
+enum class AuditHead { wanted, may_be_absent };
+
 // Offline: needs the log and the public keys (or certificates) of the host, the
 // older ones too if its key was changed. A checkpoint by any other key is bad. An
 // error means that the log could not be read; a bad log is a report.
 VMSEC_EXPORT Result<AuditReport> verify_audit(const std::filesystem::path& log, const std::vector<PublicKey>& keys,
-                                              const std::optional<AuditAnchor>& anchor = {});
+                                              const std::optional<AuditAnchor>& anchor = {},
+                                              AuditHead head = AuditHead::wanted);
 
 // What to read; empty fields match everything.
 struct AuditFilter {

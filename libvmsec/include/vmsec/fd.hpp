@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "vmsec/result.hpp"
@@ -37,7 +38,7 @@ class Fd {
   [[nodiscard]] Result<Fd> duplicate() const {
     Fd copy(::fcntl(fd_, F_DUPFD_CLOEXEC, 0));
     if (!copy.valid())
-      return fail(Error{Code::io, std::string("duplicate descriptor: ") + std::strerror(errno), errno, "errno"});
+      return fail(Error{Code::io, "duplicate descriptor: " + std::generic_category().message(errno), errno, "errno"});
     return copy;
   }
 
@@ -47,7 +48,7 @@ class Fd {
 
 // The Error of a failed system call, from errno.
 inline Error errno_error(std::string_view operation, int number = errno, Code code = Code::io) {
-  return Error{code, std::string(operation) + ": " + std::strerror(number), number, "errno"};
+  return Error{code, std::string(operation) + ": " + std::generic_category().message(number), number, "errno"};
 }
 
 }  // namespace vmsec

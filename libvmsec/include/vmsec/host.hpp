@@ -18,8 +18,9 @@ struct IdentityFiles {
   std::string ca;
   std::string certificate;
   std::string key;
-  std::string revocations;                  // the authority's revocation list
-  std::vector<std::string> placement_keys;  // public keys that may sign migration tickets
+  std::string revocations;                       // the authority's revocation list
+  std::vector<std::string> placement_keys;       // public keys that may sign migration tickets
+  std::vector<std::string> former_certificates;  // this host's own of before a renewal: they signed its audit log
 };
 
 struct HostOptions {
@@ -42,6 +43,12 @@ struct HostOptions {
 // Reads a host configuration file (docs/configuration.md). Errors name file,
 // line and column.
 VMSEC_EXPORT Result<HostOptions> read_host_options(const std::string& file);
+
+// What open_host() would refuse, as far as it can be known without opening
+// anything: the identity's files and how they fit (name, key, authority, mode),
+// and that plugin and modules are there. No code of theirs runs, and their own
+// settings are not looked at. Writes nothing.
+VMSEC_EXPORT Status check_host_options(const HostOptions& options);
 
 class VMSEC_EXPORT Host : public Control {
  public:

@@ -64,7 +64,7 @@ struct AuthorityOptions {
 
 struct IssueOptions {
   std::uint32_t days = 365;       // 1 to 3650; it ends with the authority where that is sooner
-  std::filesystem::path out_dir;  // must exist; empty: the current folder
+  std::filesystem::path out_dir;  // made (mode 0700) where it is missing; empty: the current folder
   KeyType key = KeyType::ecdsa_p256;
 };
 
@@ -82,19 +82,25 @@ struct IssuedCertificate {
   std::optional<UnixSeconds> revoked;
 };
 
+struct RevocationList {
+  std::uint64_t number = 0;
+  UnixSeconds next_update;  // from then on hosts refuse every peer
+};
+
 // A folder: ca.crt, ca.key, ca.crl, crl.number, issued/<serial>.crt and
 // revoked/<serial>. Two processes may use it at once (a lock file orders them);
 // so may threads. All that a call wrote is on the disk when it answers.
 class VMSEC_EXPORT CertificateAuthority {
  public:
-  // Creates the folder (mode 0700) or fills an empty one; publishes a first,
-  // empty revocation list. `already_exists` where there is an authority.
+  // Creates the folder (mode 0700; its parents too) or fills an empty one; publishes
+  // a first, empty revocation list. `already_exists` where there is an authority.
   static Result<CertificateAuthority> init(const std::filesystem::path& dir, std::string_view name,
                                            const AuthorityOptions& options = {}, Clock clock = system_now);
   static Result<CertificateAuthority> open(const std::filesystem::path& dir, Clock clock = system_now);
 
   // A key pair and its certificate. Files that are there already are never
   // replaced: `already_exists`. A host may have several certificates (renewal).
+  // After an error nothing was issued.
   Result<IssuedFiles> issue(std::string_view host, const IssueOptions& options = {});
 
   // A serial, or a host name: then all of its certificates. Answers what it
@@ -107,8 +113,12 @@ class VMSEC_EXPORT CertificateAuthority {
   // Signs a new list with the next number, valid for `lifetime_seconds` from now
   // (60 s to 1 year), replaces ca.crl as a whole, and answers the list's number.
   // The number is on the disk before the list is: it never falls, not by a crash.
-  Result<std::uint64_t> publish_crl(std::uint64_t lifetime_seconds = 7 * 24 * 3600);
+  Result<std::uint64_t> publish_crl(std::uint64_t lifetime_seconds = 7UL * 24 * 3600);
 
+  // The list that was published last.
+  Result<RevocationList> revocations() const;
+
+  [[nodiscard]] UnixSeconds not_after() const;
   [[nodiscard]] std::filesystem::path certificate_file() const;
   [[nodiscard]] std::filesystem::path crl_file() const;
   [[nodiscard]] const std::string& name() const;
@@ -121,7 +131,7 @@ class VMSEC_EXPORT CertificateAuthority {
 // ---- placement keys -----------------------------------------------------------
 
 // A ticket lives at most a day: so a host's memory of spent ones is bounded.
-inline constexpr std::uint64_t kMaxTicketSeconds = 24 * 3600;
+inline constexpr std::uint64_t kMaxTicketSeconds = 24UL * 3600;
 // A ticket counts as begun this much early, for clocks that differ. Its end is sharp.
 inline constexpr std::uint64_t kTicketSkewSeconds = 30;
 inline constexpr std::size_t kMaxTicketBytes = 4096;
@@ -160,6 +170,8 @@ struct HostFiles {
   std::filesystem::path crl;                          // ca.crl; may be replaced (by rename) at any time
   std::vector<std::filesystem::path> placement_keys;  // public keys
   std::filesystem::path state_dir;                    // exists; ours alone: the highest list number, spent tickets
+  // This host's own of before a renewal; expired or revoked ones too.
+  std::vector<std::filesystem::path> former_certificates = {};
 };
 
 // A host as its certificate says it, verified.
@@ -186,8 +198,10 @@ class VMSEC_EXPORT HostIdentity {
  public:
   // Reads and checks all files: our certificate must be the authority's, in time
   // (`expired`), and fit the key; no placement key may be our own key or the
-  // authority's (`denied`). The revocation list is not looked at yet: it is read
-  // anew by every check, so that a replaced file counts at once.
+  // authority's (`denied`); a former certificate must be the same authority's
+  // (`unauthenticated`) and name this host (`denied`). The revocation list is not
+  // looked at yet: it is read anew by every check, so that a replaced file counts
+  // at once.
   static Result<HostIdentity> load(const HostFiles& files, Clock clock = system_now);
 
   [[nodiscard]] const std::string& name() const;
@@ -195,6 +209,7 @@ class VMSEC_EXPORT HostIdentity {
   [[nodiscard]] const std::string& certificate_digest() const;
   [[nodiscard]] UnixSeconds not_after() const;
   [[nodiscard]] const PublicKey& public_key() const;
+  [[nodiscard]] const std::vector<PublicKey>& former_keys() const;  // of the former certificates
   [[nodiscard]] const HostFiles& files() const;
   [[nodiscard]] UnixSeconds now() const;
 

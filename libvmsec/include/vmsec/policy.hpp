@@ -15,8 +15,8 @@
 //   vm = "web-*"               # or: tag = "batch"
 //   interfaces = ["vmsec.IoControl"]
 //
-//   [host.measured_boot]       # a module's settings for the whole host
-//   reference = "golden.toml"
+// Settings of a module for the whole host are not the policy's: they are
+// [module.<name>] in the host's configuration.
 //
 // Reading is strict: an unknown key, a wrong type, a rule that can never match
 // and anything else that is not understood is a finding, and a policy with
@@ -87,7 +87,15 @@ struct GrantRule {
 // What check_modules() needs to know of a loaded module.
 struct ModuleOutline {
   std::string name;
-  std::string section;  // empty: it has none
+  std::string section;                  // empty: it has none
+  std::vector<std::string> needs = {};  // those of its interfaces that can be granted
+};
+
+// What check_grants() found: sections that can do nothing at all, and those that
+// can for some of their domains.
+struct GrantGaps {
+  Findings findings;
+  Findings warnings;
 };
 
 // A value: copied freely, read by any number of threads.
@@ -101,14 +109,15 @@ class VMSEC_EXPORT Policy {
 
   // Sections that no loaded module reads, and grants to modules that are not loaded.
   [[nodiscard]] Findings check_modules(std::span<const ModuleOutline> loaded) const;
+  // Sections whose module is not granted what it needs on their domains.
+  [[nodiscard]] GrantGaps check_grants(std::span<const ModuleOutline> loaded) const;
 
   // The first [[vm]] that matches; null where none does. Borrowed from the policy.
   [[nodiscard]] const VmRule* rule_for(std::string_view domain_name, std::span<const std::string> tags) const;
-  // What the policy wants of a domain in one section; no settings where it says nothing.
-  [[nodiscard]] Settings section(std::string_view domain_name, std::span<const std::string> tags,
-                                 std::string_view section) const;
-  // [host.<section>]
-  [[nodiscard]] Settings host_section(std::string_view section) const;
+  // What the policy wants of a domain in one section, which may be empty; null where
+  // it says nothing. Borrowed from the policy.
+  [[nodiscard]] const Section* section(std::string_view domain_name, std::span<const std::string> tags,
+                                       std::string_view section) const;
 
   // May this module use this interface on this domain? Denied unless granted.
   [[nodiscard]] bool grants(std::string_view module, std::string_view domain_name, std::span<const std::string> tags,
@@ -119,13 +128,11 @@ class VMSEC_EXPORT Policy {
 
   [[nodiscard]] const std::vector<VmRule>& vm_rules() const { return vm_rules_; }
   [[nodiscard]] const std::vector<GrantRule>& grant_rules() const { return grant_rules_; }
-  [[nodiscard]] const std::vector<Section>& host_sections() const { return host_sections_; }
 
  private:
   friend class PolicyReader;
   std::vector<VmRule> vm_rules_;
   std::vector<GrantRule> grant_rules_;
-  std::vector<Section> host_sections_;
 };
 
 // Any other configuration in TOML, flattened: [backend] uri = "x" becomes

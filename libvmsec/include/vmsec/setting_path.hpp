@@ -52,7 +52,8 @@ inline Result<std::vector<std::string>> split(std::string_view path) {
       continue;
     }
     for (++at; at < path.size() && path[at] != '"'; ++at) {
-      if (path[at] == '\\' && ++at == path.size()) return bad();
+      if (path[at] == '\\') ++at;
+      if (at == path.size()) return bad();
       parts.back() += path[at];
     }
     if (at == path.size()) return bad();

@@ -15,14 +15,15 @@ std::unexpected<Error> Chain::bad(std::uint64_t line, std::string cause, Code co
 
 Status Chain::check_link(const AuditRecord& record) const {
   const auto broken = [](std::string cause) { return fail(Code::tampered, std::move(cause)); };
+  // What comes before a record is at fault, not the record: only `torn` may follow it.
+  if (!torn.empty() && record.kind != AuditKind::torn) return broken(torn_cause_);
   if (record.sequence != sequence + 1)
     return broken("record " + std::to_string(record.sequence) + " follows record " + std::to_string(sequence) +
                   ": records were removed, inserted or reordered");
   if (!identity::equal_digests(record.previous, hash))
     return broken("record " + std::to_string(record.sequence) + " does not continue the record before it");
   if (sequence > 0 && record.host != host) return broken("the record is another host's");
-  if (record.kind != AuditKind::torn)
-    return torn.empty() ? Status() : broken("bytes that are no record come before this record");
+  if (record.kind != AuditKind::torn) return {};
   if (torn.empty() || record.torn_bytes != torn.size() ||
       !identity::equal_digests(record.torn_digest, identity::sha256(torn)))
     return broken("it tells of a torn line that is not there, or another one");
@@ -53,7 +54,10 @@ Status Chain::take(std::string_view line, std::uint64_t end_of_line, const Visit
   if (!record) {
     // A record whose hash is wrong was changed; no crash does that.
     if (record.error().code == Code::tampered) return bad(line_, record.error().message);
-    if (torn.empty()) torn_line_ = line_;
+    if (torn.empty()) {
+      torn_line_ = line_;
+      torn_cause_ = record.error().message;
+    }
     torn.append(line).append("\n");
     if (torn.size() > kMaxTorn) return bad(torn_line_, record.error().message);
     return {};

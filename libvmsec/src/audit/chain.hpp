@@ -49,6 +49,7 @@ class Chain {
 
   std::uint64_t line_ = 0;       // lines seen, those of `torn` too
   std::uint64_t torn_line_ = 0;  // the first of them
+  std::string torn_cause_;       // why that one is no record
   std::uint64_t bad_line_ = 0;
 };
 

@@ -119,8 +119,9 @@ Status AuditLog::Impl::check_last_checkpoint(const std::optional<AuditRecord>& l
     return good ? good : fail(good.error().in("checkpoint " + std::to_string(last->sequence)));
   }
   return fail(Code::untrusted,
-              "its last checkpoint was signed by another key: this host's former one? Then move the "
-              "log away, or name that key (former_keys)");
+              "its last checkpoint was signed by another key than this host's. If its certificate was renewed, name "
+              "the former one in identity.former_certificates of vmsecd.toml. Else keep audit.log and audit.head as "
+              "evidence: with both moved away a new log begins");
 }
 
 Microseconds AuditLog::Impl::now() const {
@@ -229,7 +230,9 @@ Status AuditLog::Impl::adopt() {
   VMSEC_CHECK(check_head(head, head_seen));
   VMSEC_CHECK(check_last_checkpoint(last));
   VMSEC_CHECK(mend(tail));
-  return sign_rest();
+  // From here on the new key alone opens the log.
+  const bool renewed = last && !identity::equal_digests(last->key, identity.key_digest());
+  return renewed ? write_checkpoint() : sign_rest();
 }
 
 Result<std::unique_ptr<AuditLog>> AuditLog::open(const fs::path& dir, const HostIdentity& identity,

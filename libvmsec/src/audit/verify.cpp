@@ -82,7 +82,7 @@ bool matches(const AuditRecord& record, const AuditFilter& filter) {
 }  // namespace
 
 Result<AuditReport> verify_audit(const fs::path& log, const std::vector<PublicKey>& keys,
-                                 const std::optional<AuditAnchor>& anchor) {
+                                 const std::optional<AuditAnchor>& anchor, AuditHead head_rule) {
   VMSEC_TRY(const Fd fd, open_log(log));
   AuditReport report;
   Remembered remembered{{}, anchor};
@@ -109,6 +109,8 @@ Result<AuditReport> verify_audit(const fs::path& log, const std::vector<PublicKe
             "the last line is torn: its writer crashed, or it was cut");
   else if (!head)
     condemn(report, next_line, head.error().message);
+  else if (!remembered.head && !anchor && head_rule == AuditHead::wanted)
+    condemn(report, next_line, "audit.head is not there, and no anchor was given: the log may have been cut back");
   else if (const std::string gap = remembered.missing(chain.sequence); !gap.empty())
     condemn(report, next_line, gap);
   else if (report.checkpoints == 0)

@@ -1,6 +1,7 @@
 // Frames: 4 bytes of length, big endian, then that many bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,10 +13,10 @@ namespace vmsec::channel {
 
 inline constexpr std::size_t kFrameHeader = 4;
 
-inline Status check_frame_size(std::size_t size) {
-  if (size <= kMaxFrame) return {};
+inline Status check_frame_size(std::size_t size, std::size_t limit = kMaxFrame) {
+  if (size <= limit) return {};
   return fail(Code::limit_exceeded,
-              "frame of " + std::to_string(size) + " bytes: at most " + std::to_string(kMaxFrame) + " are allowed");
+              "frame of " + std::to_string(size) + " bytes: at most " + std::to_string(limit) + " are allowed");
 }
 
 inline std::string frame_header(std::size_t size) {
@@ -31,15 +32,21 @@ inline std::uint32_t frame_size(const char (&header)[kFrameHeader]) {
 }
 
 // Reads one frame by `read(char* to, size_t count)`, which fills all of it or
-// fails. Nothing is allocated before the announced length was checked.
+// fails. Nothing is allocated before the announced length was checked, and then
+// no more than comes: an announcement alone takes no memory.
 template <class Read>
-Result<std::string> read_frame(Read&& read) {
+Result<std::string> read_frame(Read&& read, std::size_t limit = kMaxFrame) {
+  constexpr std::size_t kPart = std::size_t{64} << 10;
   char header[kFrameHeader];
   VMSEC_CHECK(read(header, kFrameHeader));
   const std::uint32_t size = frame_size(header);
-  VMSEC_CHECK(check_frame_size(size));
-  std::string frame(size, '\0');
-  if (size > 0) VMSEC_CHECK(read(frame.data(), size));
+  VMSEC_CHECK(check_frame_size(size, limit));
+  std::string frame;
+  while (frame.size() < size) {
+    const std::size_t have = frame.size();
+    frame.resize(std::min<std::size_t>(size, have + kPart));
+    VMSEC_CHECK(read(frame.data() + have, frame.size() - have));
+  }
   return frame;
 }
 

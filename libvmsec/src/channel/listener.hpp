@@ -14,9 +14,17 @@
 namespace vmsec::channel {
 
 struct ListenerOptions {
-  std::uint32_t max_handshakes = 16;    // not yet authenticated; more wait in the kernel's backlog
+  // Handshakes at once, of one origin (lobby.hpp) at most half of them. Strangers
+  // beyond that wait in the lobby; those that say nothing take no handshake's place.
+  std::uint32_t max_handshakes = 16;
+  std::uint32_t max_strangers = 256;    // in the lobby
   std::uint32_t max_connections = 256;  // authenticated, whose handler runs
+  std::uint32_t max_of_one_peer = 96;   // of those
+  Microseconds first_byte_timeout{5'000'000};
   Microseconds handshake_timeout = kHandshakeTimeout;
+  // While all places are taken and others wait, a handshake that has taken so long
+  // is ended: of the origin that has the most of them.
+  Microseconds patience{3'000'000};
 };
 
 class VMSEC_EXPORT Listener {

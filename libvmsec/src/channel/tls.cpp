@@ -96,7 +96,7 @@ Status TlsConnection::send(std::string_view frame, Microseconds timeout) {
   return fail(sent.error().in("send to " + session_->who()));
 }
 
-Result<std::string> TlsConnection::receive(Microseconds timeout) {
+Result<std::string> TlsConnection::receive(Microseconds timeout, std::size_t limit) {
   VMSEC_CHECK(session_->usable());
   bool began = false;
   const Deadline first = deadline_in(timeout);
@@ -111,7 +111,7 @@ Result<std::string> TlsConnection::receive(Microseconds timeout) {
     }
     return session_->read(to, count, &rest, began);
   };
-  auto frame = read_frame(read);
+  auto frame = read_frame(read, limit);
   if (frame) return frame;
   Error error = frame.error().in("receive from " + session_->who());
   if (began && error.native_source == "tls")

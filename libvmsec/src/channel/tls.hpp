@@ -73,9 +73,9 @@ class VMSEC_EXPORT TlsConnection {
   // within kFrameTimeout is an error too, and the connection is dead.
   // `unavailable`: the connection ended: ended_in_order() tells a close() by the
   // peer between two frames from a cut. `limit_exceeded`: a frame beyond
-  // kMaxFrame was announced; nothing was allocated. `tampered`: a record's seal
+  // `limit` was announced; nothing was allocated. `tampered`: a record's seal
   // is wrong. `cancelled`: shutdown() or close() by our own side.
-  Result<std::string> receive(Microseconds timeout = {});
+  Result<std::string> receive(Microseconds timeout = {}, std::size_t limit = kMaxFrame);
 
   // Says goodbye (close_notify) and ends the connection; as shutdown() otherwise.
   // Where a send is under way in another thread the peer sees a cut instead.

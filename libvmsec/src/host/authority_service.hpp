@@ -16,6 +16,7 @@ class AuthorityService final : public Authority {
 
   Result<TicketClaims> spend(const SpendTicket& request) override {
     VMSEC_TRY(const auto connection, connections_.find(request.connection));
+    VMSEC_CHECK(connection->tls->recheck_peer());
     TicketExpectation expected;
     expected.domain = request.domain;
     expected.configuration_digest = request.configuration_digest;

@@ -1,6 +1,7 @@
 #include "host/capabilities.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace vmsec::host {
 namespace {
@@ -17,17 +18,90 @@ void for_each_capability(Visit&& visit) {
   visit(Methods<Events>::kName, &Backend::events);
 }
 
+// The calls that end a migration may come when its domain is gone from here, or
+// never arrived, and from a process that was started again: so its name is kept.
+template <class M>
+constexpr bool kBeginsMigration = std::is_same_v<M, PrepareIncoming> || std::is_same_v<M, StartOutgoing>;
+
+struct Act {
+  std::string_view interface;
+  std::string_view method;
+  std::string_view action;  // in the audit log
+};
+
+constexpr Act kActs[] = {{"vmsec.DomainControl", "Pause", "domain.pause"},
+                         {"vmsec.DomainControl", "Resume", "domain.resume"},
+                         {"vmsec.ResourceControl", "Set", "domain.set_resources"},
+                         {"vmsec.IoControl", "SetDisk", "domain.set_disk"},
+                         {"vmsec.IoControl", "SetNic", "domain.set_nic"},
+                         {"vmsec.Migration", "Start", "session.start"},
+                         {"vmsec.Migration", "Prepare", "session.prepare"},
+                         {"vmsec.Migration", "Decide", "session.decide"},
+                         {"vmsec.Migration", "Cancel", "session.cancel"},
+                         {"vmsec.Migration", "Close", "session.close"},
+                         {"vmsec.Migration", "Hold", "session.hold"},
+                         {"vmsec.Migration", "Activate", "session.activate"},
+                         {"vmsec.Migration", "Discard", "session.discard"},
+                         {"vmsec.Migration", "Reclaim", "session.reclaim"},
+                         {"vmsec.Migration", "Release", "session.release"}};
+
+// Null: the call changes nothing.
+const Act* act_of(std::string_view interface, std::string_view method) {
+  const auto* found =
+      std::ranges::find_if(kActs, [&](const Act& act) { return act.interface == interface && act.method == method; });
+  return found == std::end(kActs) ? nullptr : found;
+}
+
+// Whether the caller's acts of this kind are written down here.
+bool is_recorded(const Act& act, const Caller& caller) {
+  if (!caller.record) return false;
+  return caller.kind == Caller::Kind::other || act.interface == Methods<DomainControl>::kName;
+}
+
+Status record_begin(const AuditEntry& entry, const Caller& caller) {
+  if (Status begun = caller.record(entry); !begun)
+    return fail(begun.error().in(entry.action + ": nothing was changed, as it cannot be recorded"));
+  return {};
+}
+
+Result<Packet> record_end(Result<Packet> answer, AuditEntry entry, const Caller& caller) {
+  entry.outcome = Outcome::succeeded;
+  entry.detail.clear();
+  if (!answer) {
+    entry.outcome = family(answer.error().code) == Family::security ? Outcome::refused : Outcome::failed;
+    entry.detail = answer.error().message;
+  }
+  const Status ended = caller.record(entry);
+  if (answer && !ended) return fail(ended.error().in(entry.action + ": done, but its end is not recorded"));
+  return answer;
+}
+
 template <class I>
 Result<Packet> call_capability(I& capability, std::uint32_t number, Packet request, const Caller& caller,
                                DomainNames& names) {
-  return dispatch(capability, number, std::move(request), [&](const auto&, const auto& message) -> Status {
+  std::optional<AuditEntry> begun;
+  auto before = [&](const auto& method, const auto& message) -> Status {
     constexpr std::string_view kInterface = Methods<I>::kName;
     if constexpr (requires { message.description.name; }) names.announce(message.domain, message.description.name);
-    if constexpr (requires { message.domain; })
-      return caller.check(kInterface, &message.domain);
-    else
-      return caller.check(kInterface, nullptr);
-  });
+    if constexpr (!requires { message.domain; }) return caller.check(kInterface, nullptr);
+    if constexpr (requires { message.domain; }) {
+      const Act* act = act_of(kInterface, method.name);
+      if (act != nullptr && caller.leave == Caller::Leave::to_look)
+        return fail(Code::denied, std::string(kInterface) + "." + std::string(method.name) +
+                                      ": while a policy is compared, nothing is changed");
+      VMSEC_CHECK(caller.check(kInterface, &message.domain));
+      if constexpr (kBeginsMigration<std::remove_cvref_t<decltype(message)>>) VMSEC_CHECK(names.keep(message.domain));
+      if (act != nullptr && is_recorded(*act, caller)) {
+        AuditEntry entry{std::string(act->action), Outcome::unknown, message.domain, {}, "begins"};
+        VMSEC_CHECK(record_begin(entry, caller));
+        begun = std::move(entry);
+      }
+    }
+    return {};
+  };
+  auto answer = dispatch(capability, number, std::move(request), before);
+  if (!begun) return answer;
+  return record_end(std::move(answer), std::move(*begun), caller);
 }
 
 // A list shows a caller only the domains that it may use.
@@ -55,6 +129,24 @@ bool Capabilities::is_capability(std::string_view interface) {
   bool found = false;
   for_each_capability([&](std::string_view name, auto) { found = found || name == interface; });
   return found;
+}
+
+std::string Capabilities::method_name(std::string_view interface, std::uint32_t number) {
+  std::string name = std::to_string(number);
+  const auto look = [&]<class I>(I*) {
+    if (Methods<I>::kName != interface) return;
+    for_each_method<I>([&](const auto& method) {
+      if (method.number == number) name = method.name;
+    });
+  };
+  look(static_cast<DomainControl*>(nullptr));
+  look(static_cast<ResourceControl*>(nullptr));
+  look(static_cast<IoControl*>(nullptr));
+  look(static_cast<Migration*>(nullptr));
+  look(static_cast<MemoryAccess*>(nullptr));
+  look(static_cast<BootEvidence*>(nullptr));
+  look(static_cast<Events*>(nullptr));
+  return name;
 }
 
 Status Capabilities::available(std::string_view interface) {

@@ -7,6 +7,7 @@
 #include "host/domain_names.hpp"
 #include "vmsec/backend.hpp"
 #include "vmsec/export.hpp"
+#include "vmsec/service/journal.hpp"
 
 namespace vmsec::host {
 
@@ -17,6 +18,15 @@ struct Caller {
   std::function<Status(std::string_view interface, const Uuid* domain)> check;
   // Does it see this domain in a list, and its events?
   std::function<bool(const DomainName&)> sees;
+  // Writes its acts down: before one happens, with the outcome `unknown`, and how
+  // it ended. An act that cannot be written down does not happen. Empty: nobody does.
+  std::function<Status(const AuditEntry&)> record = {};
+  // Modules tell of what they do with limits and migrations themselves, and better.
+  enum class Kind { other, module };
+  Kind kind = Kind::other;
+  // Whether it may act, or only look (while a policy is compared with what is).
+  enum class Leave { to_act, to_look };
+  Leave leave = Leave::to_act;
   // The host itself: everything.
   static Caller host() {
     return {[](std::string_view, const Uuid*) { return Status(); }, [](const DomainName&) { return true; }};
@@ -33,6 +43,8 @@ class VMSEC_EXPORT Capabilities {
   // Checks the request's domain before the backend sees it. Of a list of domains
   // or events, the caller gets those of domains that it may use.
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request, const Caller& caller);
+  // "Pause"; the number's digits where the interface has no such method.
+  [[nodiscard]] static std::string method_name(std::string_view interface, std::uint32_t number);
   DomainNames& names() { return names_; }
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <string>
@@ -15,12 +16,20 @@ namespace vmsec::host {
 struct DomainName {
   std::string name;
   std::vector<std::string> tags;
+  friend bool operator==(const DomainName&, const DomainName&) = default;
 };
 
 // Any thread.
 class VMSEC_EXPORT DomainNames {
  public:
+  // How many names outlive a restart; those that were not used for longest go first.
+  static constexpr std::size_t kKept = 256;
+
   explicit DomainNames(DomainControl* domains) : domains_(domains) {}
+
+  // Reads what an earlier process kept, and keeps there from now on. `tampered`
+  // where the file is not what was written there.
+  Status keep_in(std::filesystem::path file);
 
   // Asks the backend at most once in two seconds per domain. A domain that the
   // backend has no more keeps its last name: a migration's calls still need it.
@@ -29,6 +38,9 @@ class VMSEC_EXPORT DomainNames {
   // A domain that is about to arrive, as its caller names it. Holds only as long
   // as the backend has no such domain: nobody renames one that is here.
   void announce(const Uuid& domain, const std::string& name);
+  // of() knows its name also when this process was started again and the backend
+  // has no such domain. On the disk when it answers.
+  Status keep(const Uuid& domain);
 
  private:
   enum class From { nobody, backend, announcement };
@@ -39,10 +51,19 @@ class VMSEC_EXPORT DomainNames {
   };
   Result<DomainInfo> ask(const Uuid& domain) const;
   DomainName remember(const Uuid& domain, const Result<DomainInfo>& info);
+  Status write_kept();
+
+  struct Kept {
+    DomainName name;
+    std::uint64_t used = 0;  // when, on a clock that counts uses
+  };
 
   DomainControl* domains_;
   std::mutex mutex_;
   std::map<Uuid, Entry> entries_;
+  std::filesystem::path file_;  // empty: nothing outlives this process
+  std::map<Uuid, Kept> kept_;
+  std::uint64_t uses_ = 0;
 };
 
 }  // namespace vmsec::host

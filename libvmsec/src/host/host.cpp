@@ -1,6 +1,7 @@
 #include "vmsec/host.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -14,7 +15,9 @@
 #include "host/peers_service.hpp"
 #include "host/policy_service.hpp"
 #include "host/records_service.hpp"
+#include "host/refusals.hpp"
 #include "host/registry.hpp"
+#include "identity/openssl.hpp"
 #include "loader/plugin_file.hpp"
 #include "rpc/agent_server.hpp"
 #include "vmsec/audit.hpp"
@@ -28,12 +31,19 @@ Status make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail(errno_error("make folder " + path));
+  // One that others may write to would give them the host's records and sockets.
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0) return fail(errno_error("look at folder " + path));
+  if (!S_ISDIR(found.st_mode)) return fail(Code::already_exists, "folder " + path + ": it is no folder");
+  if ((found.st_uid != ::geteuid() && found.st_uid != 0) || (found.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Code::denied, "folder " + path + ": it must be this user's or root's, and nobody else may write to it");
   return {};
 }
 
 class LocalHost final : public Host, private HostControl {
  public:
-  explicit LocalHost(HostOptions options) : options_(std::move(options)), grants_(options_.trusted_without_policy) {}
+  explicit LocalHost(HostOptions options)
+      : options_(std::move(options)), grants_(options_.trusted_without_policy, options_.name) {}
   ~LocalHost() override { shut_down(); }
 
   Status start() {
@@ -44,19 +54,25 @@ class LocalHost final : public Host, private HostControl {
     VMSEC_CHECK(open_identity());
     VMSEC_CHECK(open_backend());
     for (const auto& [name, settings] : options_.modules) VMSEC_CHECK(load_module(name, settings));
-    return policy_->adopt_file();
+    return adopt_policy();
   }
 
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
     if (interface == Methods<HostControl>::kName)
       return dispatch(static_cast<HostControl&>(*this), method, std::move(request));
     if (!Capabilities::is_capability(interface)) return call_module(interface, method, std::move(request));
-    return capabilities_->call(interface, method, std::move(request), Caller::host());
+    Caller caller = Caller::host();
+    caller.record = [this](const AuditEntry& entry) { return append("core", entry); };
+    return capabilities_->call(interface, method, std::move(request), caller);
   }
 
   Status serve_peers() override {
     if (!context_) return fail(Code::wrong_state, "serve peers: the configuration has no [identity]");
     if (options_.listen.empty()) return fail(Code::wrong_state, "serve peers: the configuration has no host.listen");
+    refusals_ = std::make_unique<Refusals>([this](const AuditEntry& entry) {
+      write_log(LogLevel::warning, "host", "refused a connection from " + entry.peer + ": " + entry.detail);
+      record("core", entry);
+    });
     VMSEC_TRY(peer_server_,
               PeerServer::start(
                   *context_, options_.listen, connections_,
@@ -80,6 +96,7 @@ class LocalHost final : public Host, private HostControl {
     agent_server_.reset();
     connections_.shut_down_all();
     peer_server_.reset();
+    refusals_.reset();
     registry_.clear();
   }
 
@@ -103,7 +120,9 @@ class LocalHost final : public Host, private HostControl {
                                                 identity_->name() + "\"'s");
       VMSEC_TRY(context_, channel::TlsContext::create(*identity_));
     }
-    VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_));
+    AuditOptions audit;
+    audit.former_keys = identity_->former_keys();
+    VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_, audit));
     return {};
   }
 
@@ -118,6 +137,7 @@ class LocalHost final : public Host, private HostControl {
     VMSEC_CHECK(make_folder(backend.state_dir));
     VMSEC_TRY(backend_, plugin_->entry().open(backend));
     capabilities_ = std::make_unique<Capabilities>(*backend_);
+    VMSEC_CHECK(capabilities_->names().keep_in(std::filesystem::path(options_.state_dir) / "domain.names"));
     policy_ = std::make_unique<PolicyService>(registry_, *capabilities_, grants_, options_.policy_file);
     return {};
   }
@@ -131,7 +151,8 @@ class LocalHost final : public Host, private HostControl {
     auto link = std::make_unique<ModuleLink>(
         file.manifest(), *capabilities_, grants_,
         [this](const std::string& module, std::string_view interface, std::uint32_t method, const Uuid& domain,
-               const std::string& cause) { record_refused_call(module, interface, method, domain, cause); });
+               const std::string& cause) { record_refused_call(module, interface, method, domain, cause); },
+        [this, name](const AuditEntry& entry) { return append(name, entry); });
     VMSEC_CHECK(offer_services(*link));
     auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
     const vmsec_host host = module->link->host();
@@ -152,20 +173,29 @@ class LocalHost final : public Host, private HostControl {
         }));
     link.offer<Peers>(std::make_unique<PeersService>(name, context_, options_.peers, connections_));
     VMSEC_TRY(SpentTickets spent, SpentTickets::open(options_.state_dir));
+    if (const auto pruned = spent.prune(identity_->now()); !pruned)
+      write_log(LogLevel::warning, "host", "forget tickets that have expired: " + pruned.error().message);
     link.offer<Authority>(std::make_unique<AuthorityService>(*identity_, std::move(spent), connections_));
     return {};
   }
 
   void record_refused_call(const std::string& module, std::string_view interface, std::uint32_t method,
                            const Uuid& domain, const std::string& cause) {
-    const std::string what = std::string(interface) + " method " + std::to_string(method) + ": " + cause;
+    const std::string name = method == 0 ? "" : "." + Capabilities::method_name(interface, method);
+    const std::string what = std::string(interface) + name + ": " + cause;
     write_log(LogLevel::warning, module, "refused " + what);
     record(module, AuditEntry{"grant.refuse", Outcome::refused, domain, {}, what});
   }
 
   void record_refused_peer(const std::string& peer, const Error& error) {
-    write_log(LogLevel::warning, "host", "refused a connection from " + peer + ": " + error.message);
-    record("core", AuditEntry{"peer.refuse", Outcome::refused, {}, peer, error.message});
+    const bool has_port = peer.find(':') != std::string::npos;
+    refusals_->tell(has_port ? peer.substr(0, peer.rfind(':')) : peer,
+                    AuditEntry{"peer.refuse", Outcome::refused, {}, peer, error.message});
+  }
+
+  Status append(const std::string& module, const AuditEntry& entry) {
+    VMSEC_CHECK(audit_->append(module, entry));
+    return {};
   }
 
   // What was refused stays refused, also when its record cannot be written.
@@ -184,6 +214,9 @@ class LocalHost final : public Host, private HostControl {
     info.listen = peer_address();
     info.policy_file = options_.policy_file;
     info.state_dir = options_.state_dir;
+    const auto in_force = policy_->in_force();
+    info.policy_in_force = in_force.file;
+    info.policy_digest = in_force.digest;
     for (const auto interface : kGrantableInterfaces) {
       const auto available = capabilities_->available(interface);
       info.capabilities.push_back(
@@ -205,19 +238,32 @@ class LocalHost final : public Host, private HostControl {
 
   Result<PolicyReport> check_policy(const PolicyText& text) override { return policy_->check(text); }
   Result<PolicyReport> diff_policy(const PolicyText& text) override { return policy_->diff(text); }
+  // Two records: before the new grants are in force, and how it ended.
   Result<PolicyReport> apply_policy(const PolicyText& text) override {
-    auto report = policy_->apply(text);
-    if (report && report->findings.empty()) {
-      const auto changed =
-          std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.changes.empty(); });
-      const auto failed =
-          std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.error.empty(); });
-      const Outcome outcome = failed == 0 ? Outcome::succeeded : Outcome::failed;
-      const std::string detail =
-          report->file + ": " + std::to_string(changed) + " changed, " + std::to_string(failed) + " failed";
-      VMSEC_CHECK(audit_->append("core", AuditEntry{"policy.apply", outcome, {}, {}, detail}));
-    }
+    auto report = policy_->apply(text, [this](const std::string& file, const std::string& digest) {
+      return append("core", {"policy.apply", Outcome::unknown, {}, {}, "begins: " + named(file, digest)});
+    });
+    if (!report || !report->findings.empty()) return report;
+    const auto changed =
+        std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.changes.empty(); });
+    const auto grants = report->grants.size();
+    const auto failed = std::ranges::count_if(report->domains, [](const auto& entry) { return !entry.error.empty(); });
+    const std::string detail = report->file + ": " + std::to_string(changed) + " changed, " + std::to_string(failed) +
+                               " failed; grants of " + std::to_string(grants) + " rules changed";
+    const Outcome outcome = failed == 0 ? Outcome::succeeded : Outcome::failed;
+    if (Status ended = append("core", {"policy.apply", outcome, {}, {}, detail}); !ended)
+      return fail(ended.error().in("apply policy " + report->file + ": done, but its end is not recorded"));
     return report;
+  }
+
+  Status adopt_policy() {
+    return policy_->adopt_file([this](const std::string& file, const std::string& digest) {
+      return append("core", {"policy.adopt", Outcome::succeeded, {}, {}, named(file, digest)});
+    });
+  }
+
+  static std::string named(const std::string& file, const std::string& digest) {
+    return file + ", SHA-256 " + identity::hex(digest);
   }
 
   // Members are destroyed from the bottom up: servers, modules, then what those use.
@@ -232,6 +278,7 @@ class LocalHost final : public Host, private HostControl {
   std::unique_ptr<Capabilities> capabilities_;
   Registry registry_;
   std::unique_ptr<PolicyService> policy_;
+  std::unique_ptr<Refusals> refusals_;
   std::unique_ptr<PeerServer> peer_server_;
   std::unique_ptr<rpc::AgentServer> agent_server_;
 };

@@ -70,6 +70,7 @@ class OptionsReader {
         {"tpm.event_log", &options_.backend.event_log}};
     const std::map<std::string, std::vector<std::string>*> lists = {
         {"identity.placement_keys", &options_.identity.placement_keys},
+        {"identity.former_certificates", &options_.identity.former_certificates},
         {"host.plugin_path", &options_.plugin_path},
         {"host.module_path", &options_.module_path}};
     if (const auto text = texts.find(setting.path); text != texts.end()) return take_text(setting, *text->second);

@@ -9,6 +9,7 @@ Result<HostIdentity> load_identity(const HostOptions& options) {
   files.key = options.identity.key;
   files.crl = options.identity.revocations;
   for (const auto& key : options.identity.placement_keys) files.placement_keys.emplace_back(key);
+  for (const auto& former : options.identity.former_certificates) files.former_certificates.emplace_back(former);
   files.state_dir = options.state_dir;
   return HostIdentity::load(files);
 }

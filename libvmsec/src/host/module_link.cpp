@@ -10,7 +10,17 @@ namespace {
 // Beyond this many, what is withdrawn is answered as if it had never been granted.
 constexpr std::size_t kMaximumRemembered = 4096;
 
+thread_local const Policy* preview = nullptr;
+
+bool gives(const GrantRule& rule, std::string_view interface) {
+  return std::ranges::find(rule.interfaces, interface) != rule.interfaces.end();
+}
+
 }  // namespace
+
+Grants::Preview::Preview(const Policy& policy) { preview = &policy; }
+Grants::Preview::~Preview() { preview = nullptr; }
+bool Grants::previewing() { return preview != nullptr; }
 
 void Grants::replace(Policy policy) {
   auto fresh = std::make_shared<const Policy>(std::move(policy));
@@ -24,14 +34,32 @@ std::shared_ptr<const Policy> Grants::current() const {
 }
 
 bool Grants::allows(const std::string& module, const DomainName* domain, std::string_view interface) const {
-  const auto policy = current();
-  if (!policy) return all_without_policy_;
+  const auto in_force = current();
+  const Policy* policy = preview != nullptr ? preview : in_force.get();
+  if (policy == nullptr) return all_without_policy_;
   if (domain == nullptr) return policy->grants_any(module, interface);
   return policy->grants(module, domain->name, domain->tags, interface);
 }
 
-ModuleLink::ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused)
-    : manifest_(std::move(manifest)), capabilities_(capabilities), grants_(grants), refused_(std::move(refused)) {}
+std::string Grants::advice(const std::string& module, const DomainName* domain, std::string_view interface) const {
+  const auto policy = current();
+  const std::string quoted = "\"" + std::string(interface) + "\"";
+  // The first rule that matches decides: another one behind it would change nothing.
+  if (policy && domain != nullptr)
+    for (const GrantRule& rule : policy->grant_rules())
+      if (rule.module == module && rule.selector.matches(domain->name, domain->tags) && !gives(rule, interface))
+        return "add " + quoted + " to its [[grant]] at line " + std::to_string(rule.line);
+  return "add [[grant]] module = \"" + module + "\" vm = \"" + (domain == nullptr ? "*" : domain->name) +
+         "\" interfaces = [" + quoted + "]";
+}
+
+ModuleLink::ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused,
+                       std::function<Status(const AuditEntry&)> record)
+    : manifest_(std::move(manifest)),
+      capabilities_(capabilities),
+      grants_(grants),
+      refused_(std::move(refused)),
+      record_(std::move(record)) {}
 
 void ModuleLink::offer(std::string interface, std::unique_ptr<Endpoint> service) {
   services_[std::move(interface)] = std::move(service);
@@ -83,36 +111,44 @@ Result<Packet> ModuleLink::call_handle(std::uint64_t handle, std::uint32_t metho
   const auto service = services_.find(interface);
   if (service != services_.end()) return service->second->call(method, std::move(request));
   const Caller caller{[&](std::string_view name, const Uuid* domain) { return check(name, method, domain); },
-                      [&](const DomainName& name) { return grants_.allows(manifest_.name, &name, interface); }};
+                      [&](const DomainName& name) { return grants_.allows(manifest_.name, &name, interface); }, record_,
+                      Caller::Kind::module, Grants::previewing() ? Caller::Leave::to_look : Caller::Leave::to_act};
   return capabilities_.call(interface, method, std::move(request), caller);
 }
 
 Status ModuleLink::check(std::string_view interface, std::uint32_t method, const Uuid* domain) {
   const Uuid about = domain != nullptr ? *domain : Uuid();
   const DomainName name = domain != nullptr ? capabilities_.names().of(*domain) : DomainName();
-  if (!grants_.allows(manifest_.name, domain != nullptr ? &name : nullptr, interface))
-    return refuse_use(interface, method, about,
-                      domain != nullptr ? "on domain \"" + name.name + "\"" : "on any domain");
+  const DomainName* known = domain != nullptr ? &name : nullptr;
+  if (!grants_.allows(manifest_.name, known, interface)) return refuse_use(interface, method, about, known);
+  if (Grants::previewing()) return {};
   const std::lock_guard lock(mutex_);
   if (used_.size() < kMaximumRemembered) used_.emplace(interface, about);
   return {};
 }
 
 Status ModuleLink::refuse_use(std::string_view interface, std::uint32_t method, const Uuid& domain,
-                              const std::string& where) {
+                              const DomainName* name) {
+  const std::string where = name != nullptr ? "on domain \"" + name->name + "\"" : "on any domain";
+  if (Grants::previewing()) return fail(Code::denied, "this policy does not grant it " + where);
   bool before = false;
   {
     const std::lock_guard lock(mutex_);
     before = used_.contains(std::pair(std::string(interface), domain));
   }
-  if (before) return refuse(Code::revoked, interface, method, domain, "the policy no longer grants it " + where);
-  return refuse(Code::denied, interface, method, domain, "the policy does not grant it " + where);
+  const std::string advice = ": " + grants_.advice(manifest_.name, name, interface);
+  if (before)
+    return refuse(Code::revoked, interface, method, domain, "the policy no longer grants it " + where + advice);
+  return refuse(Code::denied, interface, method, domain, "the policy does not grant it " + where + advice);
 }
 
 std::unexpected<Error> ModuleLink::refuse(Code code, std::string_view interface, std::uint32_t method,
                                           const Uuid& domain, const std::string& cause) {
   if (refused_) refused_(manifest_.name, interface, method, domain, cause);
-  return fail(code, "module " + manifest_.name + " may not use " + std::string(interface) + ": " + cause);
+  std::string what = std::string(interface);
+  if (method != 0) what += "." + Capabilities::method_name(interface, method);
+  if (!grants_.host().empty()) what += " on " + grants_.host();
+  return fail(code, "module " + manifest_.name + " may not use " + what + ": " + cause);
 }
 
 }  // namespace vmsec::host

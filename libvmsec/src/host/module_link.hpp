@@ -21,15 +21,34 @@ namespace vmsec::host {
 // The grants in force: replaced as a whole when a policy is applied.
 class VMSEC_EXPORT Grants {
  public:
-  // Without a policy: everything that manifests ask for, or nothing.
-  explicit Grants(bool all_without_policy) : all_without_policy_(all_without_policy) {}
+  // Without a policy: everything that manifests ask for, or nothing. `host` is
+  // named in what is refused.
+  explicit Grants(bool all_without_policy, std::string host = {})
+      : all_without_policy_(all_without_policy), host_(std::move(host)) {}
+
+  // For as long as it lives, this thread's calls are checked against another
+  // policy, which is not in force. Not nested.
+  class VMSEC_EXPORT Preview {
+   public:
+    explicit Preview(const Policy& policy);
+    ~Preview();
+    Preview(const Preview&) = delete;
+    Preview& operator=(const Preview&) = delete;
+  };
+  [[nodiscard]] static bool previewing();
   void replace(Policy policy);
   [[nodiscard]] bool allows(const std::string& module, const DomainName* domain, std::string_view interface) const;
 
- private:
+  // What to write into the policy so that allows() is true.
+  [[nodiscard]] std::string advice(const std::string& module, const DomainName* domain,
+                                   std::string_view interface) const;
+  // The policy in force; null: none.
   [[nodiscard]] std::shared_ptr<const Policy> current() const;
+  [[nodiscard]] const std::string& host() const { return host_; }
 
+ private:
   const bool all_without_policy_;
+  const std::string host_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Policy> policy_;
 };
@@ -41,7 +60,9 @@ using Refused =
 // Any thread. Outlives its module's instance.
 class VMSEC_EXPORT ModuleLink {
  public:
-  ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused);
+  // `record` writes down the module's acts that it does not tell of itself (Caller::record).
+  ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused,
+             std::function<Status(const AuditEntry&)> record = {});
   ModuleLink(const ModuleLink&) = delete;
   ModuleLink& operator=(const ModuleLink&) = delete;
 
@@ -73,7 +94,7 @@ class VMSEC_EXPORT ModuleLink {
   Result<Packet> open_handle(Packet request);
   Result<Packet> call_handle(std::uint64_t handle, std::uint32_t method, Packet request);
   Status check(std::string_view interface, std::uint32_t method, const Uuid* domain);
-  Status refuse_use(std::string_view interface, std::uint32_t method, const Uuid& domain, const std::string& where);
+  Status refuse_use(std::string_view interface, std::uint32_t method, const Uuid& domain, const DomainName* name);
   std::unexpected<Error> refuse(Code code, std::string_view interface, std::uint32_t method, const Uuid& domain,
                                 const std::string& cause);
 
@@ -81,6 +102,7 @@ class VMSEC_EXPORT ModuleLink {
   Capabilities& capabilities_;
   const Grants& grants_;
   const Refused refused_;
+  const std::function<Status(const AuditEntry&)> record_;
   std::map<std::string, std::unique_ptr<Endpoint>, std::less<>> services_;
   std::mutex mutex_;
   std::vector<std::string> handles_;  // the interface of handle id - 1

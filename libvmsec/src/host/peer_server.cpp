@@ -8,6 +8,10 @@ namespace vmsec::host {
 namespace {
 
 constexpr Microseconds kHelloTimeout{10'000'000};
+// What a peer may make us take memory for: a stream's payload and a name, and a
+// domain's configuration with what belongs to it.
+constexpr std::size_t kMaximumHello = 2 * kMaximumStreamPayload;
+constexpr std::size_t kMaximumRequest = (1 << 20) + (256 << 10);
 // PeerHandler's methods, as its table numbers them.
 constexpr std::uint32_t kIncomingCall = 1;
 constexpr std::uint32_t kIncomingStream = 2;
@@ -42,9 +46,14 @@ PeerServer::~PeerServer() {
   listener_->stop();
 }
 
+// A connection that ends is nobody's fault; one that is made to take too much is.
+void PeerServer::refuse_oversized(const std::string& peer, const Error& error) const {
+  if (error.code == Code::limit_exceeded) refused_(peer, error);
+}
+
 void PeerServer::serve(std::unique_ptr<channel::TlsConnection> tls) {
-  auto frame = tls->receive(kHelloTimeout);
-  if (!frame) return;
+  auto frame = tls->receive(kHelloTimeout, kMaximumHello);
+  if (!frame) return refuse_oversized(tls->peer_name(), frame.error());
   auto hello = wire::decode<Hello>(*frame);
   if (!hello) return refused_(tls->peer_name(), hello.error());
   switch (hello->purpose) {
@@ -63,8 +72,17 @@ void PeerServer::serve_calls(std::unique_ptr<channel::TlsConnection> tls) {
   const auto connection = connections_.add(std::move(tls), {});
   std::set<std::string> modules;
   while (true) {
-    auto frame = connection->tls->receive();
-    if (!frame) break;
+    auto frame = connection->tls->receive({}, kMaximumRequest);
+    if (!frame) {
+      refuse_oversized(connection->context.peer, frame.error());
+      break;
+    }
+    // Revocation reaches open connections.
+    if (const Status still = connection->tls->recheck_peer(); !still) {
+      refused_(connection->context.peer, still.error());
+      std::ignore = connection->tls->send(encode_answer(fail(still.error())));
+      break;
+    }
     const auto answer = [&]() -> Result<std::string> {
       VMSEC_TRY(PeerRequest request, wire::decode<PeerRequest>(*frame));
       if (modules.size() < kMaximumModules) modules.insert(request.module);

@@ -27,6 +27,7 @@ class VMSEC_EXPORT PeerServer {
   PeerServer(Connections& connections, CallHandler handler, PeerRefused refused)
       : connections_(connections), handler_(std::move(handler)), refused_(std::move(refused)) {}
   void serve(std::unique_ptr<channel::TlsConnection> tls);
+  void refuse_oversized(const std::string& peer, const Error& error) const;
   void serve_calls(std::unique_ptr<channel::TlsConnection> tls);
   void serve_stream(channel::TlsConnection& tls, const std::string& module, std::string payload);
 

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "host/grant_changes.hpp"
+#include "identity/openssl.hpp"
+#include "policy/text.hpp"
+
 namespace vmsec::host {
 namespace {
 
@@ -26,6 +30,23 @@ void append(Findings& to, Findings from) {
   for (auto& finding : from.findings) to.findings.push_back(std::move(finding));
 }
 
+ModuleOutline outline_of(const loader::Manifest& manifest) {
+  ModuleOutline outline{manifest.name, manifest.section, {}};
+  for (const auto& need : manifest.needs)
+    if (std::ranges::find(kGrantableInterfaces, need) != kGrantableInterfaces.end()) outline.needs.push_back(need);
+  return outline;
+}
+
+// A pattern with a slip of the pen takes no VM, and nobody would notice.
+void warn_of_unmatched(const Policy& policy, const std::vector<DomainInfo>& domains, PolicyReport& report) {
+  for (const VmRule& rule : policy.vm_rules()) {
+    const auto matches = [&](const DomainInfo& info) { return rule.selector.matches(info.name, info.tags); };
+    if (std::ranges::none_of(domains, matches))
+      report.warnings.push_back(
+          {rule.line, rule.column, "[[vm]] for " + rule.selector.text() + " matches no VM that is on this host now"});
+  }
+}
+
 }  // namespace
 
 PolicyService::Checked PolicyService::read(const PolicyText& text) {
@@ -35,23 +56,33 @@ PolicyService::Checked PolicyService::read(const PolicyText& text) {
     checked.report.findings.push_back({0, 0, "no policy was given, and the host has none of its own"});
     return checked;
   }
-  auto policy = text.text.empty() ? Policy::read(file_) : Policy::parse(text.text);
+  const auto content = text.text.empty() ? policy::read_text(file_) : Result<std::string>(text.text);
+  if (!content) {
+    checked.report.findings.push_back({0, 0, content.error().message});
+    return checked;
+  }
+  checked.digest = identity::sha256(*content);
+  auto policy = Policy::parse(*content);
   if (!policy) {
     checked.report.findings = std::move(policy.error().findings);
     return checked;
   }
-  Findings findings = check_sections(*policy);
+  Findings warnings;
+  Findings findings = check_sections(*policy, warnings);
   checked.report.findings = std::move(findings.findings);
+  checked.report.warnings = std::move(warnings.findings);
   if (checked.report.findings.empty()) checked.policy = std::move(*policy);
   return checked;
 }
 
 // What only the modules know: which keys and values their sections may hold.
-Findings PolicyService::check_sections(const Policy& policy) {
+Findings PolicyService::check_sections(const Policy& policy, Findings& warnings) {
   std::vector<ModuleOutline> outlines;
-  for (const auto& module : registry_.modules())
-    outlines.push_back({module->manifest().name, module->manifest().section});
+  for (const auto& module : registry_.modules()) outlines.push_back(outline_of(module->manifest()));
   Findings findings = policy.check_modules(outlines);
+  GrantGaps gaps = policy.check_grants(outlines);
+  append(findings, std::move(gaps.findings));
+  append(warnings, std::move(gaps.warnings));
   for (const auto& rule : policy.vm_rules()) {
     for (const auto& section : rule.sections) {
       for (const auto& module : registry_.modules()) {
@@ -70,33 +101,72 @@ Findings PolicyService::check_sections(const Policy& policy) {
   return findings;
 }
 
-Status PolicyService::adopt_file() {
+Status PolicyService::begin(const Checked& checked, const Begins& begins) {
+  if (!begins) return {};
+  if (Status begun = begins(checked.report.file, checked.digest); !begun)
+    return fail(begun.error().in("policy " + checked.report.file + ": nothing was changed, as it cannot be recorded"));
+  return {};
+}
+
+Status PolicyService::adopt_file(const Begins& begins) {
   if (file_.empty()) return {};
   Checked checked = read({});
+  checked.report.file = file_;
   if (checked.policy) {
-    grants_.replace(std::move(*checked.policy));
+    VMSEC_CHECK(begin(checked, begins));
+    put_in_force(checked);
     return {};
   }
   return fail(Code::invalid_argument, describe(Findings{checked.report.findings}, file_));
 }
 
-Result<PolicyReport> PolicyService::check(const PolicyText& text) { return read(text).report; }
-
-Result<PolicyReport> PolicyService::diff(const PolicyText& text) { return compare(text, kDiff); }
-
-Result<PolicyReport> PolicyService::apply(const PolicyText& text) {
-  const std::lock_guard lock(turn_);
-  return compare(text, kApply);
+PolicyService::InForce PolicyService::in_force() const {
+  const std::lock_guard lock(mutex_);
+  return in_force_;
 }
 
-Result<PolicyReport> PolicyService::compare(const PolicyText& text, std::uint32_t method) {
+void PolicyService::put_in_force(const Checked& checked) {
+  const std::lock_guard lock(mutex_);
+  in_force_ = {checked.report.file, identity::hex(checked.digest)};
+  grants_.replace(*checked.policy);
+}
+
+Result<std::vector<DomainInfo>> PolicyService::domains() {
+  VMSEC_TRY(Packet packet, capabilities_.call(Methods<DomainControl>::kName, 1, wire::pack(Empty{}), Caller::host()));
+  VMSEC_TRY(auto list, wire::unpack<DomainList>(std::move(packet)));
+  return std::move(list.domains);
+}
+
+Result<PolicyReport> PolicyService::check(const PolicyText& text) {
   Checked checked = read(text);
   if (!checked.policy) return checked.report;
-  VMSEC_TRY(Packet packet, capabilities_.call(Methods<DomainControl>::kName, 1, wire::pack(Empty{}), Caller::host()));
-  VMSEC_TRY(const auto list, wire::unpack<DomainList>(std::move(packet)));
-  // The new grants first: the modules act under the policy that they apply.
-  if (method == kApply) grants_.replace(*checked.policy);
-  for (const auto& info : list.domains) compare_domain(*checked.policy, info, method, checked.report);
+  // Without the hypervisor a policy can be checked as well.
+  if (const auto found = domains()) warn_of_unmatched(*checked.policy, *found, checked.report);
+  return checked.report;
+}
+
+Result<PolicyReport> PolicyService::diff(const PolicyText& text) { return compare(text, kDiff, {}); }
+
+Result<PolicyReport> PolicyService::apply(const PolicyText& text, const Begins& begins) {
+  const std::lock_guard lock(turn_);
+  return compare(text, kApply, begins);
+}
+
+Result<PolicyReport> PolicyService::compare(const PolicyText& text, std::uint32_t method, const Begins& begins) {
+  Checked checked = read(text);
+  if (!checked.policy) return checked.report;
+  VMSEC_TRY(const auto found, domains());
+  warn_of_unmatched(*checked.policy, found, checked.report);
+  checked.report.grants = grant_changes(grants_.current().get(), *checked.policy, found);
+  std::optional<Grants::Preview> preview;
+  if (method == kApply) {
+    VMSEC_CHECK(begin(checked, begins));
+    // The new grants first: the modules act under the policy that they apply.
+    put_in_force(checked);
+  } else {
+    preview.emplace(*checked.policy);
+  }
+  for (const auto& info : found) compare_domain(*checked.policy, info, method, checked.report);
   return checked.report;
 }
 
@@ -104,10 +174,10 @@ void PolicyService::compare_domain(const Policy& policy, const DomainInfo& info,
                                    PolicyReport& report) {
   for (const auto& module : registry_.modules()) {
     if (!enforces(*module)) continue;
-    Settings wanted = policy.section(info.name, info.tags, module->manifest().section);
-    if (wanted.settings.empty()) continue;
+    const Section* wanted = policy.section(info.name, info.tags, module->manifest().section);
+    if (wanted == nullptr) continue;
     DomainChanges entry{info.domain, info.name, module->manifest().name, {}, {}, Code::ok};
-    auto changes = ask<Changes>(*module, method, EnforcementTarget{info.domain, std::move(wanted)});
+    auto changes = ask<Changes>(*module, method, EnforcementTarget{info.domain, wanted->settings});
     if (changes) {
       entry.changes = std::move(changes->changes);
     } else {

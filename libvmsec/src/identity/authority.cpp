@@ -1,3 +1,4 @@
+#include <openssl/pem.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -24,7 +25,7 @@ struct CertificateAuthority::Impl {
 
 namespace {
 
-constexpr std::uint64_t kDay = 24 * 3600;
+constexpr std::uint64_t kDay = 24UL * 3600;
 constexpr std::uint64_t kMaxDays = 3650;
 constexpr std::size_t kMaxCrlFile = 16 << 20;
 
@@ -50,6 +51,17 @@ Status check_days(std::uint32_t days) {
 Status make_folder(const fs::path& dir) {
   if (::mkdir(dir.c_str(), 0700) == 0 || errno == EEXIST) return {};
   return fail(errno_error("create folder " + dir.string()));
+}
+
+// With its parents. The last one is ours alone; a folder that is there keeps its mode.
+Status make_folders(const fs::path& dir) {
+  std::error_code error;
+  fs::path whole = fs::absolute(dir, error).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();  // "certs/" is certs
+  const fs::path parent = whole.parent_path();
+  if (!error) fs::create_directories(parent, error);
+  if (error) return fail(Code::io, "create folder " + parent.string() + ": " + error.message());
+  return make_folder(dir);
 }
 
 // The decimal number in a small file, and nothing else but a newline.
@@ -117,7 +129,7 @@ Result<CertificateAuthority> CertificateAuthority::init(const fs::path& dir, std
                                                         const AuthorityOptions& options, Clock clock) {
   VMSEC_CHECK(check_authority_name(name));
   VMSEC_CHECK(check_days(options.days));
-  VMSEC_CHECK(make_folder(dir));
+  VMSEC_CHECK(make_folders(dir));
   VMSEC_CHECK(fill_folder(dir, name, options, clock()));
   VMSEC_TRY(auto authority, open(dir, std::move(clock)));
   VMSEC_CHECK(authority.publish_crl());
@@ -153,6 +165,7 @@ Result<IssuedFiles> CertificateAuthority::issue(std::string_view host, const Iss
   const UnixSeconds until = std::min(UnixSeconds{now.value + options.days * kDay}, impl_->not_after);
   const fs::path out = options.out_dir.empty() ? fs::path(".") : options.out_dir;
   IssuedFiles files{out / (std::string(host) + ".crt"), out / (std::string(host) + ".key"), {}};
+  VMSEC_CHECK(make_folders(out));
   VMSEC_TRY(const auto lock, impl_->lock());
   VMSEC_CHECK(refuse_existing(files.certificate));
   VMSEC_CHECK(refuse_existing(files.key));
@@ -162,11 +175,16 @@ Result<IssuedFiles> CertificateAuthority::issue(std::string_view host, const Iss
   VMSEC_TRY(const std::string pem, certificate_pem(certificate.get()));
   files.serial = serial_of(certificate.get());
   // The register first: no certificate is out that cannot be revoked.
-  VMSEC_CHECK(write_new_file(impl_->dir / "issued" / (files.serial + ".crt"), pem, 0600));
-  VMSEC_CHECK(write_new_file(files.key, key_pem, 0600));
-  const auto written = write_new_file(files.certificate, pem, 0644);
+  const fs::path registered = impl_->dir / "issued" / (files.serial + ".crt");
+  VMSEC_CHECK(write_new_file(registered, pem, 0600));
+  Status written = write_new_file(files.key, key_pem, 0600);
+  const bool key_out = written.has_value();
+  if (written) written = write_new_file(files.certificate, pem, 0644);
   if (written) return files;
-  fs::remove(files.key);
+  // Neither file is out, so the register has nothing to tell of.
+  std::error_code ignored;
+  if (key_out) fs::remove(files.key, ignored);
+  fs::remove(registered, ignored);
   return fail(written.error());
 }
 
@@ -209,6 +227,21 @@ Result<std::uint64_t> CertificateAuthority::publish_crl(std::uint64_t lifetime_s
   VMSEC_CHECK(replace_file(crl_file(), pem, 0644));
   return request.number;
 }
+
+Result<RevocationList> CertificateAuthority::revocations() const {
+  const std::string file = crl_file().string();
+  VMSEC_TRY(const std::string pem, read_file(crl_file(), kMaxCrlFile));
+  const BioHandle bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const CrlHandle crl(bio ? PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+  if (!crl || X509_CRL_verify(crl.get(), impl_->key.get()) != 1)
+    return fail(openssl_error("read " + file + ": it is no list of this authority", Code::tampered));
+  RevocationList list;
+  VMSEC_TRY(list.number, read_number(impl_->dir / "crl.number"));
+  VMSEC_TRY(list.next_update, unix_time(X509_CRL_get0_nextUpdate(crl.get())));
+  return list;
+}
+
+UnixSeconds CertificateAuthority::not_after() const { return impl_->not_after; }
 
 fs::path CertificateAuthority::certificate_file() const { return impl_->dir / "ca.crt"; }
 fs::path CertificateAuthority::crl_file() const { return impl_->dir / "ca.crl"; }

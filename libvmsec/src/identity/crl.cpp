@@ -1,6 +1,7 @@
 // Revocation lists: signed, numbered, short-lived; the number never falls.
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #include "identity/files.hpp"
 #include "identity/impl.hpp"
@@ -52,7 +53,7 @@ Result<CrlHandle> read_signed(const HostState& host) {
   if (!pem && pem.error().code == Code::not_found) return fail(Code::expired, "it is missing");
   if (!pem) return fail(pem.error());
   const BioHandle bio(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())));
-  CrlHandle crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+  CrlHandle crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
   if (!crl) return fail(Code::tampered, "not a revocation list in PEM form");
   const bool ours = X509_NAME_cmp(X509_CRL_get_issuer(crl.get()), X509_get_subject_name(host.authority.get())) == 0 &&
@@ -79,13 +80,56 @@ Result<std::string> digest_of(X509_CRL* crl) {
   return digest;
 }
 
-Result<CheckedCrl> check(const HostState& host, UnixSeconds now) {
+// The file as it is named now: whoever replaces or writes it changes one of these
+// (the kernel's own time of change cannot be set back by writing to the file).
+Result<CrlFile> look_at(const std::filesystem::path& file) {
+  struct stat found{};
+  if (::stat(file.c_str(), &found) != 0) {
+    if (errno == ENOENT) return fail(Code::expired, "it is missing");
+    return fail(errno_error("look at it"));
+  }
+  return CrlFile{found.st_dev,          found.st_ino,         found.st_size,        found.st_mtim.tv_sec,
+                 found.st_mtim.tv_nsec, found.st_ctim.tv_sec, found.st_ctim.tv_nsec};
+}
+
+// A file that changed just now may change again within the same tick of the clock.
+bool is_settled(const CrlFile& file) {
+  const auto now = static_cast<std::int64_t>(::time(nullptr));
+  return file.changed + 2 < now && file.modified + 2 < now;
+}
+
+Result<CrlHandle> share(X509_CRL* crl) {
+  if (X509_CRL_up_ref(crl) != 1) return fail(openssl_error("share revocation list"));
+  return CrlHandle(crl);
+}
+
+// Read, verified and remembered once for each file that is put there: peers make us
+// ask often, and strangers too.
+Result<CheckedCrl> current(const HostState& host) {
+  VMSEC_TRY(const CrlFile file, look_at(host.files.crl));
+  CrlCache& cache = host.crl_cache;
+  const std::lock_guard lock(cache.mutex);
   CheckedCrl out;
-  VMSEC_TRY(out.crl, read_signed(host));
-  VMSEC_TRY(out.state.number, number_of(out.crl.get()));
-  VMSEC_TRY(const std::string digest, digest_of(out.crl.get()));
-  // Remembered before its time is looked at: a stale list still proves its number.
-  VMSEC_CHECK(remember(host, {out.state.number, digest}));
+  if (!cache.crl || !(cache.file == file)) {
+    cache.crl.reset();
+    VMSEC_TRY(CrlHandle crl, read_signed(host));
+    VMSEC_TRY(const std::uint64_t number, number_of(crl.get()));
+    VMSEC_TRY(const std::string digest, digest_of(crl.get()));
+    // Remembered before its time is looked at: a stale list still proves its number.
+    VMSEC_CHECK(remember(host, {number, digest}));
+    cache.number = number;
+    cache.file = file;
+    VMSEC_TRY(out.crl, share(crl.get()));
+    if (is_settled(file)) cache.crl = std::move(crl);
+  } else {
+    VMSEC_TRY(out.crl, share(cache.crl.get()));
+  }
+  out.state.number = cache.number;
+  return out;
+}
+
+Result<CheckedCrl> check(const HostState& host, UnixSeconds now) {
+  VMSEC_TRY(CheckedCrl out, current(host));
   VMSEC_TRY(const UnixSeconds from, unix_time(X509_CRL_get0_lastUpdate(out.crl.get())));
   VMSEC_TRY(out.state.next_update, unix_time(X509_CRL_get0_nextUpdate(out.crl.get())));
   if (now < from) return fail(Code::expired, "it is not valid yet: is this host's clock right?");

@@ -47,6 +47,23 @@ Status load_placement_keys(HostState& host) {
   return {};
 }
 
+// As of the time when it began: it may have expired since, and been revoked.
+Status load_former(HostState& host, const std::filesystem::path& file) {
+  const std::string what = "former certificate " + file.string();
+  VMSEC_TRY(const std::string pem, read_file(file));
+  VMSEC_TRY(const CertificateHandle certificate, parse_certificate(pem, file.string()));
+  VMSEC_TRY(const UnixSeconds begin, unix_time(X509_get0_notBefore(certificate.get())));
+  VMSEC_TRY(const int verdict, verify_chain(host.authority.get(), certificate.get(), nullptr, begin));
+  if (verdict != X509_V_OK) return fail(Code::unauthenticated, what + ": " + explain(verdict));
+  auto former = describe(certificate.get());
+  if (!former) return fail(former.error().in(what));
+  if (former->name != host.self.name)
+    return fail(Code::denied, what + ": it is host " + former->name + "'s, not " + host.self.name + "'s");
+  VMSEC_TRY(auto key, Access::public_half(X509_get0_pubkey(certificate.get())));
+  host.former_keys.push_back(std::move(key));
+  return {};
+}
+
 }  // namespace
 
 Result<HostIdentity> HostIdentity::load(const HostFiles& files, Clock clock) {
@@ -58,6 +75,7 @@ Result<HostIdentity> HostIdentity::load(const HostFiles& files, Clock clock) {
   VMSEC_CHECK(load_certificates(*impl));
   VMSEC_CHECK(load_key(*impl));
   VMSEC_CHECK(load_placement_keys(*impl));
+  for (const auto& file : files.former_certificates) VMSEC_CHECK(load_former(*impl, file));
   HostIdentity identity;
   identity.impl_ = std::move(impl);
   return identity;
@@ -68,6 +86,7 @@ const std::string& HostIdentity::key_digest() const { return impl_->self.key_dig
 const std::string& HostIdentity::certificate_digest() const { return impl_->self.certificate_digest; }
 UnixSeconds HostIdentity::not_after() const { return impl_->self.not_after; }
 const PublicKey& HostIdentity::public_key() const { return impl_->public_key; }
+const std::vector<PublicKey>& HostIdentity::former_keys() const { return impl_->former_keys; }
 const HostFiles& HostIdentity::files() const { return impl_->files; }
 UnixSeconds HostIdentity::now() const { return impl_->clock(); }
 

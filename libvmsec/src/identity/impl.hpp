@@ -25,6 +25,26 @@ struct PublicKey::Impl {
 
 namespace identity {
 
+// Which file a list was read from: another one, or one that was written to, differs.
+struct CrlFile {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  std::int64_t modified = 0;
+  std::int64_t modified_ns = 0;
+  std::int64_t changed = 0;
+  std::int64_t changed_ns = 0;
+  friend bool operator==(const CrlFile&, const CrlFile&) = default;
+};
+
+// The last revocation list that was verified.
+struct CrlCache {
+  std::mutex mutex;
+  CrlFile file;
+  CrlHandle crl;  // null: none
+  std::uint64_t number = 0;
+};
+
 struct HostState {
   HostFiles files;
   Clock clock;
@@ -35,6 +55,8 @@ struct HostState {
   PeerIdentity self;
   PublicKey public_key;
   std::vector<PublicKey> placement_keys;
+  std::vector<PublicKey> former_keys;
+  mutable CrlCache crl_cache;
 };
 
 // A revocation list that was checked: signature, number, time.

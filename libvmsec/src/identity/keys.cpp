@@ -10,9 +10,6 @@
 namespace vmsec::identity {
 namespace {
 
-// OpenSSL would ask the terminal for an encrypted key's passphrase.
-int no_passphrase(char*, int, int, void*) { return -1; }
-
 BioHandle reader(std::string_view text) {
   return BioHandle(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }

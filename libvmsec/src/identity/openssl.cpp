@@ -67,7 +67,7 @@ Result<std::string> key_digest(EVP_PKEY* key) {
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
   if (size <= 0) return fail(openssl_error("encode public key"));
-  const std::string digest = sha256({reinterpret_cast<char*>(der), static_cast<std::size_t>(size)});
+  std::string digest = sha256({reinterpret_cast<char*>(der), static_cast<std::size_t>(size)});
   OPENSSL_free(der);
   return digest;
 }

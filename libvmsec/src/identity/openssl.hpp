@@ -39,6 +39,10 @@ std::string hex(std::string_view bytes);
 // Lower-case digits, two for each byte; empty for anything else.
 std::string from_hex(std::string_view digits);
 
+// For every PEM_read: OpenSSL would ask the terminal for the passphrase of what is
+// encrypted, or claims to be.
+inline int no_passphrase(char*, int, int, void*) { return -1; }
+
 Result<KeyHandle> generate_key(KeyType type);
 Status check_key_type(EVP_PKEY* key, std::string_view what);  // P-256 or Ed25519
 Result<std::string> key_digest(EVP_PKEY* key);                // SHA-256 of the SPKI

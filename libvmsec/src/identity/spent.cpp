@@ -10,7 +10,7 @@ using namespace identity;
 
 namespace {
 
-constexpr std::uint64_t kMarginSeconds = 24 * 3600;
+constexpr std::uint64_t kMarginSeconds = 24UL * 3600;
 
 // When the ticket of that file ended. A file that a crash left empty tells by its
 // own time: no ticket lives longer than kMaxTicketSeconds.

@@ -109,11 +109,19 @@ Result<PeerIdentity> describe(X509* certificate) {
 Result<PeerIdentity> verify_certificate(const HostState& host, X509* certificate, int& x509_error) {
   x509_error = X509_V_ERR_APPLICATION_VERIFICATION;
   const UnixSeconds now = host.clock();
-  VMSEC_TRY(const CheckedCrl list, check_crl(host, now));
-  VMSEC_TRY(x509_error, verify_chain(host.authority.get(), certificate, list.crl.get(), now));
-  if (x509_error != X509_V_OK)
+  const auto refused = [&] {
     return fail(
         Error{Code::unauthenticated, unverified_name(certificate) + ": " + explain(x509_error), x509_error, "openssl"});
+  };
+  // Whoever is not of our authority does not get the list read for him.
+  VMSEC_TRY(int verdict, verify_chain(host.authority.get(), certificate, nullptr, now));
+  if (verdict == X509_V_OK) {
+    const auto list = check_crl(host, now);
+    if (!list) return fail(list.error());
+    VMSEC_TRY(verdict, verify_chain(host.authority.get(), certificate, list->crl.get(), now));
+  }
+  x509_error = verdict;
+  if (x509_error != X509_V_OK) return refused();
   auto peer = describe(certificate);
   if (peer) return peer;
   x509_error = X509_V_ERR_INVALID_PURPOSE;

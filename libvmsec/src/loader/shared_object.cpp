@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <set>
 
-#include "loader/elf_check.hpp"
+#include "vmsec/object.hpp"
 
 namespace vmsec::loader {
 namespace {
@@ -17,24 +16,12 @@ bool is_object_name(const std::string& name) {
          std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
-Status check_whole(const std::string& file) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(file, error);
-  if (error) return fail(Code::io, "load " + file + ": " + error.message());
-  std::ifstream in(file, std::ios::binary);
-  std::string head(kElfHead, '\0');
-  in.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<std::size_t>(in.gcount()));
-  if (const auto whole = check_elf(head, size); !whole) return fail(whole.error().in("load " + file));
-  return {};
-}
-
 }  // namespace
 
 void SharedObject::Close::operator()(void* handle) const { ::dlclose(handle); }
 
 Result<SharedObject> SharedObject::open(const std::string& file) {
-  VMSEC_CHECK(check_whole(file));
+  VMSEC_CHECK(check_object(file));
   void* handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     const char* cause = ::dlerror();
@@ -51,7 +38,7 @@ Result<std::string> find_object(const std::string& name, const std::vector<std::
     return fail(Code::invalid_argument, "find " + kind + " \"" + name + "\": names are a-z, 0-9 and _");
   std::string searched;
   for (const auto& folder : folders) {
-    const std::string file = folder + "/" + name + ".so";
+    std::string file = folder + "/" + name + ".so";
     std::error_code ignored;
     if (std::filesystem::is_regular_file(file, ignored)) return file;
     searched += (searched.empty() ? "" : ", ") + folder;

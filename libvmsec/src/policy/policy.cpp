@@ -8,15 +8,6 @@
 
 namespace vmsec {
 
-namespace {
-
-Settings settings_of(const std::vector<Section>& sections, std::string_view name) {
-  const auto found = std::ranges::find(sections, name, &Section::name);
-  return found == sections.end() ? Settings{} : found->settings;
-}
-
-}  // namespace
-
 std::expected<Policy, Findings> Policy::read(const std::string& path) {
   auto text = policy::read_text(path);
   if (!text) return std::unexpected(Findings{{{0, 0, text.error().message}}});
@@ -25,15 +16,14 @@ std::expected<Policy, Findings> Policy::read(const std::string& path) {
 
 Findings Policy::check_modules(std::span<const ModuleOutline> loaded) const {
   policy::Sink sink;
-  const auto check_section = [&](const Section& section, const std::string& table) {
+  const auto check_section = [&](const Section& section) {
     if (std::ranges::find(loaded, section.name, &ModuleOutline::section) != loaded.end() && !section.name.empty())
       return;
     sink.add({section.line, section.column},
-             "[" + table + "." + policy::printable(section.name) + "]: no loaded module reads this section");
+             "[vm." + policy::printable(section.name) + "]: no loaded module reads this section");
   };
   for (const VmRule& rule : vm_rules_)
-    for (const Section& section : rule.sections) check_section(section, "vm");
-  for (const Section& section : host_sections_) check_section(section, "host");
+    for (const Section& section : rule.sections) check_section(section);
   for (const GrantRule& grant : grant_rules_) {
     if (std::ranges::find(loaded, grant.module, &ModuleOutline::name) != loaded.end()) continue;
     sink.add({grant.line, grant.column}, "[[grant]]: no module \"" + grant.module + "\" is loaded");
@@ -47,13 +37,13 @@ const VmRule* Policy::rule_for(std::string_view domain_name, std::span<const std
   return found == vm_rules_.end() ? nullptr : &*found;
 }
 
-Settings Policy::section(std::string_view domain_name, std::span<const std::string> tags,
-                         std::string_view section) const {
+const Section* Policy::section(std::string_view domain_name, std::span<const std::string> tags,
+                               std::string_view section) const {
   const VmRule* rule = rule_for(domain_name, tags);
-  return rule == nullptr ? Settings{} : settings_of(rule->sections, section);
+  if (rule == nullptr) return nullptr;
+  const auto found = std::ranges::find(rule->sections, section, &Section::name);
+  return found == rule->sections.end() ? nullptr : &*found;
 }
-
-Settings Policy::host_section(std::string_view section) const { return settings_of(host_sections_, section); }
 
 bool Policy::grants(std::string_view module, std::string_view domain_name, std::span<const std::string> tags,
                     std::string_view interface) const {

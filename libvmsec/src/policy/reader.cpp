@@ -25,8 +25,8 @@ class PolicyReader {
     version(root);
     for (const auto& [key, node] : root) {
       if (is_one_of(key.str(), {"version", "vm", "grant", "host"})) continue;
-      sink_.add(place(key), "unknown key \"" + policy::printable(key.str()) +
-                                "\": a policy has version, [[vm]], [[grant]] and [host.<module's section>]");
+      sink_.add(place(key),
+                "unknown key \"" + policy::printable(key.str()) + "\": a policy has version, [[vm]] and [[grant]]");
     }
     each_rule(root, "vm", [&](const toml::table& table) { vm_rule(table); });
     each_rule(root, "grant", [&](const toml::table& table) { grant_rule(table); });
@@ -178,20 +178,20 @@ class PolicyReader {
     return message;
   }
 
+  // A setting that nobody reads must not look as if it held.
   void host(const toml::table& root) {
     const toml::node* node = root.get("host");
     if (node == nullptr) return;
+    const auto refuse = [&](policy::Place at, const std::string& table) {
+      sink_.add(at, table +
+                        ": a policy has no settings for the whole host; a module's own are in the host's "
+                        "configuration (vmsecd.toml), [module.<name>]");
+    };
     const auto* table = node->as_table();
-    if (table == nullptr)
-      return sink_.add(place(*node), "host is " + std::string(policy::type_name(*node)) +
-                                         ": want tables of modules, such as [host.measured_boot]");
-    for (const auto& [key, nested] : *table) {
-      if (const auto* settings = nested.as_table())
-        policy_.host_sections_.push_back(section(key, *settings));
-      else
-        sink_.add(place(key), "unknown key \"" + policy::printable(key.str()) +
-                                  "\" in [host]: it has tables of modules such as [host.measured_boot]");
-    }
+    if (table == nullptr || table->empty()) return refuse(place(*node), "[host]");
+    for (const auto& [key, nested] : *table)
+      refuse(nested.is_table() && nested.source().begin.line != 0 ? place(nested) : place(key),
+             "[host." + policy::printable(key.str()) + "]");
   }
 
   // A rule behind one that takes all of its domains is a mistake: its author

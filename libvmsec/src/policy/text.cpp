@@ -191,18 +191,34 @@ std::optional<Finding> find_hostile_text(std::string_view text) {
   return Scanner(text).run();
 }
 
+namespace {
+
+// A name that leads to no file is the caller's mistake; a file that cannot be read is not.
+Code code_of(int number) {
+  switch (number) {
+    case ENOENT:
+      return Code::not_found;
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENOTDIR:
+      return Code::invalid_argument;
+    default:
+      return Code::io;
+  }
+}
+
+}  // namespace
+
 Result<std::string> read_text(const std::string& path) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) {
-    const int number = errno;
-    return fail(errno_error("open " + path, number, number == ENOENT ? Code::not_found : Code::io));
-  }
+  if (!file.valid()) return fail(errno_error("open " + path, errno, code_of(errno)));
   std::string text(PolicyLimits::kFileSize + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(errno_error("read " + path));
+    if (got < 0) return fail(errno_error("read " + path, errno, code_of(errno)));
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }

@@ -170,9 +170,23 @@ TEST_CASE("a head that is not the log's, or no checkpoint, is found") {
   spit(logged.dir / "audit.head", "");
   CHECK_FALSE(logged.verify().good());
   fs::remove(logged.dir / "audit.head");
-  CHECK(logged.verify().good());
-  CHECK_FALSE(logged.verify().head_checked);
+  CHECK_FALSE(logged.verify().good());
+  const auto copy = good(verify_audit(logged.file(), {logged.host.public_key()}, {}, AuditHead::may_be_absent));
+  CHECK(copy.good());
+  CHECK_FALSE(copy.head_checked);
+  CHECK(logged.verify(copy.anchor).good());
   CHECK(code_of(logged.open()) == Code::tampered);
+}
+
+TEST_CASE("a log that was cut back to an earlier checkpoint is bad, also when audit.head was removed") {
+  Logged logged;
+  logged.fill(10);
+  auto lines = logged.lines();
+  lines.resize(6);  // ends with the second checkpoint
+  logged.write(lines);
+  CHECK_FALSE(logged.verify().good());
+  fs::remove(logged.dir / "audit.head");
+  CHECK_FALSE(logged.verify().good());
 }
 
 TEST_CASE("a host with a new key begins a new log, unless the former key is named") {
@@ -191,6 +205,46 @@ TEST_CASE("a host with a new key begins a new log, unless the former key is name
   good(good(AuditLog::open(logged.dir, renewed, options))->append("m", Logged::entry("x")));
   CHECK(good(verify_audit(logged.file(), {logged.host.public_key(), renewed.public_key()})).good());
   CHECK_FALSE(logged.verify().good());
+}
+
+TEST_CASE("once a log went on under a new key, the former one opens it no more and is needed no more") {
+  Logged logged;
+  logged.fill(3);
+  const HostIdentity former = logged.host;
+  const fs::path fresh = logged.cloud.dir.path() / "fresh";
+  fs::create_directory(fresh);
+  const auto issued = good(logged.cloud.authority.issue("web-1", {30, fresh}));
+  HostFiles files = former.files();
+  files.former_certificates = {files.certificate};
+  files.certificate = issued.certificate;
+  files.key = issued.key;
+  logged.host = good(HostIdentity::load(files, logged.cloud.clock.clock()));
+  AuditOptions options = logged.options();
+  options.former_keys = logged.host.former_keys();
+  {
+    const auto log = good(AuditLog::open(logged.dir, logged.host, options));
+    CHECK(good(verify_audit(logged.file(), {former.public_key(), logged.host.public_key()})).unsigned_records == 0);
+  }
+  CHECK(code_of(logged.open()) == Code::ok);
+  CHECK(code_of(AuditLog::open(logged.dir, former, logged.options())) == Code::untrusted);
+}
+
+TEST_CASE("the advice for a log that another key signed works: with both files moved away a new one begins") {
+  Logged logged;
+  logged.fill(3);
+  HostFiles files = logged.host.files();
+  const fs::path fresh = logged.cloud.dir.path() / "fresh";
+  fs::create_directory(fresh);
+  const auto issued = good(logged.cloud.authority.issue("web-1", {30, fresh}));
+  files.certificate = issued.certificate;
+  files.key = issued.key;
+  logged.host = good(HostIdentity::load(files, logged.cloud.clock.clock()));
+  const auto refused = logged.open();
+  REQUIRE(code_of(refused) == Code::untrusted);
+  for (const auto* word : {"identity.former_certificates", "audit.log", "audit.head"})
+    CHECK(message_of(refused).find(word) != std::string::npos);
+  for (const auto* name : {"audit.log", "audit.head"}) fs::rename(logged.dir / name, fresh / name);
+  CHECK(code_of(logged.open()) == Code::ok);
 }
 
 TEST_CASE("an empty log is not a good one") {

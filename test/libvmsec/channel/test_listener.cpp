@@ -92,6 +92,77 @@ TEST_CASE("strangers are turned away, reported, and keep nobody out for good") {
   connection->close();
 }
 
+TEST_CASE("sockets that say nothing keep nobody out, however many and for however long") {
+  Cloud cloud;
+  const TlsContext server = good(TlsContext::create(cloud.host("web-2")));
+  const TlsContext client = good(TlsContext::create(cloud.host("web-1")));
+  ListenerOptions options;
+  options.max_handshakes = 2;
+  options.max_strangers = 20;
+  options.first_byte_timeout = options.handshake_timeout = options.patience = Microseconds{3600ull * 1'000'000};
+  Counter refused;
+  const auto listener = good(
+      Listener::start(server, "127.0.0.1:0", echo, [&](const std::string&, const Error&) { refused.add(); }, options));
+  std::vector<Fd> silent;
+  for (int i = 0; i < 40; ++i)
+    silent.push_back(good(connect_to(listener->address(), deadline_in(Microseconds{5'000'000}))));
+  const auto connection = good(TlsConnection::connect(client, listener->address(), "web-2", Microseconds{60'000'000}));
+  good(connection->send("through"));
+  CHECK(good(connection->receive()) == "through");
+  CHECK(refused.reaches(20));  // the lobby's places are few
+  connection->close();
+}
+
+TEST_CASE("while others wait, handshakes that get nowhere are ended") {
+  Cloud cloud;
+  const TlsContext server = good(TlsContext::create(cloud.host("web-2")));
+  const TlsContext client = good(TlsContext::create(cloud.host("web-1")));
+  ListenerOptions options;
+  options.max_handshakes = 1;
+  options.handshake_timeout = Microseconds{3600ull * 1'000'000};
+  options.patience = Microseconds{100'000};
+  const auto listener = good(Listener::start(server, "127.0.0.1:0", echo, {}, options));
+  const Fd slow = good(connect_to(listener->address(), deadline_in(Microseconds{5'000'000})));
+  REQUIRE(::send(slow.get(), "\x16\x03", 2, MSG_NOSIGNAL) == 2);  // a record's begin, and no more
+  const auto connection = good(TlsConnection::connect(client, listener->address(), "web-2", Microseconds{60'000'000}));
+  good(connection->send("through"));
+  CHECK(good(connection->receive()) == "through");
+  connection->close();
+}
+
+TEST_CASE("one host's connections leave places for others") {
+  Cloud cloud;
+  const TlsContext server = good(TlsContext::create(cloud.host("web-2")));
+  const TlsContext greedy = good(TlsContext::create(cloud.host("web-1")));
+  const TlsContext modest = good(TlsContext::create(cloud.host("web-3")));
+  ListenerOptions options;
+  options.max_of_one_peer = 2;
+  Counter refused;
+  const auto listener = good(
+      Listener::start(server, "127.0.0.1:0", echo, [&](const std::string&, const Error&) { refused.add(); }, options));
+  auto first = good(TlsConnection::connect(greedy, listener->address(), "web-2"));
+  auto second = good(TlsConnection::connect(greedy, listener->address(), "web-2"));
+  auto third = good(TlsConnection::connect(greedy, listener->address(), "web-2"));
+  CHECK(code_of(third->receive()) == Code::unavailable);
+  CHECK(refused.reaches(1));
+  const auto other = good(TlsConnection::connect(modest, listener->address(), "web-2"));
+  good(other->send("hello"));
+  CHECK(good(other->receive()) == "hello");
+  first->close();
+  CHECK_FALSE(first->receive());
+  first.reset();
+  // Its place is free again, once its end has been seen.
+  bool again = false;
+  for (int i = 0; i < 600 && !again; ++i) {
+    const auto next = good(TlsConnection::connect(greedy, listener->address(), "web-2"));
+    again = next->send("hello").has_value() && next->receive().has_value();
+    next->close();
+  }
+  CHECK(again);
+  second->close();
+  other->close();
+}
+
 TEST_CASE("no more connections than allowed are served at once") {
   Cloud cloud;
   const TlsContext server = good(TlsContext::create(cloud.host("web-2")));

@@ -44,7 +44,7 @@ using AllMessages =
              StreamReady, TicketClaims, SignedTicket, SpendTicket, EnforcementTarget, Change, Changes, AttestHost,
              PcrValue, AttestationReport, EnrolHost, Enrolment, LearnReference, ReferenceText, MigrateRequest,
              MigrationRef, MigrationStatus, MigrationList, ResolveMigration, CapabilityInfo, ModuleInfo, PluginInfo,
-             HostInfo, PolicyText, DomainChanges, PolicyReport>;
+             HostInfo, PolicyText, DomainChanges, GrantChange, PolicyReport>;
 
 using AllInterfaces =
     TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events, Migration, Journal, Records,

@@ -66,6 +66,51 @@ TEST_CASE("without a policy a module may touch no domain, and the refusal is tol
   CHECK_THAT(bench.refusals[0].cause, Catch::Contains("web-1"));
 }
 
+TEST_CASE("what a module pauses and resumes is on record, and an act that cannot be recorded does not happen") {
+  Bench bench;
+  std::vector<AuditEntry> records;
+  std::size_t room = 3;
+  ModuleLink link({"guard", "1", "", "", {}, {"vmsec.DomainControl", "vmsec.ResourceControl"}, {}}, bench.capabilities,
+                  bench.grants, nullptr, [&](const AuditEntry& entry) -> Status {
+                    if (records.size() >= room) return fail(Code::io, "the disk is full");
+                    records.push_back(entry);
+                    return {};
+                  });
+  bench.allow("web-*", R"("vmsec.DomainControl", "vmsec.ResourceControl")");
+  const auto domains = good(HostLink(link.host()).open<DomainControl>());
+  CHECK(domains->pause(kWeb));
+  CHECK(
+      good(HostLink(link.host()).open<ResourceControl>())->set({uuid_of(1), {}}));  // modules tell of limits themselves
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].action == "domain.pause");
+  CHECK(records[0].outcome == Outcome::unknown);
+  CHECK(records[0].domain == uuid_of(1));
+  CHECK(records[1].outcome == Outcome::succeeded);
+  const auto half = domains->resume(kWeb);
+  CHECK(code_of(half) == Code::io);
+  CHECK_THAT(message_of(half), Catch::Contains("done, but its end is not recorded"));
+  const int calls = bench.backend.calls;
+  const auto none = domains->pause(kWeb);
+  CHECK(code_of(none) == Code::io);
+  CHECK_THAT(message_of(none), Catch::Contains("nothing was changed"));
+  CHECK(bench.backend.calls == calls);
+}
+
+TEST_CASE("a refusal names host, method and what to write into the policy") {
+  Bench bench;
+  Grants named{false, "host-a"};
+  ModuleLink link({"guard", "1", "", "", {}, {"vmsec.DomainControl"}, {}}, bench.capabilities, named, nullptr);
+  const auto domains = good(HostLink(link.host()).open<DomainControl>());
+  CHECK_THAT(
+      message_of(domains->pause(kWeb)),
+      Catch::Contains("may not use vmsec.DomainControl.Pause on host-a: ") &&
+          Catch::Contains("add [[grant]] module = \"guard\" vm = \"web-1\" interfaces = [\"vmsec.DomainControl\"]"));
+  // Another rule behind the one that decides would change nothing.
+  named.replace(policy(grant("guard", "web-*", R"("vmsec.Events")")));
+  CHECK_THAT(message_of(domains->pause(kWeb)),
+             Catch::Contains("add \"vmsec.DomainControl\" to its [[grant]] at line 2"));
+}
+
 TEST_CASE("a grant is good for its interface and its domains alone") {
   Bench bench;
   bench.allow("web-*", R"("vmsec.DomainControl")");

@@ -68,13 +68,56 @@ TEST_CASE("a policy is applied and audited; without its grant the module is revo
   CHECK(home.acts().back().entry.outcome == Outcome::succeeded);
   CHECK(good(control->apply_policy({kPolicy, "web.toml"})).domains[0].changes.empty());
 
-  report = good(control->apply_policy({kPolicy.substr(0, kPolicy.find("[[grant]]")), "bare.toml"}));
+  report = good(control->apply_policy({kPolicy.substr(0, kPolicy.find("[[grant]]")) + grant("toy", "web-1", "") +
+                                           grant("toy", "web-*", R"("vmsec.DomainControl")"),
+                                       "bare.toml"}));
   CHECK(report.domains[0].code == Code::revoked);
   CHECK(code_of(host->open<Enforcement>()->apply(level(3))) == Code::revoked);
   bool failed = false;
   for (const auto& act : home.acts())
     failed = failed || (act.entry.action == "policy.apply" && act.entry.outcome == Outcome::failed);
   CHECK(failed);  // an apply in which a domain failed is not written down as done
+}
+
+TEST_CASE("what an operator does to a domain is on record before it happens, and how it ended after") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  const auto begun = home.acts().size();
+  CHECK(host->open<DomainControl>()->pause({uuid_of(1)}));
+  CHECK(code_of(host->open<DomainControl>()->resume({uuid_of(9)})) == Code::not_found);
+  CHECK(host->open<ResourceControl>()->set({uuid_of(1), {}}));
+  CHECK(good(host->open<DomainControl>()->list({})).domains.size() == 1);  // no act
+  auto acts = home.acts();
+  acts.erase(acts.begin(), acts.begin() + static_cast<std::ptrdiff_t>(begun));
+  REQUIRE(acts.size() == 6);
+  for (const auto& act : acts) CHECK(act.module == "core");
+  CHECK(acts[0].entry.action == "domain.pause");
+  CHECK(acts[0].entry.outcome == Outcome::unknown);
+  CHECK(acts[0].entry.domain == uuid_of(1));
+  CHECK(acts[1].entry.outcome == Outcome::succeeded);
+  CHECK(acts[3].entry.action == "domain.resume");
+  CHECK(acts[3].entry.outcome == Outcome::failed);
+  CHECK(acts[3].entry.domain == uuid_of(9));
+  CHECK_THAT(acts[3].entry.detail, Catch::Contains(uuid_of(9).text()));
+  CHECK(acts[5].entry.action == "domain.set_resources");
+}
+
+TEST_CASE("a policy is on record before its grants are in force, with the digest of its text") {
+  Home home;
+  home.options.policy_file = home.dir.path() / "policy.toml";
+  spit(home.options.policy_file, kPolicy);
+  const auto host = good(open_host(home.options));
+  REQUIRE(home.acts().size() == 1);
+  CHECK(home.acts()[0].entry.action == "policy.adopt");
+  CHECK_THAT(home.acts()[0].entry.detail, Catch::Contains("policy.toml, SHA-256 "));
+  CHECK(host->open<HostControl>()->apply_policy({kPolicy, "web.toml"}));
+  const auto acts = home.acts();
+  REQUIRE(acts.size() == 3);
+  CHECK(acts[1].entry.action == "policy.apply");
+  CHECK(acts[1].entry.outcome == Outcome::unknown);
+  const std::string digest = home.acts()[0].entry.detail.substr(home.acts()[0].entry.detail.find("SHA-256"));
+  CHECK_THAT(acts[1].entry.detail, Catch::Contains("web.toml, " + digest));
+  CHECK(acts[2].entry.outcome == Outcome::succeeded);
 }
 
 TEST_CASE("nobody but a connection's server calls a PeerHandler") {
@@ -89,6 +132,7 @@ TEST_CASE("the host says what it is and has") {
   const auto host = good(open_host(home.options));
   const auto info = good(host->open<HostControl>()->info({}));
   CHECK(info.name == "host-a");
+  CHECK(info.policy_in_force.empty());
   CHECK(info.backend == "sim");
   REQUIRE(info.modules.size() == 1);
   CHECK(info.modules[0].name == "toy");
@@ -140,6 +184,36 @@ TEST_CASE("a host that cannot be opened as configured is not opened at all") {
   const auto host = open_host(home.options);
   REQUIRE_FALSE(host);
   CHECK_FALSE(host.error().message.empty());
+}
+
+TEST_CASE("a state or run folder that others may write to is refused") {
+  Home home;
+  const bool run = GENERATE(false, true);
+  const std::string folder = run ? home.options.run_dir : home.options.state_dir;
+  fs::create_directory(folder);
+  fs::permissions(folder, fs::perms(0770));
+  const auto host = open_host(home.options);
+  CHECK(code_of(host) == Code::denied);
+  fs::permissions(folder, fs::perms(0700));
+  CHECK(open_host(home.options));
+}
+
+TEST_CASE("a host that starts forgets the spent tickets that expired long ago") {
+  Home home;
+  fs::create_directory(home.options.state_dir);
+  fs::permissions(home.options.state_dir, fs::perms(0700));
+  const auto spent = good(SpentTickets::open(home.options.state_dir));
+  TicketClaims old;
+  old.id = std::string(32, 'a');
+  old.expires = {1'000'000};
+  TicketClaims fresh = old;
+  fresh.id = std::string(32, 'b');
+  fresh.expires = {system_now().value + 60};
+  good(spent.spend(old));
+  good(spent.spend(fresh));
+  const auto host = good(open_host(home.options));
+  CHECK(code_of(spent.spend(fresh)) == Code::denied);
+  CHECK(code_of(spent.spend(old)) == Code::ok);
 }
 
 TEST_CASE("peers are not served without an identity") {

@@ -1,6 +1,7 @@
 // Modules of two hosts, over the one TLS channel on the loopback.
 #include <condition_variable>
 
+#include "host/authority_service.hpp"
 #include "host/peer_protocol.hpp"
 #include "host/peer_server.hpp"
 #include "host/peers_service.hpp"
@@ -93,6 +94,43 @@ TEST_CASE("a module calls its twin, and its twin knows from the certificate who 
   CHECK(peers->close({context.connection}));
   CHECK(code_of(peers->call({context.connection, 1, "gone", {}})) == Code::unavailable);
   CHECK(two.wait_for([&] { return two.disconnected; }));
+}
+
+TEST_CASE("a host that was revoked is answered no more, also on a connection that is open") {
+  Two two;
+  const auto peers = two.peers("twin");
+  const auto context = good(peers->connect({"web-2"}));
+  CHECK(peers->call({context.connection, 1, "hello", {}}));
+  good(two.cloud.authority.revoke("web-1"));
+  good(two.cloud.authority.publish_crl());
+  const auto late = peers->call({context.connection, 1, "again", {}});
+  CHECK(code_of(late) == Code::unauthenticated);
+  CHECK_THAT(message_of(late), Catch::Contains("revoked"));
+  CHECK(two.wait_for([&] { return two.disconnected; }));
+  CHECK_THAT(two.refused.front(), Catch::StartsWith("web-1: "));
+}
+
+TEST_CASE("a ticket is not spent over a connection whose host was revoked") {
+  Two two;
+  const auto context = good(two.peers("twin")->connect({"web-2"}));
+  const HostIdentity one = two.cloud.host("web-1");
+  AuthorityService authority(one, good(SpentTickets::open(one.files().state_dir)), two.outgoing);
+  const SpendTicket nonsense{"no ticket", Uuid(), {}, context.connection, true};
+  CHECK(code_of(authority.spend(nonsense)) == Code::invalid_argument);
+  good(two.cloud.authority.revoke("web-2"));
+  good(two.cloud.authority.publish_crl());
+  CHECK(code_of(authority.spend(nonsense)) == Code::unauthenticated);
+}
+
+TEST_CASE("a request beyond any that is known ends its connection before the module hears of it") {
+  Two two;
+  const auto peers = two.peers("twin");
+  const auto context = good(peers->connect({"web-2"}));
+  CHECK(good(peers->call({context.connection, 1, std::string(1 << 20, 'x'), {}})).payload.size() > std::size_t{1}
+                                                                                                       << 20);
+  CHECK(code_of(peers->call({context.connection, 1, std::string(3 << 20, 'x'), {}})) == Code::unavailable);
+  CHECK(two.wait_for([&] { return two.refused.size() == 1 && two.disconnected; }));
+  CHECK_THAT(two.refused.at(0), Catch::Contains("web-1") && Catch::Contains("frame of"));
 }
 
 TEST_CASE("a module that the other host does not have is not found") {

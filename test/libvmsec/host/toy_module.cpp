@@ -35,18 +35,25 @@ class Toy final : public Enforcement {
   }
   Result<Changes> diff(const EnforcementTarget& target) override {
     VMSEC_CHECK(domains_->get({target.domain}));
-    const std::int64_t wanted = target.wanted.settings.front().integer;
+    const std::int64_t wanted = wanted_of(target);
+    if (wanted == kMeddle) VMSEC_CHECK(domains_->pause({target.domain}));
     const std::int64_t is = levels_[target.domain];
     if (wanted == is) return Changes{};
     return Changes{{{"level", std::to_string(is), std::to_string(wanted)}}};
   }
   Result<Changes> apply(const EnforcementTarget& target) override {
     VMSEC_TRY(Changes changes, diff(target));
-    levels_[target.domain] = target.wanted.settings.front().integer;
+    levels_[target.domain] = wanted_of(target);
     return changes;
   }
 
  private:
+  static constexpr std::int64_t kMeddle = 13;  // a level at which even diff() acts
+  // An empty section wants the highest level.
+  static std::int64_t wanted_of(const EnforcementTarget& target) {
+    return target.wanted.settings.empty() ? 99 : target.wanted.settings.front().integer;
+  }
+
   std::unique_ptr<DomainControl> domains_;
   std::map<Uuid, std::int64_t> levels_;
   EndpointOf<Enforcement> endpoint_{*this};

@@ -44,6 +44,33 @@ TEST_CASE("a host's own key, or the authority's, is no placement key") {
   CHECK(code_of(HostIdentity::load(files, cloud.clock.clock())) == Code::denied);
 }
 
+TEST_CASE("a former certificate is this host's own by the same authority, expired and revoked or not") {
+  Cloud cloud;
+  Cloud other;
+  const HostFiles former = cloud.files("web-1", 2);
+  cloud.clock.advance(3 * 86400);
+  good(cloud.authority.revoke("web-1"));
+  const fs::path fresh = cloud.dir.path() / "fresh";
+  fs::create_directory(fresh);
+  const auto issued = good(cloud.authority.issue("web-1", {30, fresh}));
+  const auto load = [&](const fs::path& file) {
+    HostFiles files = former;
+    files.certificate = issued.certificate;
+    files.key = issued.key;
+    files.former_certificates = {file};
+    return HostIdentity::load(files, cloud.clock.clock());
+  };
+  const HostIdentity renewed = good(load(former.certificate));
+  REQUIRE(renewed.former_keys().size() == 1);
+  CHECK(renewed.former_keys()[0].digest() == good(PublicKey::load(former.certificate)).digest());
+  CHECK(renewed.key_digest() != renewed.former_keys()[0].digest());
+  CHECK(code_of(load(cloud.files("web-2").certificate)) == Code::denied);
+  CHECK(code_of(load(other.files("web-1").certificate)) == Code::unauthenticated);
+  CHECK(code_of(load(cloud.authority.certificate_file())) == Code::unauthenticated);
+  CHECK(code_of(load(cloud.dir.path() / "placement.key.pub")) == Code::invalid_argument);
+  CHECK(code_of(load(cloud.dir.path() / "none.crt")) == Code::not_found);
+}
+
 TEST_CASE("an expired certificate is no identity, nor is one from the future") {
   Cloud cloud;
   const HostFiles files = cloud.files("web-1", 2);

@@ -1,3 +1,5 @@
+#include <thread>
+
 #include "libvmsec/identity/craft.hpp"
 
 namespace vmsec::test {
@@ -31,6 +33,34 @@ TEST_CASE("a stale revocation list refuses everybody") {
   CHECK_THAT(message_of(stale), Catch::Contains("stale"));
   good(cloud.authority.publish_crl(3600));
   CHECK(code_of(host.verify_peer(chain)) == Code::ok);
+}
+
+TEST_CASE("for whoever is not of our authority the revocation list is not even read") {
+  Cloud cloud;
+  Cloud other;
+  const HostIdentity host = cloud.host("web-1");
+  const auto stranger = chain_of(other.files("web-2").certificate);
+  fs::remove(cloud.authority.crl_file());
+  CHECK(code_of(host.verify_peer(stranger)) == Code::unauthenticated);
+  CHECK(code_of(host.verify_peer(chain_of(cloud.files("web-2").certificate))) == Code::expired);
+}
+
+TEST_CASE("a list that lies there for a while is believed as it was read, and each other one is read anew") {
+  Cloud cloud;
+  const HostIdentity host = cloud.host("web-1");
+  const auto chain = chain_of(cloud.files("web-2").certificate);
+  // The file's age decides whether it is kept: both ways must answer the same.
+  const bool old = GENERATE(false, true);
+  if (old) std::this_thread::sleep_for(std::chrono::milliseconds(3100));
+  for (int i = 0; i < 3; ++i) CHECK(code_of(host.verify_peer(chain)) == Code::ok);
+  cloud.clock.advance(8 * 86400);
+  CHECK(code_of(host.verify_peer(chain)) == Code::expired);
+  good(cloud.authority.revoke("web-2"));
+  good(cloud.authority.publish_crl());
+  CHECK_THAT(message_of(host.verify_peer(chain)), Catch::Contains("revoked"));
+  const std::string list = slurp(cloud.authority.crl_file());
+  spit(cloud.authority.crl_file(), list.substr(0, list.size() / 2));
+  CHECK(code_of(host.verify_peer(chain)) == Code::tampered);
 }
 
 TEST_CASE("a missing revocation list refuses everybody, and so does one from the future") {

@@ -50,7 +50,8 @@ match = "*"
 cpu_weight = 3
 )");
   const auto weight = [&](std::string_view name, const Tags& tags) {
-    const Settings section = policy.section(name, tags, "isolation");
+    const Section* found = policy.section(name, tags, "isolation");
+    const Settings section = found == nullptr ? Settings{} : found->settings;
     return section.settings.size() == 1 ? section.settings[0].integer : 0;
   };
   CHECK(weight("web-1", {}) == 1);
@@ -58,9 +59,10 @@ cpu_weight = 3
   CHECK(weight("db", {"other", "batch"}) == 2);
   CHECK(weight("db", {"Batch"}) == 3);
   CHECK(weight("", {}) == 3);
-  CHECK(policy.section("web-1", Tags{"batch"}, "throttle").settings.empty());
-  CHECK(policy.section("db", Tags{"batch"}, "throttle").settings.size() == 1);
-  CHECK(policy.section("db", {}, "unknown").settings.empty());
+  CHECK(policy.section("web-1", Tags{"batch"}, "throttle") == nullptr);
+  REQUIRE(policy.section("db", Tags{"batch"}, "throttle") != nullptr);
+  CHECK(policy.section("db", Tags{"batch"}, "throttle")->settings.settings.size() == 1);
+  CHECK(policy.section("db", {}, "unknown") == nullptr);
   REQUIRE(policy.rule_for("db", Tags{"batch"}) != nullptr);
   CHECK(policy.rule_for("db", Tags{"batch"})->line == 7);
 }
@@ -164,7 +166,8 @@ TEST_CASE("policy: values keep their type, their path and their place") {
       "disk.\"*\" = {read = \"2 MB/s\", write = 3}\n"
       "[vm.x.\"d\u00e9j\u00e0 vu\"]\n"
       "\"\" = 1\n");
-  const Settings section = policy.section("a", {}, "x");
+  REQUIRE(policy.section("a", {}, "x") != nullptr);
+  const Settings section = policy.section("a", {}, "x")->settings;
   CHECK(section.settings.size() == 11);
   const auto check = [&](std::string_view path, SettingType type, std::uint32_t line, std::uint32_t column) {
     INFO(path);
@@ -202,22 +205,59 @@ TEST_CASE("policy: texts and comments may hold any character, and a byte order m
 TEST_CASE("policy: sections and grants of modules that are not loaded are findings") {
   const Policy policy = good(
       "version = 1\n[[vm]]\nmatch = \"*\"\n[vm.isolation]\n[vm.thottle]\n"
-      "[[grant]]\nmodule = \"isolatoin\"\nvm = \"*\"\ninterfaces = []\n[host.boot]\n");
+      "[[grant]]\nmodule = \"isolatoin\"\nvm = \"*\"\ninterfaces = []\n");
   const ModuleOutline loaded[] = {{"isolation", "isolation"}, {"throttle", "throttle"}, {"sectionless", ""}};
   const Findings findings = policy.check_modules(loaded);
-  REQUIRE(findings.findings.size() == 3);
+  REQUIRE(findings.findings.size() == 2);
   CHECK(findings.findings[0].line == 5);
   CHECK_THAT(findings.findings[0].message, Catch::Contains("[vm.thottle]: no loaded module"));
   CHECK(findings.findings[1].line == 6);
   CHECK_THAT(findings.findings[1].message, Catch::Contains("no module \"isolatoin\" is loaded"));
-  CHECK(findings.findings[2].line == 10);
-  CHECK_THAT(findings.findings[2].message, Catch::Contains("[host.boot]"));
 }
 
-TEST_CASE("policy: host sections are found, and an empty section is there") {
-  const Policy policy = good("version = 1\n[host.boot]\nreference = \"r\"\n[[vm]]\nmatch = \"*\"\n[vm.isolation]\n");
-  CHECK(policy.host_section("boot").settings.size() == 1);
-  CHECK(policy.host_section("none").settings.empty());
+TEST_CASE("policy: sections whose module may do nothing to their domains are findings") {
+  const std::string vm = "version = 1\n[[vm]]\nmatch = \"web-*\"\n[vm.throttle]\n";
+  const auto grant = [](const std::string& by, const std::string& interfaces) {
+    return "[[grant]]\nmodule = \"throttle\"\n" + by + "\ninterfaces = [" + interfaces + "]\n";
+  };
+  const std::string all = "\"vmsec.IoControl\", \"vmsec.DomainControl\"";
+  const ModuleOutline loaded[] = {{"throttle", "throttle", {"vmsec.IoControl", "vmsec.DomainControl"}},
+                                  {"quiet", "quiet", {}}};
+  const auto gaps = [&](const std::string& grants) { return good(vm + grants).check_grants(loaded); };
+
+  const auto none = gaps("");
+  REQUIRE(none.findings.findings.size() == 1);
+  CHECK(none.findings.findings[0].line == 4);
+  CHECK_THAT(none.findings.findings[0].message,
+             Catch::Contains("module = \"throttle\" vm = \"web-*\" interfaces = [\"vmsec.IoControl\", "));
+  CHECK(gaps(grant("vm = \"db-*\"", all)).findings.findings.size() == 1);
+  const auto half = gaps(grant("vm = \"*\"", "\"vmsec.IoControl\""));
+  REQUIRE(half.findings.findings.size() == 1);
+  CHECK_THAT(half.findings.findings[0].message,
+             Catch::Contains("line 5") && Catch::Contains("add vmsec.DomainControl"));
+  CHECK(gaps(grant("vm = \"*-1\"", "") + grant("vm = \"web-*\"", "")).findings.findings.size() == 1);
+
+  for (const auto* by : {"vm = \"*\"", "vm = \"web-*\""}) {
+    const auto enough = gaps(grant(by, all));
+    CHECK((enough.findings.findings.empty() && enough.warnings.findings.empty()));
+  }
+  // An exception before it is meant.
+  CHECK(gaps(grant("vm = \"web-9\"", "") + grant("vm = \"web-*\"", all)).warnings.findings.empty());
+  for (const auto* by : {"vm = \"web-1*\"", "vm = \"*-1\"", "tag = \"batch\""}) {
+    INFO(by);
+    const auto some = gaps(grant(by, all));
+    CHECK(some.findings.findings.empty());
+    REQUIRE(some.warnings.findings.size() == 1);
+    CHECK_THAT(some.warnings.findings[0].message, Catch::Contains("act on all of VM \"web-*\""));
+  }
+  CHECK(good("version = 1\n[[vm]]\nmatch = \"a\"\n[vm.quiet]\n").check_grants(loaded).findings.findings.empty());
+}
+
+TEST_CASE("policy: an empty section is there") {
+  const Policy policy = good("version = 1\n[[vm]]\nmatch = \"*\"\n[vm.isolation]\n");
+  REQUIRE(policy.section("a", {}, "isolation") != nullptr);
+  CHECK(policy.section("a", {}, "isolation")->settings.settings.empty());
+  CHECK(policy.section("a", {}, "throttle") == nullptr);
   REQUIRE(policy.vm_rules().size() == 1);
   REQUIRE(policy.vm_rules()[0].sections.size() == 1);
   CHECK(policy.vm_rules()[0].sections[0].name == "isolation");

@@ -147,7 +147,10 @@ TEST_CASE("a destination whose source is gone stays paused and says that it is i
 
   SECTION("until an operator gives his word that the source is off") {
     const auto other = pair.b.module()->resolve({status.migration, "host-c"});
-    CHECK(other->migrations.at(0).state == MigrationState::in_doubt);
+    REQUIRE_FALSE(other);
+    CHECK(other.error().code == Code::not_found);
+    CHECK(pair.b.audited("migration.fenced", Outcome::refused));
+    CHECK_FALSE(pair.b.audited("migration.fenced", Outcome::succeeded));
     const auto fenced = pair.b.module()->resolve({status.migration, "host-a"});
     CHECK(fenced->migrations.at(0).state == MigrationState::completed);
     CHECK(pair.b.audited("migration.fenced", Outcome::succeeded));
@@ -174,6 +177,19 @@ TEST_CASE("an operator's word about a host that answers is not believed") {
   const auto resolved = pair.b.module()->resolve({status.migration, "host-a"});
   CHECK(resolved->migrations.at(0).state == MigrationState::in_doubt);
   CHECK_FALSE(pair.runs_at_destination());
+  CHECK(pair.b.audited("migration.fenced", Outcome::refused));
+  CHECK_FALSE(pair.b.audited("migration.fenced", Outcome::succeeded));
+}
+
+TEST_CASE("a word about a host is not written down where there is nothing to resolve") {
+  Pair pair;
+  for (const char* host : {"host-b", "host-zz"}) {
+    const auto resolved = pair.a.module()->resolve({{}, host});
+    REQUIRE_FALSE(resolved);
+    CHECK(resolved.error().code == Code::not_found);
+    CHECK(resolved.error().message.find(host) != std::string::npos);
+  }
+  CHECK_FALSE(pair.a.audited("migration.fenced", Outcome::succeeded));
 }
 
 TEST_CASE("a source that has committed never runs the guest again, whatever an operator says") {
@@ -230,6 +246,146 @@ TEST_CASE("a source that cannot reach the destination goes on without it, and th
   CHECK_FALSE(pair.watch.violated());
 }
 
+// The source's agent dies after its record says `gated`; its guest goes on, or stays paused.
+// The destination holds a whole copy.
+Uuid die_between_the_gates(Pair& pair, OnCut on_cut) {
+  pair.a.hypervisor.behaviour.on_cut = on_cut;
+  const MigrationStatus status = stop_before_commit(pair);
+  pair.a.die();
+  // What libvirt does when the agent's sockets end before Finish is answered.
+  pair.a.hypervisor.define(kDomain, pair.memory);
+  if (on_cut == OnCut::stay_paused) pair.a.hypervisor.pause(kDomain);
+  REQUIRE(eventually([&] { return state_at(pair.b, status.migration) == MigrationState::in_doubt; }));
+  return status.migration;
+}
+
+TEST_CASE("a guest that went on while the agent was away stays, also when it powers off before anybody resolves") {
+  Pair pair;
+  const Uuid migration = die_between_the_gates(pair, OnCut::resume);
+  pair.a.restart();
+  // Decided at the start, without the destination: ABORT is on the disk.
+  CHECK(state_at(pair.a, migration) == MigrationState::failed);
+  CHECK_FALSE(pair.a.hypervisor.held(kDomain));
+  pair.a.hypervisor.power_off(kDomain);
+  const auto resolved = pair.a.module()->resolve({});
+  REQUIRE(resolved);
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
+  // The old copy never runs over the newer disks.
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::unknown);
+  CHECK(pair.a.undecided() == 0);
+  CHECK(pair.b.undecided() == 0);
+}
+
+TEST_CASE("a guest that stayed paused is kept at the start, but not started") {
+  Pair pair;
+  const Uuid migration = die_between_the_gates(pair, OnCut::stay_paused);
+  pair.a.restart();
+  CHECK(pair.a.audited("migration.abort", Outcome::failed));
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::paused);
+  CHECK(pair.a.hypervisor.held(kDomain));
+  CHECK(state_at(pair.a, migration) == MigrationState::in_doubt);
+  // The destination, asked first, learns of it.
+  resolve(pair.b);
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::unknown);
+  resolve(pair.a);
+  CHECK(pair.runs_at_source());
+}
+
+TEST_CASE("a hypervisor that does not answer at the start is asked again until it does") {
+  Pair pair;
+  const Uuid migration = die_between_the_gates(pair, OnCut::resume);
+  pair.a.hypervisor.silent = true;
+  pair.a.restart();
+  CHECK(state_at(pair.a, migration) == MigrationState::in_doubt);
+  pair.a.hypervisor.silent = false;
+  CHECK(eventually([&] { return state_at(pair.a, migration) == MigrationState::failed; }));
+}
+
+TEST_CASE("a guest that went on and powered off while the agent was away is in doubt: the old copy is not run") {
+  Pair pair;
+  die_between_the_gates(pair, OnCut::resume);
+  pair.a.hypervisor.power_off(kDomain);
+  pair.a.restart();
+  const auto resolved = pair.a.module()->resolve({});
+  REQUIRE(resolved);
+  CHECK(resolved->migrations.at(0).state == MigrationState::in_doubt);
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::paused);
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
+  resolve(pair.b);
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::paused);
+  SECTION("until it is started here") {
+    pair.a.hypervisor.define(kDomain, pair.memory);
+    resolve(pair.a);
+    CHECK(pair.runs_at_source());
+    CHECK(pair.b.hypervisor.state(kDomain) == DomainState::unknown);
+  }
+  SECTION("or undefined here") {
+    pair.a.hypervisor.lose_guests();
+    resolve(pair.a);
+    CHECK(pair.runs_at_destination());
+  }
+  CHECK_FALSE(pair.watch.violated());
+}
+
+// What host-b's agent could send to host-a, whatever is true.
+Result<PeerReply> claim_to_run(Pair& pair, const Uuid& migration, Phase phase) {
+  const PeerContext destination{"host-b", "host-a", "certificate of host-b", "c", 79, {}};
+  const EndView claim{phase, false, true, {true, DomainState::running, false}};
+  return pair.a.module()->incoming_call({destination, static_cast<std::uint32_t>(Call::resolve),
+                                         wire::encode(ResolveRequest{migration, kDomain, claim})});
+}
+
+TEST_CASE("a destination that claims to have committed does not get a guest that was never gated") {
+  Pair pair;
+  pair.a.hypervisor.behaviour.hang_after = 1000;
+  const auto begun = pair.migrate();
+  REQUIRE(begun);
+  REQUIRE(eventually([&] { return pair.network.streams == 4; }));
+  pair.a.die();
+  pair.a.hypervisor.power_off(kDomain);
+  pair.a.restart();
+  for (const Phase phase : {Phase::destination_committed, Phase::active}) {
+    const auto answer = claim_to_run(pair, begun->migration, phase);
+    REQUIRE(answer);
+    CHECK(wire::decode<EndView>(answer->payload)->phase == Phase::started);
+    CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
+  }
+  CHECK_FALSE(pair.a.audited("migration.commit", Outcome::succeeded));
+  REQUIRE(pair.a.module()->resolve({}));
+  CHECK(state_at(pair.a, begun->migration) == MigrationState::failed);
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
+}
+
+TEST_CASE("a destination's own word ends nothing at its source: an operator there does") {
+  Pair pair;
+  const MigrationStatus status = stop_before_commit(pair);
+  const auto answer = claim_to_run(pair, status.migration, Phase::active);
+  REQUIRE(answer);
+  CHECK(wire::decode<EndView>(answer->payload)->phase == Phase::source_gated);
+  CHECK(state_at(pair.a, status.migration) == MigrationState::in_doubt);
+}
+
+TEST_CASE("the destination is told of an ABORT before the guest goes on: what it holds may be in the way") {
+  Pair pair;
+  die_between_the_gates(pair, OnCut::stay_paused);
+  pair.a.hypervisor.reclaim_blocked = [&] { return pair.b.hypervisor.state(kDomain) != DomainState::unknown; };
+  pair.a.restart();
+  SECTION("one resolve at the source is enough") {
+    resolve(pair.a);
+    CHECK(pair.runs_at_source());
+    CHECK(pair.b.hypervisor.state(kDomain) == DomainState::unknown);
+    CHECK(pair.a.undecided() == 0);
+  }
+  SECTION("a destination that cannot be told keeps nothing from the guest") {
+    pair.a.hypervisor.reclaim_blocked = nullptr;
+    pair.network.unreachable.insert("host-b");
+    resolve(pair.a);
+    CHECK(pair.a.hypervisor.state(kDomain) == DomainState::running);
+    CHECK(pair.b.hypervisor.state(kDomain) == DomainState::paused);
+  }
+  CHECK_FALSE(pair.watch.violated());
+}
+
 TEST_CASE("a third host learns nothing of a migration, and decides nothing") {
   Pair pair;
   const MigrationStatus status = stop_before_commit(pair);
@@ -244,6 +400,17 @@ TEST_CASE("a third host learns nothing of a migration, and decides nothing") {
   const auto query = pair.b.module()->incoming_call({stranger, static_cast<std::uint32_t>(Call::query), request});
   REQUIRE(query);
   CHECK(wire::decode<EndView>(query->payload)->phase == Phase::none);
+  // Nor whether a domain is here at all, of which it knows the id.
+  const Uuid there = *random_uuid();
+  pair.a.hypervisor.define(there, "one more");
+  for (const Uuid& domain : {kDomain, there}) {
+    const auto view = pair.a.module()->incoming_call(
+        {{"host-c", "host-a", "certificate of host-c", "c", 80, {}},
+         static_cast<std::uint32_t>(Call::resolve),
+         wire::encode(ResolveRequest{status.migration, domain, {Phase::loaded, false, true, {}}})});
+    REQUIRE(view);
+    CHECK(view->payload == wire::encode(EndView{}));
+  }
 }
 
 TEST_CASE("a COMMIT or an ABORT may come twice") {

@@ -107,6 +107,7 @@ class FakeAuthority final : public Authority {
   FakeAuthority(FakeHost& host, std::shared_ptr<Life> life) : host_(host), life_(std::move(life)) {}
   Result<TicketClaims> spend(const SpendTicket& r) override {
     return host_.act<TicketClaims>(life_, "authority.spend", [&]() -> Result<TicketClaims> {
+      if (host_.at_ticket) host_.at_ticket(r.ticket);
       if (!r.ticket.starts_with("ticket")) return fail(Code::denied, "no placement key has signed this ticket");
       if (r.configuration_digest != *sha256("cpus = 1")) return fail(Code::denied, "another configuration");
       const std::lock_guard lock(host_.mutex);
@@ -386,6 +387,13 @@ Setting text_setting(std::string path, std::string text) {
   setting.text = std::move(text);
   setting.line = 7;
   setting.column = 3;
+  return setting;
+}
+
+Setting integer_setting(std::string path, std::int64_t number) {
+  Setting setting = text_setting(std::move(path), {});
+  setting.type = SettingType::integer;
+  setting.integer = number;
   return setting;
 }
 

@@ -114,7 +114,8 @@ class FakeHost {
   std::atomic<bool> has_attestation = true;
   std::atomic<bool> peer_revoked = false;
   std::atomic<bool> audit_fails = false;
-  std::string records_fail_at;  // a phase's put fails
+  std::string records_fail_at;                               // a phase's put fails
+  std::function<void(const std::string& ticket)> at_ticket;  // while one is looked at
   std::atomic<int> attestations = 0;
 
  private:
@@ -132,6 +133,7 @@ class FakeHost {
 };
 
 Setting text_setting(std::string path, std::string text);
+Setting integer_setting(std::string path, std::int64_t number);
 
 inline const Uuid kDomain = *Uuid::parse("11111111-2222-4333-8444-555555555555");
 

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace vmsec::migration::test {
@@ -72,6 +73,13 @@ void FakeHypervisor::lose_guests() {
   drop_sessions();
   const std::lock_guard lock(mutex_);
   while (!guests_.empty()) erase(guests_.begin()->first);
+}
+
+void FakeHypervisor::refuse(const Uuid& migration, std::string detail) {
+  const Shared session = find(migration);
+  if (!session) return;
+  push(session, {SessionEventKind::refused, ChannelKind::unknown, 0, {}, std::move(detail)});
+  cut(session);
 }
 
 std::string FakeHypervisor::memory(const Uuid& domain) {
@@ -286,9 +294,11 @@ Result<SessionEvent> FakeHypervisor::next(const NextSessionEvent& request) {
   std::unique_lock lock(session->mutex);
   session->changed.wait_for(lock, std::chrono::microseconds(request.wait.value),
                             [&] { return !session->events.empty(); });
-  if (session->events.empty()) return SessionEvent{};
+  if (session->events.empty()) return SessionEvent{session->last_word, ChannelKind::unknown, 0, {}, {}};
   SessionEvent event = std::move(session->events.front());
   session->events.pop_front();
+  const auto ends = {SessionEventKind::done, SessionEventKind::failed, SessionEventKind::doubt};
+  if (std::find(ends.begin(), ends.end(), event.kind) != ends.end()) session->last_word = event.kind;
   return event;
 }
 
@@ -315,6 +325,8 @@ Result<Empty> FakeHypervisor::cancel(const SessionRef& request) {
     const std::lock_guard lock(session->mutex);
     if (session->word == Word::proceed) return fail(Code::wrong_state, "it is decided");
   }
+  if (!behaviour.refuse_on_cancel.empty())
+    push(session, {SessionEventKind::refused, ChannelKind::unknown, 0, {}, behaviour.refuse_on_cancel});
   cut(session);
   return Empty{};
 }
@@ -334,6 +346,7 @@ Result<Empty> FakeHypervisor::close(const SessionRef& request) {
 }
 
 Result<Holding> FakeHypervisor::holding(const SessionRef& request) {
+  if (silent) return fail(Code::unavailable, "the hypervisor does not answer");
   const std::lock_guard lock(mutex_);
   Holding holding;
   for (const auto& [id, session] : sessions_) {
@@ -348,6 +361,7 @@ Result<Holding> FakeHypervisor::holding(const SessionRef& request) {
 }
 
 Result<Empty> FakeHypervisor::hold(const SessionRef& request) {
+  if (silent) return fail(Code::unavailable, "the hypervisor does not answer");
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
@@ -373,6 +387,7 @@ Result<Empty> FakeHypervisor::discard(const SessionRef& request) {
 }
 
 Result<Empty> FakeHypervisor::reclaim(const SessionRef& request) {
+  if (reclaim_blocked && reclaim_blocked()) return fail(Code::unavailable, "its disks are locked");
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");

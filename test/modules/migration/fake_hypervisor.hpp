@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,7 +42,8 @@ struct Behaviour {
   bool refuse_prepare = false;
   bool fail_load = false;
   bool never_sends = false;
-  std::size_t hang_after = 0;  // the source sends so many bytes and then nothing; 0: all
+  std::string refuse_on_cancel;  // what was refused is known only then
+  std::size_t hang_after = 0;    // the source sends so many bytes and then nothing; 0: all
 };
 
 class FakeHypervisor final : public Migration {
@@ -54,6 +56,13 @@ class FakeHypervisor final : public Migration {
   void drop_sessions();
   // The host lost power and came back.
   void lose_guests();
+  // The guest powers itself off: its definition stays.
+  void power_off(const Uuid& domain) { set_state(domain, DomainState::shut_off); }
+  void pause(const Uuid& domain) { set_state(domain, DomainState::paused); }
+  std::function<bool()> reclaim_blocked;  // by a lock that another host holds
+  std::atomic<bool> silent = false;       // holding and hold are not answered
+  // The peer has asked for what this host does not allow.
+  void refuse(const Uuid& migration, std::string detail);
   [[nodiscard]] std::string memory(const Uuid& domain);
   [[nodiscard]] DomainState state(const Uuid& domain);  // unknown: not here
   [[nodiscard]] bool held(const Uuid& domain);
@@ -92,6 +101,7 @@ class FakeHypervisor final : public Migration {
     std::deque<SessionEvent> events;
     Word word = Word::none;
     bool over = false;
+    SessionEventKind last_word = SessionEventKind::none;           // said again whenever it is asked
     std::map<std::pair<ChannelKind, std::uint32_t>, Fd> channels;  // our ends
     std::thread thread;
   };

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "fake_host.hpp"
@@ -156,10 +157,32 @@ TEST_CASE("SWITCH counts only on the migration's own connection, with the right 
   PeerContext other = host.control;
   other.connection = 501;
   expect(host.pair.b.module()->incoming_call({other, 2, request}), Code::denied);
+  CHECK(host.pair.b.audited("migration.switch", Outcome::refused));
   expect(host.pair.b.module()->incoming_call({host.control, 2, request}), Code::tampered);
   // That was the end of it: the destination has given up.
   CHECK(eventually([&] { return host.pair.b.undecided() == 0; }));
   CHECK(host.pair.b.hypervisor.state(kDomain) == DomainState::unknown);
+}
+
+TEST_CASE("what the destination's hypervisor refuses is audited, with the peer, and ends the migration") {
+  Prepared host;
+  FakeHost& b = host.pair.b;
+  SECTION("while the source listens") { b.hypervisor.refuse(host.migration, "procedure 11: not part of a migration"); }
+  SECTION("also where the source hangs up before anybody looked") {
+    b.hypervisor.behaviour.refuse_on_cancel = "procedure 11: not part of a migration";
+    std::ignore = b.module()->disconnected(host.control);
+  }
+  CHECK(eventually([&] { return b.undecided() == 0; }));
+  CHECK(b.hypervisor.state(kDomain) == DomainState::unknown);
+  const auto told = [&] {
+    const std::lock_guard lock(b.mutex);
+    return std::count_if(b.journal.begin(), b.journal.end(), [&](const AuditEntry& entry) {
+      return entry.action == "migration.rpc" && entry.outcome == Outcome::refused && entry.peer == "host-a" &&
+             entry.detail.find("procedure 11") != std::string::npos &&
+             entry.detail.find(host.migration.text()) != std::string::npos;
+    });
+  };
+  CHECK(eventually([&] { return told() == 1; }));
 }
 
 TEST_CASE("an unknown call is unsupported") {
@@ -230,4 +253,21 @@ TEST_CASE("a wire that changes or cuts a stream moves nothing") {
     CHECK_FALSE(pair.watch.violated());
   }
   for (auto& each : relays) each.join();
+}
+
+TEST_CASE("a request that is larger than its kind can be is not decoded") {
+  Prepared prepared;
+  // A list of empty entries: two bytes each on the wire, many more in memory.
+  std::string many;
+  for (int i = 0; i < 100'000; ++i) many += std::string("\x12\x00", 2);
+  for (const Call method : {Call::switch_over, Call::commit, Call::abort, Call::query, Call::resolve}) {
+    const auto reply =
+        prepared.pair.b.module()->incoming_call({prepared.control, static_cast<std::uint32_t>(method), many});
+    expect(reply, Code::limit_exceeded);
+  }
+  const std::string huge(2'000'000, '\x12');
+  expect(prepared.pair.b.module()->incoming_call({prepared.control, static_cast<std::uint32_t>(Call::prepare), huge}),
+         Code::limit_exceeded);
+  // What it was about is as before.
+  CHECK(prepared.join(prepared.request(ChannelKind::control, 0, 1)));
 }

@@ -1,5 +1,6 @@
 // Two modules against each other: what moves, and what is refused.
 #include <catch2/catch.hpp>
+#include <future>
 
 #include "fake_host.hpp"
 
@@ -129,7 +130,7 @@ TEST_CASE("nothing leaves for a destination that is not proven") {
   CHECK(pair.b.disk.empty());
 }
 
-TEST_CASE("a host whose policy asks for no attestation asks nobody") {
+TEST_CASE("a host whose configuration asks for no attestation asks nobody") {
   Pair pair({text_setting("attestation", "none")});
   pair.a.verdict = Verdict::untrusted;
   const MigrationStatus status = pair.run();
@@ -172,6 +173,39 @@ TEST_CASE("a ticket that does not hold moves nothing") {
   CHECK(pair.b.disk.empty());
 }
 
+TEST_CASE("who has no ticket takes no place: neither the domain's nor one of those for incoming migrations") {
+  Pair pair({}, {integer_setting("max_incoming", 1)});
+  std::promise<void> looked_at;
+  std::promise<void> go_on;
+  pair.b.at_ticket = [&, waits = go_on.get_future().share()](const std::string& ticket) {
+    if (ticket != "nonsense") return;
+    looked_at.set_value();
+    waits.wait();
+  };
+  const PrepareRequest request{kProtocolVersion,
+                               *random_uuid(),
+                               "nonsense",
+                               *pair.a.hypervisor.describe({kDomain}),
+                               {},
+                               Cipher::aes_128_gcm,
+                               EncryptionPolicy::required,
+                               std::string(32, 's')};
+  auto refused = std::async(std::launch::async, [&] {
+    return pair.b.module()->incoming_call(
+        {{"host-c", "host-b", "certificate of host-c", "c", 9, {}}, 1, wire::encode(request)});
+  });
+  looked_at.get_future().wait();
+  // An honest migration of that very domain, while the other one's ticket is still looked at.
+  const MigrationStatus status = pair.run();
+  go_on.set_value();
+  INFO(status.cause);
+  CHECK(status.state == MigrationState::completed);
+  const auto reply = refused.get();
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().code == Code::denied);
+  CHECK(pair.b.audited("migration.accept", Outcome::refused));
+}
+
 TEST_CASE("a ticket is spent at both ends before anything is prepared") {
   Pair pair;
   pair.b.hypervisor.behaviour.refuse_prepare = true;
@@ -193,6 +227,19 @@ TEST_CASE("a destination that is revoked during the transfer does not get the gu
   CHECK(eventually([&] { return pair.b.hypervisor.state(kDomain) == DomainState::unknown; }));
   CHECK(pair.a.audited("migration.switch", Outcome::refused));
   CHECK(pair.b.undecided() == 0);
+}
+
+TEST_CASE("a source that is revoked during the transfer does not get its guest loaded") {
+  Pair pair;
+  pair.b.peer_revoked = true;
+  const MigrationStatus status = pair.run();
+  INFO(status.cause);
+  CHECK(status.state == MigrationState::failed);
+  CHECK(pair.runs_at_source());
+  CHECK(eventually([&] { return pair.b.hypervisor.state(kDomain) == DomainState::unknown; }));
+  CHECK(pair.b.audited("migration.abort", Outcome::refused));
+  CHECK_FALSE(pair.b.audited("migration.load", Outcome::succeeded));
+  CHECK(eventually([&] { return pair.b.undecided() == 0; }));
 }
 
 TEST_CASE("a failed load at the destination leaves the guest at the source") {

@@ -7,7 +7,8 @@ set -euo pipefail
 die() { echo "swtpm.sh: $*" >&2; exit 1; }
 usage() { sed -n '2,5s/^# \?//p' "$0" >&2; exit 2; }
 [[ $# -ge 2 ]] || usage
-action=$1 dir=$2
+action=$1
+dir=$(realpath -m "$2")  # swtpm changes its folder
 
 case $action in
 make)

@@ -1,6 +1,7 @@
 // vmsec audit: show what was done, verify that nobody changed the log. Offline but for the log's place.
 #include <charconv>
 #include <filesystem>
+#include <map>
 
 #include "audit_text.hpp"
 #include "commands/commands.hpp"
@@ -56,6 +57,24 @@ Result<AuditFilter> filter_of(Context& context, const Wanted& wanted) {
   return filter;
 }
 
+// The VMs that the host has now, where one is asked; the others keep their UUID.
+std::map<Uuid, std::string> names_of(Context& context) {
+  std::map<Uuid, std::string> names;
+  if (!context.asked()) return names;
+  const auto domains = context.open<DomainControl>();
+  if (!domains) return names;
+  const auto list = (*domains)->list({});
+  if (list)
+    for (const auto& domain : list->domains) names[domain.domain] = domain.name;
+  return names;
+}
+
+// A cause may begin with its line already.
+std::string located(const AuditReport& report) {
+  const std::string line = "line " + std::to_string(report.bad_line) + ": ";
+  return report.cause.starts_with(line) ? report.cause : line + report.cause;
+}
+
 Ending show(Context& context, const Wanted& wanted) {
   VMSEC_TRY(const AuditFilter filter, filter_of(context, wanted));
   VMSEC_TRY(const fs::path log, log_of(context, wanted.log));
@@ -66,10 +85,10 @@ Ending show(Context& context, const Wanted& wanted) {
   if (context.options.json) {
     Json list = Json::array();
     for (const auto& record : *records) list.push_back(record_json(record));
-    Context::print_json(list);
+    Context::print_json(list_json("records", std::move(list)));
     return Exit::ok;
   }
-  print_records(*records);
+  print_records(*records, names_of(context));
   return Exit::ok;
 }
 
@@ -77,7 +96,14 @@ struct Check {
   std::string log;
   std::vector<std::string> keys;
   std::string anchor;
+  bool copied = false;
 };
+
+// The likeliest cause of a foreign signature is the wrong certificate.
+std::string advice_on(const AuditReport& report) {
+  if (report.cause.find("another key") == std::string::npos) return "keep the file as it is: it is evidence";
+  return "was that host's own certificate given by --key, and its former ones too? Else keep the file: it is evidence";
+}
 
 Ending verify(const Context& context, const Check& check) {
   std::vector<PublicKey> keys;
@@ -90,7 +116,8 @@ Ending verify(const Context& context, const Check& check) {
     VMSEC_TRY(anchor, parse_anchor(check.anchor));
   }
   const fs::path log = log_in(check.log);
-  VMSEC_TRY(const auto report, verify_audit(log, keys, anchor));
+  VMSEC_TRY(const auto report,
+            verify_audit(log, keys, anchor, check.copied ? AuditHead::may_be_absent : AuditHead::wanted));
   if (context.options.json) {
     Context::print_json(report_json(report));
   } else {
@@ -104,11 +131,7 @@ Ending verify(const Context& context, const Check& check) {
                  {"anchor", report.checkpoints == 0 ? "-" : anchor_text(report.anchor)}});
   }
   if (report.good()) return Exit::ok;
-  return fail_with(Error{Code::tampered,
-                         "verify " + log.string() + ": line " + std::to_string(report.bad_line) + ": " + report.cause,
-                         0,
-                         {}},
-                   "keep the file as it is: it is evidence");
+  return fail_with(Error{Code::tampered, "verify " + log.string() + ": " + located(report), 0, {}}, advice_on(report));
 }
 
 }  // namespace
@@ -146,6 +169,7 @@ void add_audit(CLI::App& app, Context& context) {
       ->take_all();
   verify_command->add_option("--anchor", check->anchor, "What an earlier verify printed, kept elsewhere")
       ->type_name("NUMBER:HASH");
+  verify_command->add_flag("--copied", check->copied, "The log was copied without its audit.head: do not miss it");
   verify_command->footer(
       "Keep the printed anchor on another machine, and give it to the next verify: then a log that was\n"
       "cut back is found too.\n\n"

@@ -1,7 +1,10 @@
 // The groups of commands, a file each. Each adds its commands, with examples.
 #pragma once
 
+#include <optional>
+
 #include "context.hpp"
+#include "vmsec/service/migrator.hpp"
 
 namespace vmsec::cli {
 
@@ -13,6 +16,8 @@ void add_policy(CLI::App& app, Context& context);
 void add_ticket(CLI::App& app, Context& context);
 void add_migrate(CLI::App& app, Context& context);
 void add_migrate_control(CLI::App& migrate, Context& context);
+// Of a migration in doubt: the VM's state on this host, where it has it. Else nothing is asked.
+std::optional<DomainState> state_here(Context& context, const MigrationStatus& status);
 void add_attest(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_pki(CLI::App& app, Context& context);

@@ -18,7 +18,7 @@ void print_diagnosis(const Diagnosis& diagnosis) {
 }
 
 Ending doctor(const Context& context) {
-  const Diagnosis diagnosis = examine_machine();
+  const Diagnosis diagnosis = examine_machine(context.options.agent);
   if (context.options.json) {
     Json probes = Json::array();
     for (const auto& probe : diagnosis.probes)

@@ -1,4 +1,6 @@
 // vmsec host: what this host is, and what its hypervisor can do.
+#include <algorithm>
+
 #include "commands/commands.hpp"
 #include "output.hpp"
 #include "vmsec/service/host_control.hpp"
@@ -8,7 +10,26 @@ namespace {
 
 std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
 
-void print_info(const HostInfo& info) {
+std::string doubt_text(std::size_t count) {
+  return std::to_string(count) + " migration" + (count == 1 ? "" : "s") + ": \"vmsec migrate resolve\"";
+}
+
+// None where the host has no migration module.
+std::size_t migrations_in_doubt(Context& context) {
+  const auto migrator = context.open<Migrator>();
+  if (!migrator) return 0;
+  const auto list = (*migrator)->list({});
+  if (!list) return 0;
+  return static_cast<std::size_t>(
+      std::ranges::count(list->migrations, MigrationState::in_doubt, &MigrationStatus::state));
+}
+
+std::string in_force(const HostInfo& info) {
+  if (info.policy_in_force.empty()) return "none";
+  return info.policy_in_force + " (SHA-256 " + info.policy_digest + ")";
+}
+
+void print_info(const HostInfo& info, std::size_t in_doubt) {
   std::string modules;
   for (const auto& module : info.modules) modules += (modules.empty() ? "" : ", ") + module.name + " " + module.version;
   std::string peers;
@@ -22,8 +43,10 @@ void print_info(const HostInfo& info) {
                {"modules", or_none(modules)},
                {"peers reach it at", or_none(info.listen)},
                {"peers", or_none(peers)},
-               {"policy", or_none(info.policy_file)},
+               {"policy file", or_none(info.policy_file)},
+               {"policy in force", in_force(info)},
                {"state", info.state_dir}});
+  if (in_doubt > 0) print_facts({{"in doubt", coloured(Colour::yellow, doubt_text(in_doubt))}});
 }
 
 void print_capabilities(const std::vector<CapabilityInfo>& capabilities) {
@@ -37,14 +60,24 @@ void print_capabilities(const std::vector<CapabilityInfo>& capabilities) {
 Ending host_info(Context& context) {
   VMSEC_TRY(const auto host, context.open<HostControl>());
   VMSEC_TRY(const auto info, host->info({}));
-  context.print(info, print_info);
+  const std::size_t in_doubt = migrations_in_doubt(context);
+  if (!context.options.json) {
+    print_info(info, in_doubt);
+    return Exit::ok;
+  }
+  Json json = to_json(info);
+  json["migrations_in_doubt"] = in_doubt;
+  Context::print_json(json);
   return Exit::ok;
 }
 
 Ending host_capabilities(Context& context) {
   VMSEC_TRY(const auto host, context.open<HostControl>());
   VMSEC_TRY(const auto info, host->info({}));
-  context.print(info.capabilities, print_capabilities);
+  if (context.options.json)
+    Context::print_json(list_json("capabilities", to_json(info.capabilities)));
+  else
+    print_capabilities(info.capabilities);
   return Exit::ok;
 }
 

@@ -7,6 +7,7 @@
 #include "migration_report.hpp"
 #include "output.hpp"
 #include "tickets.hpp"
+#include "vmsec/service/host_control.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::cli {
@@ -17,18 +18,17 @@ constexpr Microseconds kPatience{300'000};
 struct Wish {
   TicketWish ticket;
   std::string ticket_file;
-  std::string cipher = "policy";
+  std::string cipher = "configured";
   std::uint32_t bulk_channels = 0;
   std::string bandwidth;
   std::string maximum_downtime;
   bool detach = false;
 };
 
-constexpr std::array kCiphers = {Cipher::policy, Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305,
-                                 Cipher::none};
+constexpr std::array kCiphers = {Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305, Cipher::none};
 
 std::vector<std::string> cipher_names() {
-  std::vector<std::string> names;
+  std::vector<std::string> names = {"configured"};
   for (const auto cipher : kCiphers) names.emplace_back(to_string(cipher));
   return names;
 }
@@ -52,9 +52,20 @@ Result<std::string> ticket_of(Context& context, const Wish& wish) {
   return std::move(ticket.bytes);
 }
 
+// Before a migration is made that can only fail.
+Result<std::string> checked_peer(Context& context, const std::string& name) {
+  VMSEC_TRY(const auto host, context.open<HostControl>());
+  VMSEC_TRY(const auto info, host->info({}));
+  if (std::ranges::find(info.peers, name) != info.peers.end()) return name;
+  std::string peers;
+  for (const auto& peer : info.peers) peers += (peers.empty() ? "" : ", ") + peer;
+  return fail(Code::not_found, "migrate to " + units::quoted(name) + ": it is no [[peer]] of " + info.name +
+                                   (peers.empty() ? ", which has none" : "; its peers: " + peers));
+}
+
 Result<MigrateRequest> request_of(Context& context, const Wish& wish) {
   MigrateRequest request;
-  request.destination = wish.ticket.destination;
+  VMSEC_TRY(request.destination, checked_peer(context, wish.ticket.destination));
   request.cipher = cipher_of(wish.cipher);
   request.options.bulk_channels = wish.bulk_channels;
   if (!wish.bandwidth.empty()) {
@@ -102,16 +113,20 @@ Ending migrate(Context& context, const Wish& wish) {
   }
   auto ended = stay_with(*migrator, begun);
   if (!ended) return fail_with(ended.error(), "\"vmsec migrate status " + id + "\" says how it went");
-  context.print(*ended, print_report);
+  // A failure before the first guest byte is told by its cause alone.
+  const bool failed = ended->state == MigrationState::failed;
+  if (context.options.json)
+    Context::print_json(to_json(*ended));
+  else if (!failed || ended->guest_bytes.value > 0)
+    print_report(*ended, state_here(context, *ended));
   if (!has_ended(ended->state)) {
     std::fprintf(stderr,
                  "vmsec: interrupted; the migration goes on: \"vmsec migrate status %s\", or \"... abort %s\"\n",
                  id.c_str(), id.c_str());
     return Exit::environment;
   }
-  const Exit exit = exit_of(*ended);
-  if (exit == Exit::in_doubt) return fail_with(Error{Code::in_doubt, "migration " + id + " is in doubt", 0, {}}, {});
-  return exit;
+  if (ended->state == MigrationState::completed) return Exit::ok;
+  return std::unexpected(failure_of(*ended));
 }
 
 void add_wish(CLI::App& command, const std::shared_ptr<Wish>& wish, bool vm_required) {
@@ -119,7 +134,10 @@ void add_wish(CLI::App& command, const std::shared_ptr<Wish>& wish, bool vm_requ
   command.add_option("--to", wish->ticket.destination, "The destination, a peer of this host")->type_name("HOST");
   command.add_option("--ticket", wish->ticket_file, "The placement key's leave (vmsec ticket create)")
       ->type_name("FILE");
-  command.add_option("--cipher", wish->cipher, "none: readable on the wire, where both ends' policies allow it")
+  command
+      .add_option("--cipher", wish->cipher,
+                  "configured: [module.migration] cipher of this host; none: readable on the wire, where both hosts' "
+                  "configurations allow it")
       ->check(CLI::IsMember(cipher_names()))
       ->type_name("NAME");
   command.add_option("--bulk-channels", wish->bulk_channels, "Memory in parallel over so many channels")

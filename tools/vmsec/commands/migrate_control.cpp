@@ -7,6 +7,8 @@
 namespace vmsec::cli {
 namespace {
 
+constexpr Microseconds kAbortPatience{10'000'000};
+
 // Where no id was given: the one that began last.
 Ending status(Context& context, const std::string& id) {
   VMSEC_TRY(const auto migrator, context.open<Migrator>());
@@ -19,8 +21,9 @@ Ending status(Context& context, const std::string& id) {
     VMSEC_TRY(const Uuid migration, Uuid::parse(id));
     VMSEC_TRY(found, migrator->status(MigrationRef{migration, Microseconds{0}}));
   }
-  context.print(found, print_report);
-  return exit_of(found);
+  context.print(found, [&](const MigrationStatus& status) { print_report(status, state_here(context, status)); });
+  // The question was answered, whatever the answer: only what somebody must end is no success.
+  return found.state == MigrationState::in_doubt ? Exit::in_doubt : Exit::ok;
 }
 
 Ending list(Context& context) {
@@ -54,12 +57,23 @@ Ending resolve(Context& context, const std::string& id, const std::string& fence
 Ending abort_migration(Context& context, const std::string& id) {
   VMSEC_TRY(const Uuid migration, Uuid::parse(id));
   VMSEC_TRY(const auto migrator, context.open<Migrator>());
-  VMSEC_TRY(const auto aborted, migrator->abort(MigrationRef{migration, Microseconds{0}}));
-  context.print(aborted, print_report);
+  VMSEC_TRY(const auto aborted, migrator->abort(MigrationRef{migration, kAbortPatience}));
+  context.print(aborted, [](const MigrationStatus& status) { print_report(status); });
+  if (!has_ended(aborted.state))
+    std::fprintf(stderr, "vmsec: the abort was asked for, and is not over yet: \"vmsec migrate status %s\"\n",
+                 id.c_str());
   return aborted.state == MigrationState::in_doubt ? Exit::in_doubt : Exit::ok;
 }
 
 }  // namespace
+
+std::optional<DomainState> state_here(Context& context, const MigrationStatus& status) {
+  if (status.state != MigrationState::in_doubt) return std::nullopt;
+  const auto domains = context.open<DomainControl>();
+  if (!domains) return std::nullopt;
+  const auto domain = (*domains)->get({status.domain});
+  return domain ? std::optional(domain->state) : std::nullopt;
+}
 
 void add_migrate_control(CLI::App& migrate, Context& context) {
   auto id = std::make_shared<std::string>();
@@ -67,7 +81,9 @@ void add_migrate_control(CLI::App& migrate, Context& context) {
 
   auto* status_command = migrate.add_subcommand("status", "How a migration goes, or went");
   status_command->add_option("ID", *id, "The migration's id; without it, the latest");
-  status_command->footer("Examples:\n  vmsec migrate status\n  vmsec migrate status 0b9e4f6a-... --json");
+  status_command->footer(
+      "Exit codes: 0 whatever its state is, 4 in doubt.\n\n"
+      "Examples:\n  vmsec migrate status\n  vmsec migrate status 0b9e4f6a-... --json");
   context.on(status_command, [&context, id] { return status(context, *id); });
 
   auto* list_command = migrate.add_subcommand("list", "Migrations under way, in doubt, and the last that ended");

@@ -1,18 +1,20 @@
 // vmsec module list, vmsec plugin list: the host's, or those in the folders given.
+#include <algorithm>
+
 #include "commands/commands.hpp"
 #include "output.hpp"
 #include "scan.hpp"
+#include "vmsec/policy.hpp"
 #include "vmsec/service/host_control.hpp"
+#include "vmsec/units.hpp"
 
 namespace vmsec::cli {
 namespace {
 
+// With their prefix: as a policy's [[grant]] has them.
 std::string joined(const std::vector<std::string>& texts) {
   std::string out;
-  for (const auto& text : texts) {
-    const std::string_view name = text.starts_with("vmsec.") ? std::string_view(text).substr(6) : text;
-    out += (out.empty() ? "" : ", ") + std::string(name);
-  }
+  for (const auto& text : texts) out += (out.empty() ? "" : ", ") + text;
   return out.empty() ? "-" : out;
 }
 
@@ -21,10 +23,10 @@ void print_modules(const std::vector<FoundModule>& modules) {
     std::puts("no modules");
     return;
   }
-  Table table({"NAME", "VERSION", "SECTION", "PROVIDES", "NEEDS", "FILE", "SUMMARY"});
+  Table table({"NAME", "VERSION", "SECTION", "PROVIDES", "SUMMARY"});
   for (const auto& [info, problem] : modules)
     table.add({info.name, info.version, info.section.empty() ? "-" : info.section, joined(info.provides),
-               joined(info.needs), info.file, problem.empty() ? info.summary : coloured(Colour::red, problem)});
+               problem.empty() ? info.summary : coloured(Colour::red, problem)});
   table.print();
 }
 
@@ -44,26 +46,63 @@ std::vector<std::string> folders_of(const std::vector<std::string>& given, const
   return given.empty() ? std::vector<std::string>{installed_folder(kind)} : given;
 }
 
-Ending list_modules(Context& context, bool scan) {
+Result<std::vector<FoundModule>> modules_of(Context& context, bool scan) {
+  if (scan) return scan_modules(folders_of(context.options.module_path, "modules"));
+  context.load_modules({"isolation", "throttle"});
+  VMSEC_TRY(const auto host, context.open<HostControl>());
+  VMSEC_TRY(auto info, host->info({}));
   std::vector<FoundModule> modules;
-  if (scan) {
-    modules = scan_modules(folders_of(context.options.module_path, "modules"));
-  } else {
-    context.load_modules({"isolation", "throttle"});
-    VMSEC_TRY(const auto host, context.open<HostControl>());
-    VMSEC_TRY(auto info, host->info({}));
-    for (auto& module : info.modules) modules.push_back({std::move(module), {}});
-  }
+  for (auto& module : info.modules) modules.push_back({std::move(module), {}});
+  return modules;
+}
+
+Json json_of(const FoundModule& module) {
+  Json json = to_json(module.info);
+  json["problem"] = module.problem;
+  return json;
+}
+
+Ending list_modules(Context& context, bool scan) {
+  VMSEC_TRY(const auto modules, modules_of(context, scan));
   if (!context.options.json) {
     print_modules(modules);
     return Exit::ok;
   }
   Json list = Json::array();
-  for (const auto& [info, problem] : modules) {
-    list.push_back(to_json(info));
-    list.back()["problem"] = problem;
+  for (const auto& module : modules) list.push_back(json_of(module));
+  Context::print_json(list_json("modules", std::move(list)));
+  return Exit::ok;
+}
+
+void print_module(const FoundModule& module) {
+  const ModuleInfo& info = module.info;
+  std::vector<std::string> to_grant;
+  for (const auto& need : info.needs)
+    if (std::ranges::find(kGrantableInterfaces, need) != kGrantableInterfaces.end()) to_grant.push_back(need);
+  print_facts({{"name", info.name},
+               {"version", info.version},
+               {"summary", info.summary},
+               {"policy section", info.section.empty() ? "-" : "[vm." + info.section + "]"},
+               {"to be granted", joined(to_grant)},
+               {"needs", joined(info.needs)},
+               {"provides", joined(info.provides)},
+               {"asks", joined(info.asks)},
+               {"file", info.file},
+               {"SHA-256", info.digest.empty() ? "-" : info.digest}});
+  if (!module.problem.empty()) print_facts({{"problem", coloured(Colour::red, module.problem)}});
+}
+
+Ending show_module(Context& context, const std::string& name, bool scan) {
+  VMSEC_TRY(const auto modules, modules_of(context, scan));
+  const auto found = std::ranges::find(modules, name, [](const FoundModule& each) { return each.info.name; });
+  if (found == modules.end())
+    return fail_with(Error{Code::not_found, "module " + units::quoted(name) + ": there is none of this name", 0, {}},
+                     "\"vmsec module list\" shows those there are");
+  if (!context.options.json) {
+    print_module(*found);
+    return Exit::ok;
   }
-  Context::print_json(list);
+  Context::print_json(json_of(*found));
   return Exit::ok;
 }
 
@@ -76,7 +115,10 @@ Ending list_plugins(Context& context, bool scan) {
     VMSEC_TRY(const auto info, host->info({}));
     plugins = info.plugins;
   }
-  context.print(plugins, print_plugins);
+  if (context.options.json)
+    Context::print_json(list_json("plugins", to_json(plugins)));
+  else
+    print_plugins(plugins);
   return Exit::ok;
 }
 
@@ -95,8 +137,14 @@ void add_objects(CLI::App& app, Context& context) {
     list->footer(examples);
     return list;
   };
-  context.on(add("module", "The modules that the host has loaded"),
-             [&context, scan] { return list_modules(context, *scan); });
+  auto* module_list = add("module", "The modules that the host has loaded");
+  context.on(module_list, [&context, scan] { return list_modules(context, *scan); });
+  auto name = std::make_shared<std::string>();
+  auto* module_show = module_list->get_parent()->add_subcommand("show", "One module: what it needs, and what to grant");
+  module_show->add_option("NAME", *name, "The module")->required();
+  module_show->add_flag("--scan", *scan, "Of those in the installed folder (or the one given), without a host");
+  module_show->footer("Examples:\n  vmsec module show throttle\n  vmsec module show throttle --scan --json");
+  context.on(module_show, [&context, name, scan] { return show_module(context, *name, *scan); });
   context.on(add("plugin", "The plugins that the host can load"),
              [&context, scan] { return list_plugins(context, *scan); });
 }

@@ -19,14 +19,14 @@ struct Wanted {
 
 KeyType key_type(const std::string& name) { return name == "ed25519" ? KeyType::ed25519 : KeyType::ecdsa_p256; }
 
-constexpr std::uint64_t kDay = 24 * 3600;
+constexpr std::uint64_t kDay = 24UL * 3600;
 
 Json json_of(const IssuedCertificate& certificate) {
   return {{"serial", certificate.serial},
           {"host", certificate.host},
-          {"not_before", certificate.not_before.value},
-          {"not_after", certificate.not_after.value},
-          {"revoked", certificate.revoked ? Json(certificate.revoked->value) : Json()}};
+          {"not_before", time_json(certificate.not_before)},
+          {"not_after", time_json(certificate.not_after)},
+          {"revoked", certificate.revoked ? time_json(*certificate.revoked) : Json()}};
 }
 
 Json json_of(const std::vector<IssuedCertificate>& certificates) {
@@ -35,20 +35,34 @@ Json json_of(const std::vector<IssuedCertificate>& certificates) {
   return list;
 }
 
+// What every answer about the list says: hosts refuse everybody once it is stale.
+Json crl_json(const CertificateAuthority& authority, const RevocationList& list) {
+  return {{"revocations", authority.crl_file().string()},
+          {"number", list.number},
+          {"next_update", time_json(list.next_update)}};
+}
+
+std::string crl_text(const CertificateAuthority& authority, const RevocationList& list) {
+  return "number " + std::to_string(list.number) + " in " + authority.crl_file().string() + ", good until " +
+         human_time(list.next_update);
+}
+
 Ending init(const Context& context, const Wanted& wanted) {
   AuthorityOptions options;
   options.key = key_type(wanted.key);
   if (wanted.days != 0) options.days = wanted.days;
   VMSEC_TRY(const auto authority, CertificateAuthority::init(wanted.dir, wanted.name, options));
+  VMSEC_TRY(const auto list, authority.revocations());
   if (context.options.json) {
-    Context::print_json(Json{{"name", authority.name()},
-                             {"certificate", authority.certificate_file().string()},
-                             {"revocations", authority.crl_file().string()}});
+    Json json = {{"name", authority.name()}, {"certificate", authority.certificate_file().string()}};
+    json.update(crl_json(authority, list));
+    Context::print_json(json);
     return Exit::ok;
   }
-  print_facts({{"authority", authority.name()},
-               {"certificate", authority.certificate_file().string() + "  (to every host)"},
-               {"revocation list", authority.crl_file().string() + "  (to every host, again before it is stale)"}});
+  print_facts(
+      {{"authority", authority.name() + ", good until " + human_time(authority.not_after())},
+       {"certificate", authority.certificate_file().string() + "  (to every host)"},
+       {"revocation list", crl_text(authority, list) + "  (to every host; a new one, by \"pki crl\", before then)"}});
   return Exit::ok;
 }
 
@@ -77,27 +91,28 @@ Ending issue(const Context& context, const Wanted& wanted) {
 Ending revoke(const Context& context, const Wanted& wanted) {
   VMSEC_TRY(auto authority, CertificateAuthority::open(wanted.dir));
   VMSEC_TRY(const auto revoked, authority.revoke(wanted.name));
-  VMSEC_TRY(const auto number, authority.publish_crl(wanted.crl_days * kDay));
+  VMSEC_CHECK(authority.publish_crl(wanted.crl_days * kDay));
+  VMSEC_TRY(const auto list, authority.revocations());
   if (context.options.json) {
-    Context::print_json(
-        Json{{"revoked", json_of(revoked)}, {"revocations", authority.crl_file().string()}, {"number", number}});
+    Json json = {{"revoked", json_of(revoked)}};
+    json.update(crl_json(authority, list));
+    Context::print_json(json);
     return Exit::ok;
   }
   for (const auto& each : revoked) std::printf("revoked %s of %s\n", each.serial.c_str(), each.host.c_str());
-  std::printf("revocation list %llu in %s: bring it to every host\n", static_cast<unsigned long long>(number),
-              authority.crl_file().c_str());
+  std::printf("revocation list %s: bring it to every host\n", crl_text(authority, list).c_str());
   return Exit::ok;
 }
 
 Ending publish(const Context& context, const Wanted& wanted) {
   VMSEC_TRY(auto authority, CertificateAuthority::open(wanted.dir));
-  VMSEC_TRY(const auto number, authority.publish_crl(wanted.crl_days * kDay));
+  VMSEC_CHECK(authority.publish_crl(wanted.crl_days * kDay));
+  VMSEC_TRY(const auto list, authority.revocations());
   if (context.options.json) {
-    Context::print_json(Json{{"revocations", authority.crl_file().string()}, {"number", number}});
+    Context::print_json(crl_json(authority, list));
     return Exit::ok;
   }
-  std::printf("revocation list %llu in %s, good for %u days\n", static_cast<unsigned long long>(number),
-              authority.crl_file().c_str(), wanted.crl_days);
+  std::printf("revocation list %s: bring it to every host\n", crl_text(authority, list).c_str());
   return Exit::ok;
 }
 
@@ -110,10 +125,17 @@ std::string standing(const IssuedCertificate& certificate) {
 Ending list(const Context& context, const Wanted& wanted) {
   VMSEC_TRY(auto authority, CertificateAuthority::open(wanted.dir));
   VMSEC_TRY(const auto certificates, authority.list());
+  VMSEC_TRY(const auto crl, authority.revocations());
   if (context.options.json) {
-    Context::print_json(json_of(certificates));
+    Json json = {{"name", authority.name()}, {"not_after", time_json(authority.not_after())}};
+    json.update(crl_json(authority, crl));
+    json["certificates"] = json_of(certificates);
+    Context::print_json(json);
     return Exit::ok;
   }
+  print_facts({{"authority", authority.name() + ", good until " + human_time(authority.not_after())},
+               {"revocation list", crl_text(authority, crl)}});
+  std::puts("");
   Table table({"HOST", "SERIAL", "VALID FROM", "UNTIL", "STANDING"});
   for (const auto& each : certificates)
     table.add({each.host, each.serial, human_time(each.not_before), human_time(each.not_after), standing(each)});
@@ -170,7 +192,10 @@ void add_pki(CLI::App& app, Context& context) {
   auto* issue_command =
       add("issue", "A key and a certificate for a host", "  vmsec pki issue ca host-a --out /etc/vmsec");
   issue_command->add_option("HOST", wanted->name, "The host's name")->required();
-  issue_command->add_option("--out", wanted->out, "Folder for HOST.crt and HOST.key")->type_name("DIR");
+  issue_command
+      ->add_option("--out", wanted->out,
+                   "Folder for HOST.crt and HOST.key, made where it is missing; without it, this one")
+      ->type_name("DIR");
   issue_command->add_option("--days", wanted->days, "How long it is good (365)")->type_name("N");
   add_key_type(issue_command, wanted->key);
   context.on(issue_command, [&context, wanted] { return issue(context, *wanted); });

@@ -1,9 +1,8 @@
 // vmsec policy: check, diff, apply.
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "commands/commands.hpp"
+#include "input.hpp"
 #include "output.hpp"
 #include "vmsec/policy.hpp"
 #include "vmsec/service/host_control.hpp"
@@ -15,13 +14,10 @@ using Call = Result<PolicyReport> (HostControl::*)(const PolicyText&);
 
 Result<PolicyText> read_policy(const std::string& file) {
   if (file.empty()) return PolicyText{};  // the host's own
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) return fail(Code::invalid_argument, "read policy " + file + ": cannot read it");
-  if (text.str().size() > PolicyLimits::kFileSize)
-    return fail(Code::limit_exceeded, "read policy " + file + ": it is longer than " +
-                                          std::to_string(PolicyLimits::kFileSize >> 20) + " MiB");
-  return PolicyText{text.str(), file};
+  VMSEC_TRY(std::string text, read_input("policy", file, PolicyLimits::kFileSize));
+  // The agent takes an empty text for its own policy.
+  if (text.empty()) text = "\n";
+  return PolicyText{std::move(text), file};
 }
 
 Ending report_findings(const Context& context, const PolicyReport& report) {
@@ -34,6 +30,14 @@ Ending report_findings(const Context& context, const PolicyReport& report) {
   const auto count = report.findings.size();
   std::fprintf(stderr, "vmsec: %s: %zu finding%s; nothing was changed\n", file.c_str(), count, count == 1 ? "" : "s");
   return Exit::mistake;
+}
+
+// What is allowed and hardly meant: on standard error, beside whatever is printed.
+void print_warnings(const PolicyReport& report) {
+  const std::string file = report.file.empty() ? "policy" : report.file;
+  for (const auto& warning : report.warnings)
+    std::fprintf(stderr, "%s:%u:%u: warning: %s\n", file.c_str(), warning.line, warning.column,
+                 safe(warning.message).c_str());
 }
 
 // The file's form, without a host: what every host would find.
@@ -55,6 +59,7 @@ Result<PolicyReport> ask_host(Context& context, Call call, const PolicyText& pol
 
 Ending check_policy(Context& context, const std::string& file, bool offline) {
   VMSEC_TRY(const auto policy, read_policy(file));
+  if (file.empty() && offline) return usage_error("policy check --offline: name a file");
   if (const auto found = form_findings(policy)) return report_findings(context, *found);
   PolicyReport report;
   report.file = file;
@@ -66,8 +71,10 @@ Ending check_policy(Context& context, const std::string& file, bool offline) {
     VMSEC_TRY(report, std::move(answer));
   }
   if (!report.findings.empty()) return report_findings(context, report);
+  print_warnings(report);
   context.print(report, [&](const PolicyReport&) {
-    std::printf("%s: good%s\n", file.c_str(), offline ? " (its form; modules' sections need a host)" : "");
+    std::printf("%s: good%s\n", report.file.empty() ? "policy" : report.file.c_str(),
+                offline ? " (its form; modules' sections need a host)" : "");
   });
   return Exit::ok;
 }
@@ -83,13 +90,35 @@ void print_changes(const PolicyReport& report) {
   if (rows > 0) table.print();
 }
 
+std::string signs(const GrantChange& change) {
+  std::string text;
+  const auto add = [&](const char* sign, const std::vector<std::string>& interfaces) {
+    for (const auto& interface : interfaces) text += (text.empty() ? "" : ", ") + std::string(sign) + safe(interface);
+  };
+  add("+ ", change.granted);
+  add("- ", change.withdrawn);
+  return text.empty() ? "as another rule says" : text;
+}
+
+// Who may do what: a policy changes that too, and for VMs that are still to come.
+void print_grants(const PolicyReport& report) {
+  if (report.grants.empty()) return;
+  Table table({"MODULE", "GRANT ON", "CHANGE", "VMS HERE"});
+  for (const auto& change : report.grants) {
+    std::string domains;
+    for (const auto& name : change.domains) domains += (domains.empty() ? "" : ", ") + safe(name);
+    table.add({change.module, safe(change.vms), signs(change), domains.empty() ? "none" : domains});
+  }
+  table.print();
+}
+
 // The gravest of what went wrong with single VMs; `ok` where nothing did.
 Exit report_errors(const PolicyReport& report) {
   Exit worst = Exit::ok;
   for (const auto& domain : report.domains) {
     if (domain.error.empty()) continue;
-    std::fprintf(stderr, "vmsec: %s on %s: %s\n", domain.module.c_str(), safe(domain.name).c_str(),
-                 safe(domain.error).c_str());
+    // The error names the module's act itself.
+    std::fprintf(stderr, "vmsec: %s: %s\n", safe(domain.name).c_str(), safe(domain.error).c_str());
     worst = std::max(worst, exit_of(domain.code == Code::ok ? Code::internal : domain.code));
   }
   return worst;
@@ -98,7 +127,7 @@ Exit report_errors(const PolicyReport& report) {
 std::size_t changes_of(const PolicyReport& report) {
   std::size_t changes = 0;
   for (const auto& domain : report.domains) changes += domain.changes.size();
-  return changes;
+  return changes + report.grants.size();
 }
 
 Ending diff_policy(Context& context, const std::string& file) {
@@ -106,15 +135,14 @@ Ending diff_policy(Context& context, const std::string& file) {
   if (const auto found = form_findings(policy)) return report_findings(context, *found);
   VMSEC_TRY(const auto report, ask_host(context, &HostControl::diff_policy, policy));
   if (!report.findings.empty()) return report_findings(context, report);
+  print_warnings(report);
   context.print(report, [](const PolicyReport& found) {
     print_changes(found);
+    print_grants(found);
     const bool all_known = std::ranges::all_of(found.domains, [](const auto& each) { return each.error.empty(); });
     if (changes_of(found) == 0 && all_known) std::puts("no differences");
   });
   const Exit errors = report_errors(report);
-  if (errors == Exit::refused)
-    std::fputs("       diff looks under the grants in force; \"vmsec policy apply\" puts the file's own in force\n",
-               stderr);
   if (errors != Exit::ok) return errors;
   return changes_of(report) == 0 ? Exit::ok : Exit::different;
 }
@@ -124,10 +152,13 @@ Ending apply_policy(Context& context, const std::string& file) {
   if (const auto found = form_findings(policy)) return report_findings(context, *found);
   VMSEC_TRY(const auto report, ask_host(context, &HostControl::apply_policy, policy));
   if (!report.findings.empty()) return report_findings(context, report);
+  print_warnings(report);
   context.print(report, [](const PolicyReport& found) {
     print_changes(found);
+    print_grants(found);
     const std::size_t changes = changes_of(found);
-    if (changes == 0)
+    const bool all_done = std::ranges::all_of(found.domains, [](const auto& each) { return each.error.empty(); });
+    if (changes == 0 && all_done)
       std::puts("nothing to change");
     else
       std::printf("%zu change%s made\n", changes, changes == 1 ? "" : "s");
@@ -140,12 +171,15 @@ Ending apply_policy(Context& context, const std::string& file) {
 void add_policy(CLI::App& app, Context& context) {
   auto* policy = app.add_subcommand("policy", "The policy: check, diff, apply");
   policy->require_subcommand(1);
-  policy->footer("Examples:\n  vmsec policy check web.toml\n  vmsec policy apply web.toml");
+  policy->footer(
+      "docs/policy.md (installed with the package) has the format: [[vm]], [[grant]], each module's section and "
+      "units.\n\n"
+      "Examples:\n  vmsec policy check web.toml\n  vmsec policy apply web.toml");
   auto file = std::make_shared<std::string>();
   auto offline = std::make_shared<bool>(false);
 
   auto* check_command = policy->add_subcommand("check", "Find everything that is wrong with a policy; change nothing");
-  check_command->add_option("FILE", *file, "The policy, in TOML")->required();
+  check_command->add_option("FILE", *file, "The policy, in TOML; without it the host's own");
   check_command->add_flag("--offline", *offline, "The file's form alone; no host is asked");
   check_command->footer(
       "Findings are lines \"file:line:column: message\" (exit code 2).\n\n"
@@ -159,7 +193,9 @@ void add_policy(CLI::App& app, Context& context) {
 
   auto* apply_command = policy->add_subcommand("apply", "Make it so; applying twice changes nothing");
   apply_command->add_option("FILE", *file, "The policy; without it the host's own");
-  apply_command->footer("Examples:\n  vmsec policy apply\n  vmsec policy apply web.toml");
+  apply_command->footer(
+      "Every VM that can be changed is; the exit code is the gravest of those that could not: 1, 2 or 3.\n\n"
+      "Examples:\n  vmsec policy apply\n  vmsec policy apply web.toml");
   context.on(apply_command, [&context, file] { return apply_policy(context, *file); });
 }
 

@@ -25,6 +25,8 @@ Json claims_json(const TicketClaims& claims) {
 // key, but has no need to read it either.
 Status write_ticket(const std::string& file, const std::string& text) {
   const Fd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!out.valid() && errno == EEXIST)
+    return fail(Code::already_exists, "write ticket " + file + ": it is there already, and is never replaced");
   if (!out.valid()) return fail(errno_error("write ticket " + file));
   if (::write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || ::fsync(out.get()) != 0)
     return fail(errno_error("write ticket " + file));
@@ -45,28 +47,31 @@ Ending create(Context& context, const TicketWish& wish, const std::string& file)
   } else if (file.empty()) {
     std::fputs(text.c_str(), stdout);
   } else {
-    std::printf("%s: %s from %s to %s, until %s\n", file.c_str(), ticket.claims.domain.text().c_str(),
-                ticket.claims.source.c_str(), ticket.claims.destination.c_str(),
-                human_time(ticket.claims.expires).c_str());
+    std::printf("%s: %s from %s to %s, until %s\n", file.c_str(), safe(wish.vm).c_str(), ticket.claims.source.c_str(),
+                ticket.claims.destination.c_str(), human_time(ticket.claims.expires).c_str());
   }
   return Exit::ok;
 }
 
 // "not checked" without a key; else a Failure where it does not fit.
-std::expected<std::string, Failure> signature_word(const std::string& ticket, const std::string& key_file) {
+std::expected<std::string, Failure> signature_word(const std::string& ticket, const std::string& file,
+                                                   const std::string& key_file) {
   if (key_file.empty()) return "not checked (--key FILE checks it)";
   VMSEC_TRY(const PublicKey key, PublicKey::load(key_file));
   VMSEC_TRY(const auto parts, wire::decode<SignedTicket>(ticket));
   if (auto good = key.verify(kTicketLabel, parts.claims, parts.signature); !good)
-    return fail_with(good.error().in("check ticket against " + key_file),
+    return fail_with(good.error().in("check ticket " + file + " against " + key_file),
                      "another key signed it, or it was changed: no host will take it");
   return "good";
 }
 
 Ending show(Context& context, const std::string& file, const std::string& key_file) {
   VMSEC_TRY(const std::string ticket, read_ticket_file(file));
-  VMSEC_TRY(const TicketClaims claims, claims_of(ticket));
-  VMSEC_TRY(const std::string signature, signature_word(ticket, key_file));
+  // The signature first: what was changed is named as that, whatever it reads as.
+  VMSEC_TRY(const std::string signature, signature_word(ticket, file, key_file));
+  const auto decoded = claims_of(ticket);
+  if (!decoded) return std::unexpected(Failure(decoded.error().in("read ticket " + file)));
+  const TicketClaims& claims = *decoded;
   const bool expired = system_now() >= claims.expires;
   if (context.options.json) {
     Json json = claims_json(claims);

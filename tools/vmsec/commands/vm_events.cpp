@@ -16,6 +16,8 @@ struct Wanted {
   std::uint64_t count = 0;  // 0: no bound
 };
 
+void print_header() { std::printf("%8s  %-27s  %-19s  %s\n", "NUMBER", "TIME", "EVENT", "VM, DETAIL"); }
+
 void print_event(const Event& event) {
   std::printf("%8llu  %s  %-19s  %s%s%s\n", static_cast<unsigned long long>(event.sequence),
               audit_time(event.time).c_str(), std::string(name_of(event.kind)).c_str(), safe(event.name).c_str(),
@@ -24,6 +26,7 @@ void print_event(const Event& event) {
 
 Ending follow(Context& context, Events& source, const Wanted& wanted) {
   watch_interrupt();
+  if (!context.options.json) print_header();
   std::uint64_t after = wanted.after;
   std::uint64_t shown = 0;
   while (!interrupted()) {
@@ -49,6 +52,7 @@ Ending events(Context& context, const Wanted& wanted) {
   const auto maximum = static_cast<std::uint32_t>(wanted.count == 0 ? 1000 : wanted.count);
   VMSEC_TRY(const auto list, source->next(NextEvents{wanted.after, Microseconds{0}, maximum}));
   context.print(list, [](const EventList& found) {
+    print_header();
     for (const auto& event : found.events) print_event(event);
   });
   return Exit::ok;

@@ -72,11 +72,36 @@ void print_io(const Part<IoLimits>& part) {
   }
 }
 
+// What is not bounded is null: 0 would be a bound.
+void zero_to_null(Json& json) {
+  for (auto& value : json) {
+    if (value.is_structured())
+      zero_to_null(value);
+    else if (value.is_number() && value == 0)
+      value = nullptr;
+  }
+}
+
+Json part_json(const ResourceLimits& limits) {
+  Json json = to_json(limits);
+  for (const auto* bound : {"cpu_quota_millis", "memory_limit"})
+    if (json[bound] == 0) json[bound] = nullptr;
+  return json;
+}
+
+Json part_json(const IoLimits& limits) {
+  Json json = to_json(limits);
+  zero_to_null(json);
+  return json;
+}
+
+Json part_json(const IoStatistics& counters) { return to_json(counters); }
+
 // The fields of a part beside the VM's name; where the part is missing, why.
 template <class T>
 void add_part(Json& json, const char* name, const Part<T>& part) {
   if (part.value)
-    json.update(to_json(*part.value));
+    json.update(part_json(*part.value));
   else
     json["unsupported"][name] = part.unsupported;
 }

@@ -194,10 +194,12 @@ struct Holding {
   bool present = false;  // the hypervisor knows the domain
   DomainState state = DomainState::unknown;
   bool migrating = false;  // the hypervisor itself is still busy with it: ask again
+  bool moved = false;      // shut_off: what stood in its memory went to another host, and
+                           // never ran on here. Where the hypervisor cannot tell: false
   static constexpr std::string_view kMessage = "vmsec.Holding";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "present", &Holding::present), wire::field(2, "state", &Holding::state),
-                        wire::field(3, "migrating", &Holding::migrating));
+                        wire::field(3, "migrating", &Holding::migrating), wire::field(4, "moved", &Holding::moved));
   }
 };
 

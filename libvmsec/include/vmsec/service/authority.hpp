@@ -66,7 +66,8 @@ class Authority {
   // call, and spends its id durably: a second call for it on this host answers
   // `denied`. Errors: `denied` (no such placement key, a host's own key, another
   // domain, configuration or host, spent), `tampered` (signature), `expired`,
-  // `invalid_argument` (not a ticket). Nothing is spent after an error.
+  // `invalid_argument` (not a ticket), or as Peers::check() where the peer's
+  // certificate is not good any more. Nothing is spent after an error.
   virtual Result<TicketClaims> spend(const SpendTicket&) = 0;
 };
 

@@ -60,13 +60,15 @@ struct HostInfo {
   std::string version;
   std::string backend;
   std::string backend_uri;
-  std::string listen;  // where peers reach it; empty: nowhere
-  std::string policy_file;
+  std::string listen;       // where peers reach it; empty: nowhere
+  std::string policy_file;  // the host's own
   std::string state_dir;
   std::vector<CapabilityInfo> capabilities;
   std::vector<ModuleInfo> modules;
   std::vector<PluginInfo> plugins;
   std::vector<std::string> peers;
+  std::string policy_in_force;  // the file that it came from; empty: none is in force
+  std::string policy_digest;    // SHA-256 of its text, hexadecimal
   static constexpr std::string_view kMessage = "vmsec.HostInfo";
   static constexpr auto fields() {
     return wire::fields(
@@ -75,7 +77,8 @@ struct HostInfo {
         wire::field(5, "listen", &HostInfo::listen), wire::field(6, "policy_file", &HostInfo::policy_file),
         wire::field(7, "state_dir", &HostInfo::state_dir), wire::field(8, "capabilities", &HostInfo::capabilities),
         wire::field(9, "modules", &HostInfo::modules), wire::field(10, "plugins", &HostInfo::plugins),
-        wire::field(11, "peers", &HostInfo::peers));
+        wire::field(11, "peers", &HostInfo::peers), wire::field(12, "policy_in_force", &HostInfo::policy_in_force),
+        wire::field(13, "policy_digest", &HostInfo::policy_digest));
   }
 };
 
@@ -105,15 +108,34 @@ struct DomainChanges {
   }
 };
 
+// What a policy gives a module and withdraws from it, compared with the one in force.
+struct GrantChange {
+  std::string module;
+  std::string vms;                   // `VM "web-*"`, `tag "batch"`
+  std::vector<std::string> granted;  // interfaces
+  std::vector<std::string> withdrawn;
+  std::vector<std::string> domains;  // names of those here that it changes something for
+  static constexpr std::string_view kMessage = "vmsec.GrantChange";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "module", &GrantChange::module), wire::field(2, "vms", &GrantChange::vms),
+                        wire::field(3, "granted", &GrantChange::granted),
+                        wire::field(4, "withdrawn", &GrantChange::withdrawn),
+                        wire::field(5, "domains", &GrantChange::domains));
+  }
+};
+
 struct PolicyReport {
   std::string file;
   std::vector<Finding> findings;       // any: nothing was read or applied
   std::vector<DomainChanges> domains;  // those that a rule matches
+  std::vector<GrantChange> grants;     // of diff and apply
+  std::vector<Finding> warnings;       // what is allowed, and hardly meant
   static constexpr std::string_view kMessage = "vmsec.PolicyReport";
   static constexpr auto fields() {
-    return wire::fields(wire::field(1, "file", &PolicyReport::file),
-                        wire::field(2, "findings", &PolicyReport::findings),
-                        wire::field(3, "domains", &PolicyReport::domains));
+    return wire::fields(
+        wire::field(1, "file", &PolicyReport::file), wire::field(2, "findings", &PolicyReport::findings),
+        wire::field(3, "domains", &PolicyReport::domains), wire::field(4, "grants", &PolicyReport::grants),
+        wire::field(5, "warnings", &PolicyReport::warnings));
   }
 };
 
@@ -124,10 +146,12 @@ class HostControl {
   virtual Result<HostInfo> info(const Empty&) = 0;
   // Findings are an answer, not an Error.
   virtual Result<PolicyReport> check_policy(const PolicyText&) = 0;
+  // What apply_policy() would change. Reads under the grants that the policy itself
+  // gives, and changes nothing: a module that tries to is refused.
   virtual Result<PolicyReport> diff_policy(const PolicyText&) = 0;
   // Applies what it can; a domain that fails is reported and the others go on.
   // Applying twice changes nothing the second time. The grants of an applied
-  // policy are in force from then on.
+  // policy are in force from then on, until the agent ends or another is applied.
   virtual Result<PolicyReport> apply_policy(const PolicyText&) = 0;
 };
 

@@ -10,11 +10,11 @@
 namespace vmsec {
 
 enum class Cipher : std::uint32_t {
-  policy = 0,  // what this host's policy prefers
+  policy = 0,  // what this host's configuration says ([module.migration] cipher)
   aes_128_gcm = 1,
   aes_256_gcm = 2,
   chacha20_poly1305 = 3,
-  none = 4,  // authenticated, readable: for benchmarks, where both ends' policies allow it
+  none = 4,  // authenticated, readable: for benchmarks, where both ends' configurations allow it
 };
 
 inline std::string_view to_string(Cipher cipher) {
@@ -41,7 +41,7 @@ enum class MigrationState : std::uint32_t {
   switching = 3,     // the guest is stopped
   completed = 4,     // runs at the destination
   failed = 5,        // runs at the source (or was never touched)
-  in_doubt = 6,      // neither end runs it until `resolve`
+  in_doubt = 6,      // not decided: the source may run it, or neither end, until `resolve`
 };
 
 inline std::string_view to_string(MigrationState state) {
@@ -102,7 +102,7 @@ struct MigrationStatus {
   TransferProgress transfer;
   std::string cipher;  // "AES-128-GCM by OpenSSL 3.0.17 EVP"
   std::uint32_t streams = 0;
-  Bytes bytes_sent;   // on the wire, after the control messages: records and their overhead
+  Bytes bytes_sent;   // on the wire, by the streams: guest_bytes and what encryption adds
   Bytes guest_bytes;  // what the hypervisor handed over
   Microseconds total_time;
   Microseconds downtime;   // from the gate at the source to activation's acknowledgement
@@ -149,15 +149,18 @@ struct ResolveMigration {
 class Migrator {
  public:
   virtual ~Migrator() = default;
-  // Begins, and answers at once with the migration's id. What goes wrong later
-  // is in its status.
+  // Begins, and answers at once with the migration's id. What goes wrong later is in its status.
+  // `not_found`: no such domain; `already_exists`: another migration of it is not over.
   virtual Result<MigrationStatus> migrate(const MigrateRequest&) = 0;
+  // `not_found`: neither under way nor kept.
   virtual Result<MigrationStatus> status(const MigrationRef&) = 0;
   // Those under way, in doubt, and the last 100 that ended; the one that began last is the last.
   virtual Result<MigrationList> list(const Empty&) = 0;
   // Brings what is not decided to its one end, from both sides' records.
   // `in_doubt` while the peer that knows cannot be reached.
   virtual Result<MigrationList> resolve(const ResolveMigration&) = 0;
+  // Asks for the end of an outgoing one, and waits for it as status() does: the answer may still be under
+  // way. The guest goes on at the source. `wrong_state` past the point of return, `not_found` for an unknown one.
   virtual Result<MigrationStatus> abort(const MigrationRef&) = 0;
 };
 

@@ -168,6 +168,19 @@ TEST_CASE("other programs are refused") {
   check_refused(talk.filter.from_peer(call), call, "this program is not served");
 }
 
+TEST_CASE("a refusal names the call, and the program where it is not libvirt's own") {
+  Conversation talk(setup());
+  talk.open();
+  CHECK(talk.filter.from_peer(test::call(11, 5)).cause.find("procedure 11 (define domain):") != std::string::npos);
+  CHECK(talk.filter.from_peer(test::call(442, 5)).cause.find("procedure 442:") != std::string::npos);
+  auto call = test::call(1, 5);
+  call.header.program = rpc::kQemuProgram;
+  CHECK(talk.filter.from_peer(call).cause.find("program 0x20008087 (QEMU), procedure 1 (monitor command):") !=
+        std::string::npos);
+  call.header.program = 0x06900690;
+  CHECK(talk.filter.from_peer(call).cause.find("program 0x6900690, procedure 1:") != std::string::npos);
+}
+
 TEST_CASE("what is no plain call is refused") {
   Conversation talk(setup());
   talk.open();

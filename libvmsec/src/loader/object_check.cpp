@@ -1,10 +1,12 @@
-#include "loader/elf_check.hpp"
+#include "vmsec/object.hpp"
 
 #include <elf.h>
 
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
-namespace vmsec::loader {
+namespace vmsec {
 namespace {
 
 std::unexpected<Error> bad(const std::string& cause) { return fail(Code::unsupported, cause); }
@@ -15,7 +17,7 @@ bool within(std::uint64_t offset, std::uint64_t length, std::uint64_t size) {
 
 }  // namespace
 
-Status check_elf(std::string_view head, std::uint64_t size) {
+Status check_object_head(std::string_view head, std::uint64_t size) {
   Elf64_Ehdr header{};
   if (head.size() < sizeof header) return bad("it is no shared object: it has " + std::to_string(size) + " bytes");
   std::memcpy(&header, head.data(), sizeof header);
@@ -34,4 +36,16 @@ Status check_elf(std::string_view head, std::uint64_t size) {
   return {};
 }
 
-}  // namespace vmsec::loader
+Status check_object(const std::string& file) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  if (error) return fail(Code::io, "load " + file + ": " + error.message());
+  std::ifstream in(file, std::ios::binary);
+  std::string head(kObjectHead, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(in.gcount()));
+  if (const auto whole = check_object_head(head, size); !whole) return fail(whole.error().in("load " + file));
+  return {};
+}
+
+}  // namespace vmsec
