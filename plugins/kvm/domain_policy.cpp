@@ -29,7 +29,10 @@ bool is_token(std::string_view value) {
 
 class Checker {
  public:
-  Checker(const IncomingPolicy& policy, const ExpectedDomain& expected) : policy_(policy), expected_(expected) {}
+  // A definition that is not used leaves open what a running domain must not.
+  enum class Definition { used, left_out };
+  Checker(const IncomingPolicy& policy, const ExpectedDomain& expected, Definition definition = Definition::used)
+      : policy_(policy), expected_(expected), definition_(definition) {}
 
   // The path's steps decide the rule; `node` is an element.
   Status element(const xmlNode* node, const std::string& parent, int depth) {
@@ -43,7 +46,7 @@ class Checker {
     VMSEC_CHECK(attributes(node, path, *rule));
     VMSEC_CHECK(children(node, path, *rule, depth));
     count(path);
-    return required(node, path);
+    return definition_ == Definition::used ? required(node, path) : Status();
   }
 
   // That the domain's own name and UUID were there, once each.
@@ -221,6 +224,7 @@ class Checker {
 
   const IncomingPolicy& policy_;
   const ExpectedDomain& expected_;
+  Definition definition_;
   int uuids_ = 0;
   int names_ = 0;
 };
@@ -332,13 +336,16 @@ Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_vie
   return std::string(cookie);
 }
 
-Result<std::string> without_definition(const ExpectedDomain& expected, std::string_view cookie) {
+Result<std::string> without_definition(const IncomingPolicy& policy, const ExpectedDomain& expected,
+                                       std::string_view cookie) {
   if (cookie.empty()) return std::string();
   const auto document = parse_cookie(cookie);
   if (!document) return fail(about(document.error(), expected));
   if (child_of(document->get(), "domain") == nullptr) return std::string(cookie);
   for (xmlNode* node = child_of(document->get(), "domain"); node != nullptr;
        node = child_of(document->get(), "domain")) {
+    const Status checked = Checker(policy, expected, Checker::Definition::left_out).element(node, "", 1);
+    if (!checked) return fail(about(checked.error(), expected));
     xmlUnlinkNode(node);
     xmlFreeNode(node);
   }

@@ -53,7 +53,8 @@ Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_vie
 
 // A source's cookie may hold the definition to keep for the domain's next start.
 // Neither the ticket nor the check of the running domain covers that one: it is
-// taken out, and libvirt keeps what it runs.
-Result<std::string> without_definition(const ExpectedDomain& expected, std::string_view cookie);
+// taken out, and libvirt keeps what it runs. One beyond the policy is refused.
+Result<std::string> without_definition(const IncomingPolicy& policy, const ExpectedDomain& expected,
+                                       std::string_view cookie);
 
 }  // namespace vmsec::kvm

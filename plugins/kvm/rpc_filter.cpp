@@ -191,7 +191,7 @@ Result<Migrate3Finish> DestinationFilter::check_finish(const Message& message) {
   if (call.flags != flags_) return denied("flags " + hexadecimal(call.flags) + " are not those of prepare");
   if (call.cancelled != 0 && call.cancelled != 1) return denied("cancelled is neither 0 nor 1");
   VMSEC_CHECK(check_parameters(call.parameters, true));
-  VMSEC_TRY(call.cookie, without_definition(setup_.domain, call.cookie));
+  VMSEC_TRY(call.cookie, without_definition(setup_.policy, setup_.domain, call.cookie));
   VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::finish));
   // The name is all that libvirtd reads of them.
   call.parameters = {{VIR_MIGRATE_PARAM_DEST_NAME, setup_.domain.name}};

@@ -377,11 +377,27 @@ TEST_CASE("a finish for another domain, with other flags, or with a domain beyon
   }
 }
 
-TEST_CASE("the definition to keep does not get to libvirt, whatever it is") {
+TEST_CASE("a definition to keep that the policy does not allow is refused") {
+  Conversation talk(setup());
+  talk.prepare();
+  SECTION("another emulator") {
+    const auto call =
+        edited_finish([](auto& c) { c.cookie = replaced(c.cookie, "/usr/bin/qemu-system-x86_64", "/usr/bin/env"); });
+    check_refused(talk.filter.from_peer(call), call, "domain/devices/emulator");
+  }
+  SECTION("another UUID") {
+    const auto call = edited_finish([](auto& c) {
+      const auto at = c.cookie.find("<uuid>", c.cookie.find("<domain"));
+      c.cookie.replace(at + 6, 1, "6");
+    });
+    check_refused(talk.filter.from_peer(call), call, "domain/uuid");
+  }
+}
+
+TEST_CASE("a definition to keep that the policy does allow does not get to libvirt either") {
   Conversation talk(setup());
   talk.prepare();
   const auto change = GENERATE(std::pair<std::string, std::string>("/srv/vmsec/disks/web-a", "/srv/vmsec/disks/other"),
-                               std::pair<std::string, std::string>("/usr/bin/qemu-system-x86_64", "/usr/bin/env"),
                                std::pair<std::string, std::string>("<backingStore/>", ""));
   const auto call = edited_finish([&](auto& c) {
     if (c.cookie.find(change.first) != std::string::npos) c.cookie = replaced(c.cookie, change.first, change.second);
