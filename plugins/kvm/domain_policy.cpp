@@ -1,45 +1,20 @@
 #include "domain_policy.hpp"
 
-#include <libxml/parser.h>
-#include <libxml/tree.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 #include "domain_policy_rules.hpp"
+#include "host_path.hpp"
+#include "policy_xml.hpp"
 
 namespace vmsec::kvm {
 
 namespace {
 
-constexpr std::size_t kXmlLimit = std::size_t{1} << 20;
 constexpr int kDepthLimit = 64;
-constexpr std::size_t kShown = 80;
 
-struct FreeDocument {
-  void operator()(xmlDoc* document) const { xmlFreeDoc(document); }
-};
-struct FreeText {
-  void operator()(xmlChar* text) const { xmlFree(text); }
-};
-struct FreeParser {
-  void operator()(xmlParserCtxt* parser) const { xmlFreeParserCtxt(parser); }
-};
-using DocumentPtr = std::unique_ptr<xmlDoc, FreeDocument>;
-using TextPtr = std::unique_ptr<xmlChar, FreeText>;
-using ParserPtr = std::unique_ptr<xmlParserCtxt, FreeParser>;
-
-std::string_view view(const xmlChar* text) {
-  return text == nullptr ? std::string_view() : reinterpret_cast<const char*>(text);
-}
-
-// A value that a message may show: printable, and short.
-std::string shown(std::string_view value) {
-  std::string text;
-  for (const char c : value.substr(0, kShown)) text += c >= ' ' && c <= '~' && c != '"' ? c : '?';
-  return "\"" + text + (value.size() > kShown ? "..." : "") + "\"";
-}
+const std::vector<std::string> kActions = {"destroy",  "restart", "preserve", "rename-restart",
+                                           "poweroff", "pause",   "ignore"};
 
 std::unexpected<Error> denied(const std::string& path, const std::string& cause) {
   return fail(Code::denied, path + ": " + cause);
@@ -52,56 +27,11 @@ bool is_token(std::string_view value) {
   });
 }
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
-}
-
-bool is_plain_path(const std::string& path) {
-  return path.starts_with("/") && !path.ends_with("/") &&
-         std::filesystem::path(path).lexically_normal().native() == path;
-}
-
-bool contains(const std::filesystem::path& folder, const std::filesystem::path& path) {
-  auto at = path.begin();
-  for (const auto& part : folder) {
-    if (part.empty()) continue;  // the slash at a folder's end
-    if (at == path.end() || *at != part) return false;
-    ++at;
-  }
-  return at != path.end();
-}
-
-// What libxml2 holds of `document` is freed by the caller's DocumentPtr.
-Result<DocumentPtr> parse(std::string_view xml, std::string_view what) {
-  const std::string name(what);
-  if (xml.size() > kXmlLimit)
-    return fail(Code::invalid_argument,
-                name + ": " + std::to_string(xml.size()) + " bytes exceed the limit of " + std::to_string(kXmlLimit));
-  if (xml.find('\0') != std::string_view::npos) return fail(Code::invalid_argument, name + ": a NUL byte within XML");
-  // Refused before the parser sees it: nothing that we read needs one.
-  if (xml.find("<!DOCTYPE") != std::string_view::npos || xml.find("<!ENTITY") != std::string_view::npos)
-    return fail(Code::denied, name + ": a document type or an entity is declared");
-  const ParserPtr parser(xmlNewParserCtxt());
-  if (!parser) return fail(Code::internal, name + ": no memory for an XML parser");
-  DocumentPtr document(xmlCtxtReadMemory(parser.get(), xml.data(), static_cast<int>(xml.size()), nullptr, nullptr,
-                                         XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING));
-  if (!document)
-    return fail(Code::invalid_argument,
-                name + ": no well-formed XML, line " + std::to_string(parser->lastError.line) + ": " +
-                    std::string(trimmed(view(reinterpret_cast<const xmlChar*>(
-                        parser->lastError.message == nullptr ? "" : parser->lastError.message)))));
-  if (document->intSubset != nullptr) return fail(Code::denied, name + ": a document type is declared");
-  const std::string_view encoding = view(document->encoding);
-  if (!encoding.empty() && encoding != "UTF-8" && encoding != "utf-8")
-    return fail(Code::denied, name + ": encoding " + shown(encoding) + " is not UTF-8");
-  return document;
-}
-
 class Checker {
  public:
-  Checker(const IncomingPolicy& policy, const ExpectedDomain& expected, Definition definition)
+  // A definition that is not used leaves open what a running domain must not.
+  enum class Definition { used, left_out };
+  Checker(const IncomingPolicy& policy, const ExpectedDomain& expected, Definition definition = Definition::used)
       : policy_(policy), expected_(expected), definition_(definition) {}
 
   // The path's steps decide the rule; `node` is an element.
@@ -109,7 +39,6 @@ class Checker {
     const std::string path = parent + step(node, parent);
     if (depth > kDepthLimit) return denied(path, "nested too deeply");
     if (node->ns != nullptr) return denied(path, "belongs to another XML namespace");
-    if (path == "qemu-migration/domain") return kept_domain(node, depth);
     const ElementRule* rule = find_rule(rule_path(path));
     if (rule == nullptr) return denied(path, "is not in the list of what this host accepts");
     if (rule->opaque) return {};
@@ -117,7 +46,7 @@ class Checker {
     VMSEC_CHECK(attributes(node, path, *rule));
     VMSEC_CHECK(children(node, path, *rule, depth));
     count(path);
-    return required(node, path);
+    return definition_ == Definition::used ? required(node, path) : Status();
   }
 
   // That the domain's own name and UUID were there, once each.
@@ -127,18 +56,13 @@ class Checker {
   }
 
  private:
-  static std::string attribute(const xmlNode* node, const char* name) {
-    const TextPtr value(xmlGetNoNsProp(node, reinterpret_cast<const xmlChar*>(name)));
-    return std::string(view(value.get()));
-  }
-
   static std::string step(const xmlNode* node, const std::string& parent) {
     std::string name(view(node->name));
     // rng's backend has its type in "model".
     const bool by_model = name == "backend" && parent.ends_with("/rng/");
     const std::string type = is_typed(name) ? attribute(node, by_model ? "model" : "type") : std::string();
     if (type.empty()) return name;
-    return name + "[" + (is_token(type) && type.size() <= kShown ? type : std::string("?")) + "]";
+    return name + "[" + (is_token(type) && type.size() <= kShownLimit ? type : std::string("?")) + "]";
   }
 
   // A cookie's processor has a domain's rules; a chain of backing files has the
@@ -151,12 +75,6 @@ class Checker {
     const std::string twice = std::string(kLink) + std::string(kLink);
     for (auto at = plain.find(twice); at != std::string::npos; at = plain.find(twice)) plain.erase(at, kLink.size());
     return plain;
-  }
-
-  Status kept_domain(const xmlNode* node, int depth) {
-    Checker checker(policy_, expected_, Definition::kept);
-    VMSEC_CHECK(checker.element(node, "", depth + 1));
-    return checker.complete("qemu-migration/domain");
   }
 
   void count(const std::string& path) {
@@ -201,18 +119,29 @@ class Checker {
     return value(path, rule.text, rule.text == ValueKind::none ? std::string(trimmed(text)) : text);
   }
 
-  // What must be there, because libvirt would choose or look for itself where it is not.
-  Status required(const xmlNode* node, const std::string& path) const {
-    if (definition_ == Definition::kept || !path.starts_with("domain/devices/disk[")) return {};
-    if (path.find('/', std::string_view("domain/devices/").size()) != std::string::npos) return {};
-    bool source = false;
-    bool backing = false;
-    for (const xmlNode* child = node->children; child != nullptr; child = child->next) {
-      source = source || view(child->name) == "source";
-      backing = backing || view(child->name) == "backingStore";
-    }
-    if (source && !backing) return denied(path, "has no backingStore: its backing files would be looked up here");
+  // What must be there, because libvirt would choose or look for itself where it
+  // is not; and only once, so that libvirt reads the one that was checked.
+  static Status required(const xmlNode* node, const std::string& path) {
+    const bool disk = path.starts_with("domain/devices/disk[") && is_device(path);
+    const bool link = path.ends_with("/backingStore[file]");
+    if (!disk && !link) return {};
+    for (const std::string_view name : {"source", "driver", "format", "backingStore"})
+      if (how_many(node, name) > 1) return denied(path, "has more than one " + std::string(name));
+    if (link && how_many(node, "source") == 0) return denied(path, "names no file");
+    if (how_many(node, "source") > 0 && how_many(node, "backingStore") == 0)
+      return denied(path, "has no backingStore: its backing files would be looked up here");
     return {};
+  }
+
+  static bool is_device(const std::string& path) {
+    return path.find('/', std::string_view("domain/devices/").size()) == std::string::npos;
+  }
+
+  static int how_many(const xmlNode* node, std::string_view name) {
+    int count = 0;
+    for (const xmlNode* child = node->children; child != nullptr; child = child->next)
+      if (child->type == XML_ELEMENT_NODE && view(child->name) == name) ++count;
+    return count;
   }
 
   Status value(const std::string& path, ValueKind kind, const std::string& given) const {
@@ -223,18 +152,22 @@ class Checker {
         return is_token(trimmed(given)) ? Status() : denied(path, shown(given) + " is no plain word or number");
       case ValueKind::any:
         return {};
+      case ValueKind::action:
+        return one_of(path, given, kActions, "ways to go on after an end");
       case ValueKind::emulator:
         return one_of(path, given, policy_.emulators, "incoming.emulators");
       case ValueKind::disk:
-        return below(path, given, policy_.disk_roots, "incoming.disk_roots");
+        return below(path, given, policy_.disk_roots, "incoming.disk_roots", PathUse::data);
+      case ValueKind::device:
+        return below(path, given, policy_.disk_roots, "incoming.disk_roots", PathUse::device);
       case ValueKind::kernel:
-        return below(path, given, policy_.kernel_roots, "incoming.kernel_roots");
+        return below(path, given, policy_.kernel_roots, "incoming.kernel_roots", PathUse::program);
       case ValueKind::firmware:
-        return below(path, given, policy_.firmware_roots, "incoming.firmware_roots");
+        return below(path, given, policy_.firmware_roots, "incoming.firmware_roots", PathUse::program);
       case ValueKind::nvram:
-        return below(path, given, policy_.nvram_roots, "incoming.nvram_roots");
+        return nvram(path, given);
       case ValueKind::file:
-        return below(path, given, policy_.file_roots, "incoming.file_roots");
+        return below(path, given, policy_.file_roots, "incoming.file_roots", PathUse::data);
       case ValueKind::bridge:
         return one_of(path, given, policy_.bridges, "incoming.bridges");
       case ValueKind::network:
@@ -267,10 +200,20 @@ class Checker {
   }
 
   static Status below(const std::string& path, const std::string& given, const std::vector<std::string>& roots,
-                      const std::string& setting) {
+                      const std::string& setting, PathUse use) {
     if (!is_plain_path(given)) return denied(path, shown(given) + " is not a plain absolute path");
-    if (lies_below(given, roots)) return {};
-    return denied(path, shown(given) + " is not below this host's " + setting);
+    if (!lies_below(given, roots)) return denied(path, shown(given) + " is not below this host's " + setting);
+    const Status checked = check_use(given, roots, use);
+    return checked ? Status() : denied(path, shown(given) + " " + checked.error().message);
+  }
+
+  // A firmware's variables hold the keys of the guest's secure boot. So the file is
+  // this domain's own, as libvirt names it, and no other's below the same folder.
+  Status nvram(const std::string& path, const std::string& given) const {
+    VMSEC_CHECK(below(path, given, policy_.nvram_roots, "incoming.nvram_roots", PathUse::data));
+    const std::string file = given.substr(given.rfind('/') + 1);
+    if (file == expected_.name + "_VARS.fd" || file == expected_.uuid.text() + "_VARS.fd") return {};
+    return denied(path, shown(given) + " is not the file of this domain, " + expected_.name + "_VARS.fd");
   }
 
   Status tap(const std::string& path, const std::string& given) const {
@@ -297,6 +240,31 @@ Status check_root(const xmlDoc* document, std::string_view want, Checker& checke
   return checker.complete(std::string(want));
 }
 
+// libvirt's cookies end with a NUL.
+Result<DocumentPtr> parse_cookie(std::string_view cookie) {
+  if (cookie.empty() || cookie.back() != '\0')
+    return fail(Code::invalid_argument, "migration cookie: is empty, or has no NUL at its end");
+  return parse_policy_xml(cookie.substr(0, cookie.size() - 1), "migration cookie");
+}
+
+// Of the root element; null where it has none.
+xmlNode* child_of(const xmlDoc* document, std::string_view name) {
+  const xmlNode* root = xmlDocGetRootElement(document);
+  for (xmlNode* child = root == nullptr ? nullptr : root->children; child != nullptr; child = child->next)
+    if (child->type == XML_ELEMENT_NODE && view(child->name) == name) return child;
+  return nullptr;
+}
+
+Result<std::string> written(xmlDoc* document) {
+  struct FreeBuffer {
+    void operator()(xmlBuffer* buffer) const { xmlBufferFree(buffer); }
+  };
+  const std::unique_ptr<xmlBuffer, FreeBuffer> buffer(xmlBufferCreate());
+  if (!buffer || xmlNodeDump(buffer.get(), document, xmlDocGetRootElement(document), 0, 0) < 0)
+    return fail(Code::internal, "migration cookie: no memory to write it");
+  return std::string(view(xmlBufferContent(buffer.get()))) + '\0';
+}
+
 Error about(const Error& error, const ExpectedDomain& expected) { return error.in("incoming domain " + expected.name); }
 
 }  // namespace
@@ -310,18 +278,6 @@ std::vector<std::string> words_of(std::string_view list) {
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return words;
-}
-
-bool lies_below(const std::string& path, const std::vector<std::string>& folders) {
-  namespace fs = std::filesystem;
-  if (!is_plain_path(path)) return false;
-  std::error_code failed;
-  const fs::path real = fs::weakly_canonical(path, failed);
-  if (failed) return false;
-  return std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) {
-    const fs::path real_folder = fs::weakly_canonical(folder, failed);
-    return !failed && contains(folder, path) && contains(real_folder, real);
-  });
 }
 
 Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string, std::string>& settings) {
@@ -358,31 +314,42 @@ Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string,
   return policy;
 }
 
-Status check_domain(const IncomingPolicy& policy, const ExpectedDomain& expected, std::string_view xml,
-                    Definition definition) {
-  const auto document = parse(xml, "domain");
+Status check_domain(const IncomingPolicy& policy, const ExpectedDomain& expected, std::string_view xml) {
+  const auto document = parse_policy_xml(xml, "domain");
   if (!document) return fail(about(document.error(), expected));
-  Checker checker(policy, expected, definition);
+  Checker checker(policy, expected);
   const Status checked = check_root(document->get(), "domain", checker);
   return checked ? Status() : fail(about(checked.error(), expected));
 }
 
-Status check_cookie(const IncomingPolicy& policy, const ExpectedDomain& expected, std::string_view cookie,
-                    CookieFrom from) {
-  if (cookie.empty()) return {};
-  if (cookie.back() != '\0')
-    return fail(Error{Code::invalid_argument, "migration cookie: has no NUL at its end", 0, {}});
-  const auto document = parse(cookie.substr(0, cookie.size() - 1), "migration cookie");
+Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_view cookie, CookieOf call) {
+  if (cookie.empty() && call == CookieOf::finish) return std::string();
+  const auto document = parse_cookie(cookie);
   if (!document) return fail(about(document.error(), expected));
-  const xmlNode* root = xmlDocGetRootElement(document->get());
-  for (const xmlNode* child = root == nullptr ? nullptr : root->children; child != nullptr; child = child->next) {
-    const bool domain = child->type == XML_ELEMENT_NODE && view(child->name) == "domain";
-    if (domain && from == CookieFrom::destination)
-      return fail(about(Error{Code::denied, "qemu-migration/domain: comes from the destination", 0, {}}, expected));
-  }
-  Checker checker(policy, expected, Definition::live);
+  // No rule of a cookie has a path or a device of this host.
+  const IncomingPolicy nothing;
+  Checker checker(nothing, expected);
   const Status checked = check_root(document->get(), "qemu-migration", checker);
-  return checked ? Status() : fail(about(checked.error(), expected));
+  if (!checked) return fail(about(checked.error(), expected));
+  if (call == CookieOf::prepare && child_of(document->get(), "capabilities") == nullptr)
+    return fail(about(Error{Code::denied, "qemu-migration: has no capabilities", 0, {}}, expected));
+  return std::string(cookie);
+}
+
+Result<std::string> without_definition(const IncomingPolicy& policy, const ExpectedDomain& expected,
+                                       std::string_view cookie) {
+  if (cookie.empty()) return std::string();
+  const auto document = parse_cookie(cookie);
+  if (!document) return fail(about(document.error(), expected));
+  if (child_of(document->get(), "domain") == nullptr) return std::string(cookie);
+  for (xmlNode* node = child_of(document->get(), "domain"); node != nullptr;
+       node = child_of(document->get(), "domain")) {
+    const Status checked = Checker(policy, expected, Checker::Definition::left_out).element(node, "", 1);
+    if (!checked) return fail(about(checked.error(), expected));
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+  }
+  return written(document->get());
 }
 
 }  // namespace vmsec::kvm

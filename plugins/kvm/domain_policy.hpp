@@ -35,28 +35,26 @@ struct IncomingPolicy {
 // The words of a list that is separated by commas.
 std::vector<std::string> words_of(std::string_view list);
 
-// Whether a plain absolute path lies below one of the folders, both as written
-// and with symbolic links followed: a link below a folder may point anywhere.
-bool lies_below(const std::string& path, const std::vector<std::string>& folders);
-
 struct ExpectedDomain {
   Uuid uuid;
   std::string name;
 };
 
-// The running domain's definition, or the one that is kept for its next start.
-enum class Definition { live, kept };
-
 // `denied`, with the XML's path and the cause, for what the policy does not
 // allow or a domain that is not the expected one; `invalid_argument` for what
 // is no XML.
-Status check_domain(const IncomingPolicy& policy, const ExpectedDomain& expected, std::string_view xml,
-                    Definition definition);
+Status check_domain(const IncomingPolicy& policy, const ExpectedDomain& expected, std::string_view xml);
 
-// The two hosts' libvirts exchange cookies beside the calls' arguments. A
-// source's may hold a domain definition too.
-enum class CookieFrom { source, destination };
-Status check_cookie(const IncomingPolicy& policy, const ExpectedDomain& expected, std::string_view cookie,
-                    CookieFrom from);
+// The two hosts' libvirts exchange cookies beside the calls' arguments. Prepare's,
+// in both directions, has to say what each can do: libvirt 9.0 dies without it.
+enum class CookieOf { prepare, finish };
+// The cookie as libvirtd may have it, or why it may not.
+Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_view cookie, CookieOf call);
+
+// A source's cookie may hold the definition to keep for the domain's next start.
+// Neither the ticket nor the check of the running domain covers that one: it is
+// taken out, and libvirt keeps what it runs. One beyond the policy is refused.
+Result<std::string> without_definition(const IncomingPolicy& policy, const ExpectedDomain& expected,
+                                       std::string_view cookie);
 
 }  // namespace vmsec::kvm

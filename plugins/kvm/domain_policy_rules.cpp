@@ -36,10 +36,11 @@ constexpr std::array kDomainLines = {
     Line{"domain/iothreads", "", "@token"},
     Line{"domain/resource", ""},
     Line{"domain/resource/partition", "", "@partition"},
-    Line{"domain/on_poweroff", "", "@token"},
-    Line{"domain/on_reboot", "", "@token"},
-    Line{"domain/on_crash", "", "@token"},
-    Line{"domain/on_lockfailure", "", "@token"},
+    // Without coredump-*: a guest that crashes at will would fill this host's disk.
+    Line{"domain/on_poweroff", "", "@action"},
+    Line{"domain/on_reboot", "", "@action"},
+    Line{"domain/on_crash", "", "@action"},
+    Line{"domain/on_lockfailure", "", "@action"},
     Line{"domain/pm", ""},
     Line{"domain/pm/suspend-to-mem", "enabled"},
     Line{"domain/pm/suspend-to-disk", "enabled"},
@@ -164,7 +165,7 @@ constexpr std::array kDeviceLines = {
     // Disks: files, and block devices by their path.
     Line{"DISK", "type device=disk|cdrom|floppy model snapshot"},
     Line{"DISK/driver", kDiskDriver},
-    Line{"DISK/source", "file@disk dev@disk index startupPolicy"},
+    Line{"DISK/source", "file@disk dev@device index startupPolicy"},
     Line{"DISK/backingStore", "index"},
     Line{"DISK/backingStore[file]", "type index"},
     Line{"DISK/backingStore[file]/format", "type=raw|qcow2"},
@@ -250,11 +251,13 @@ constexpr std::array kDeviceLines = {
     Line{"domain/devices/sound/codec", "type"},
     Line{"domain/devices/sound/audio", "id"},
     Line{"domain/devices/video", ""},
-    Line{"domain/devices/video/driver", "name iommu ats packed"},
+    // Not "vhostuser": that one is a program of this host.
+    Line{"domain/devices/video/driver", "name=qemu iommu ats packed"},
     Line{"domain/devices/video/model", "type vram vram64 ram vgamem heads primary blob"},
     Line{"domain/devices/video/model/acceleration", "accel2d accel3d=no"},
     Line{"domain/devices/video/model/resolution", "x y"},
-    Line{"domain/devices/watchdog", "model action"},
+    // Not "dump": it writes the guest's memory to this host's disk, as often as the guest likes.
+    Line{"domain/devices/watchdog", "model action=reset|shutdown|poweroff|pause|none|inject-nmi"},
     Line{"domain/devices/memballoon", "model autodeflate freePageReporting"},
     Line{"domain/devices/memballoon/stats", "period"},
     Line{"domain/devices/memballoon/driver", "iommu ats packed"},
@@ -294,12 +297,14 @@ constexpr std::array kCommonLines = {
     Line{"address[virtio-mmio]", "type"},
 };
 
-constexpr std::array<std::pair<std::string_view, ValueKind>, 17> kKinds = {{
+constexpr std::array<std::pair<std::string_view, ValueKind>, 19> kKinds = {{
     {"none", ValueKind::none},
     {"token", ValueKind::token},
     {"any", ValueKind::any},
+    {"action", ValueKind::action},
     {"emulator", ValueKind::emulator},
     {"disk", ValueKind::disk},
+    {"device", ValueKind::device},
     {"kernel", ValueKind::kernel},
     {"firmware", ValueKind::firmware},
     {"nvram", ValueKind::nvram},

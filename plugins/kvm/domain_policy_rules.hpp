@@ -12,8 +12,10 @@ enum class ValueKind {
   none,      // nothing but white space
   token,     // letters, digits and _ . , : + - ^ =: never a path
   any,       // free text that only the guest sees
+  action,    // what follows when a guest ends: nothing that writes files
   emulator,  // paths and names: as the policy's lists say
   disk,
+  device,
   kernel,
   firmware,
   nvram,

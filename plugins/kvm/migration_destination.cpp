@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "domain_images.hpp"
 #include "migration_domain.hpp"
 
 namespace vmsec::kvm {
@@ -30,6 +31,9 @@ rpc::FilterSetup setup_of(const PrepareIncoming& request, const SessionFolder& f
   setup.policy = policy;
   setup.data_uri = "unix://" + folder.data_socket();
   setup.bulk_channels = request.options.bulk_channels;
+  setup.images = [policy, expected = setup.domain, xml = setup.configuration] {
+    return check_images(policy, expected, xml);
+  };
   return setup;
 }
 
@@ -57,7 +61,8 @@ Result<std::shared_ptr<DestinationSession>> DestinationSession::prepare(std::sha
                                                                         const PrepareIncoming& request,
                                                                         const IncomingPolicy& policy) {
   const ExpectedDomain expected{request.domain, request.description.name};
-  VMSEC_CHECK(check_domain(policy, expected, request.description.configuration, Definition::live));
+  VMSEC_CHECK(check_domain(policy, expected, request.description.configuration));
+  VMSEC_CHECK(check_images(policy, expected, request.description.configuration));
   VMSEC_CHECK(expect_absent(*context->connection, request.domain, request.description.name));
   VMSEC_TRY(SessionFolder folder,
             SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));

@@ -140,12 +140,12 @@ Status set_nonblocking(const Fd& fd) {
   return {};
 }
 
-Result<std::uint32_t> peer_uid(const Fd& fd) {
+Result<PeerProcess> peer_process(const Fd& fd) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
     return fail(errno_error("ask for a socket's peer"));
-  return static_cast<std::uint32_t>(credentials.uid);
+  return PeerProcess{static_cast<std::uint32_t>(credentials.uid), credentials.pid};
 }
 
 short RpcLink::events() const { return static_cast<short>(out_.empty() ? POLLIN : POLLIN | POLLOUT); }

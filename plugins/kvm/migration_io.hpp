@@ -1,6 +1,8 @@
 // Sockets and folders of one migration session.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -47,8 +49,12 @@ Result<Fd> connect_to(const std::string& path);
 Result<std::pair<Fd, Fd>> socket_pair();
 Result<Fd> event_descriptor();
 Status set_nonblocking(const Fd& fd);
-// The user on the other side of a Unix socket.
-Result<std::uint32_t> peer_uid(const Fd& fd);
+// The process that connected a Unix socket's other side.
+struct PeerProcess {
+  std::uint32_t uid = 0;
+  pid_t pid = 0;  // 0: it is in a process namespace that is not seen from here
+};
+Result<PeerProcess> peer_process(const Fd& fd);
 
 // One side of a libvirt connection: whole messages in, bytes out, never blocking.
 class RpcLink {

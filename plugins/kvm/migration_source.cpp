@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "domain_policy.hpp"
 #include "domain_xml.hpp"
+#include "host_path.hpp"
 #include "migration_domain.hpp"
 
 namespace vmsec::kvm {
@@ -75,6 +77,11 @@ Result<std::shared_ptr<SourceSession>> SourceSession::start(std::shared_ptr<Cont
   std::shared_ptr<SourceSession> session(
       new SourceSession(std::move(context), request, std::move(folder), description));
   VMSEC_CHECK(session->listen());
+  if (session->bulk_channels_ > 0) {
+    const auto& shared = *session->context_;
+    VMSEC_TRY(session->qemu_,
+              find_qemu(shared.setting("libvirt_run_dir", kUsualRunDir), description.name, request.domain));
+  }
   VMSEC_CHECK(session->start_pump());
   VMSEC_CHECK(session->start_call(request));
   return session;
@@ -169,13 +176,14 @@ void SourceSession::handle(const std::vector<pollfd>& fds) {
 void SourceSession::accept_libvirt() {
   Fd fd(::accept4(rpc_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!fd.valid()) return;
-  const auto uid = peer_uid(fd);
-  if (!uid || (*uid != 0 && *uid != ::geteuid())) return;
+  const auto peer = peer_process(fd);
+  if (!peer || (peer->uid != 0 && peer->uid != ::geteuid())) return;
   // One connection is all that a migration makes.
   rpc_listener_.reset();
   if (cancelled_) return;
   auto pair = socket_pair();
   if (!pair || !set_nonblocking(fd) || !set_nonblocking(pair->first)) return;
+  libvirt_pid_ = peer->pid;
   libvirt_ = RpcLink(std::move(fd));
   peer_ = RpcLink(std::move(pair->first));
   SessionEvent event;
@@ -185,11 +193,18 @@ void SourceSession::accept_libvirt() {
   raise(std::move(event));
 }
 
+// A single channel libvirtd connects, and hands to QEMU; with bulk channels QEMU
+// connects all. Another guest's QEMU runs as the same user: it is not taken.
+bool SourceSession::sends_guest(const PeerProcess& peer) const {
+  if (peer.uid != 0 && peer.uid != ::geteuid() && peer.uid != folder_.qemu_uid()) return false;
+  return peer.pid > 0 && (peer.pid == libvirt_pid_ || peer.pid == qemu_.pid);
+}
+
 void SourceSession::accept_qemu() {
   Fd fd(::accept4(data_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!fd.valid()) return;
-  const auto uid = peer_uid(fd);
-  if (!uid || (*uid != 0 && *uid != ::geteuid() && *uid != folder_.qemu_uid())) return;
+  const auto peer = peer_process(fd);
+  if (!peer || !sends_guest(*peer)) return;
   SessionEvent event;
   event.kind = SessionEventKind::channel;
   // QEMU opens its main channel first.

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "migration_session.hpp"
+#include "qemu_process.hpp"
 #include "rpc_source.hpp"
 
 namespace vmsec::kvm {
@@ -43,6 +44,8 @@ class SourceSession final : public Session {
 
   void accept_libvirt();
   void accept_qemu();
+  // Whether this process may be the one that sends the guest.
+  [[nodiscard]] bool sends_guest(const PeerProcess& peer) const;
   void from_libvirt(const rpc::Message& message);
   void from_peer(const rpc::Message& message);
   void note_statistics();
@@ -60,6 +63,8 @@ class SourceSession final : public Session {
   const DomainDescription description_;
   const std::uint32_t bulk_channels_;
   rpc::SourceCalls calls_;
+  QemuProcess qemu_;       // known where QEMU opens the data channels itself
+  pid_t libvirt_pid_ = 0;  // of the libvirtd that makes the calls
   Fd rpc_listener_;
   Fd data_listener_;
   RpcLink libvirt_;

@@ -16,7 +16,19 @@ constexpr std::string_view kConnectName = "qemu:///system";
 
 std::unexpected<Error> denied(std::string cause) { return fail(Code::denied, std::move(cause)); }
 
-// How often a connection may make a call; 0: never.
+Status no_arguments(const Message& message) {
+  if (message.payload().empty()) return {};
+  return denied("it takes no arguments, and has " + std::to_string(message.payload().size()) + " bytes of them");
+}
+
+const std::string* text_of(const std::vector<Parameter>& parameters, std::string_view name) {
+  for (const Parameter& parameter : parameters)
+    if (parameter.name == name) return std::get_if<std::string>(&parameter.value);
+  return nullptr;
+}
+
+}  // namespace
+
 int allowance(std::uint32_t procedure) {
   switch (static_cast<Procedure>(procedure)) {
     case Procedure::connect_supports_feature:
@@ -32,19 +44,6 @@ int allowance(std::uint32_t procedure) {
   }
   return 0;
 }
-
-Status no_arguments(const Message& message) {
-  if (message.payload().empty()) return {};
-  return denied("it takes no arguments, and has " + std::to_string(message.payload().size()) + " bytes of them");
-}
-
-const std::string* text_of(const std::vector<Parameter>& parameters, std::string_view name) {
-  for (const Parameter& parameter : parameters)
-    if (parameter.name == name) return std::get_if<std::string>(&parameter.value);
-  return nullptr;
-}
-
-}  // namespace
 
 Step DestinationFilter::refuse(const Message& message, const std::string& cause) const {
   const std::string full =
@@ -176,8 +175,10 @@ Result<std::string> DestinationFilter::rewrite_prepare(const Message& message) {
   VMSEC_TRY(Migrate3Prepare call, parse_prepare(message.payload()));
   VMSEC_CHECK(check_flags(call.flags));
   VMSEC_CHECK(check_parameters(call.parameters, false));
-  VMSEC_CHECK(check_domain(setup_.policy, setup_.domain, setup_.configuration, Definition::live));
-  VMSEC_CHECK(check_cookie(setup_.policy, setup_.domain, call.cookie, CookieFrom::source));
+  VMSEC_CHECK(check_domain(setup_.policy, setup_.domain, setup_.configuration));
+  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::prepare));
+  if (!setup_.images) return denied("the disks' images cannot be looked at");
+  VMSEC_CHECK(setup_.images());
   flags_ = call.flags;
   source_uri_ = *text_of(call.parameters, VIR_MIGRATE_PARAM_URI);
   for (Parameter& parameter : call.parameters)
@@ -190,7 +191,8 @@ Result<Migrate3Finish> DestinationFilter::check_finish(const Message& message) {
   if (call.flags != flags_) return denied("flags " + hexadecimal(call.flags) + " are not those of prepare");
   if (call.cancelled != 0 && call.cancelled != 1) return denied("cancelled is neither 0 nor 1");
   VMSEC_CHECK(check_parameters(call.parameters, true));
-  VMSEC_CHECK(check_cookie(setup_.policy, setup_.domain, call.cookie, CookieFrom::source));
+  VMSEC_TRY(call.cookie, without_definition(setup_.policy, setup_.domain, call.cookie));
+  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::finish));
   // The name is all that libvirtd reads of them.
   call.parameters = {{VIR_MIGRATE_PARAM_DEST_NAME, setup_.domain.name}};
   return call;

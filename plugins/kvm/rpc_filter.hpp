@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,15 +30,20 @@ struct Step {
   std::string cause;
 };
 
+// How often the connection of a migration may make a call; 0: never.
+int allowance(std::uint32_t procedure);
+
 struct FilterSetup {
   ExpectedDomain domain;
   std::string configuration;  // the described domain, which the ticket is bound to
   IncomingPolicy policy;
   std::string data_uri;  // where our QEMU listens, whatever the source asks for
   std::uint32_t bulk_channels = 0;
+  // Looks at the disks' images, once more, just before libvirtd is to open them.
+  std::function<Status()> images;
 };
 
-// Pure: no descriptor, no clock. One thread.
+// No descriptor, no clock. One thread.
 class DestinationFilter {
  public:
   explicit DestinationFilter(FilterSetup setup) : setup_(std::move(setup)) {}

@@ -1,5 +1,6 @@
 #include "rpc_message.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -101,6 +102,40 @@ void write_parameters(XdrWriter& out, const std::vector<Parameter>& parameters) 
   }
 }
 
+// What of libvirt's errors is of use to the other side.
+struct Failure {
+  std::uint32_t code = 0;
+  std::uint32_t domain = 0;
+  std::string text;
+};
+
+Result<Failure> read_failure(std::string_view payload) {
+  XdrReader reader(payload);
+  Failure failure;
+  VMSEC_TRY(failure.code, reader.u32("error code"));
+  VMSEC_TRY(failure.domain, reader.u32("error domain"));
+  VMSEC_TRY(const auto text, reader.optional_text(kTextLimit, "error message"));
+  failure.text = text.value_or(std::string_view()).substr(0, kErrorTextLimit);
+  return failure;
+}
+
+std::string encode_error(const Header& call, Failure failure) {
+  failure.text.resize(std::min(failure.text.size(), kErrorTextLimit));
+  XdrWriter out;
+  out.u32(failure.code);
+  out.u32(failure.domain);
+  out.optional_text(failure.text);
+  out.u32(kErrorLevel);
+  out.u32(0);  // no domain
+  out.optional_text("%s");
+  out.optional_text(failure.text);
+  out.optional_text(std::nullopt);
+  out.u32(0);
+  out.u32(0);
+  out.u32(0);  // no network
+  return encode(reply_to(call, Outcome::error), out.bytes());
+}
+
 }  // namespace
 
 Result<std::optional<Message>> Framer::next() {
@@ -127,19 +162,13 @@ std::string encode(const Header& header, std::string_view payload) {
 }
 
 std::string error_reply(const Header& call, std::string_view text) {
-  XdrWriter out;
-  out.u32(kErrorOperationFailed);
-  out.u32(kErrorFromRpc);
-  out.optional_text(std::string(text.substr(0, kErrorTextLimit)));
-  out.u32(kErrorLevel);
-  out.u32(0);  // no domain
-  out.optional_text("%s");
-  out.optional_text(std::string(text.substr(0, kErrorTextLimit)));
-  out.optional_text(std::nullopt);
-  out.u32(0);
-  out.u32(0);
-  out.u32(0);  // no network
-  return encode(reply_to(call, Outcome::error), out.bytes());
+  return encode_error(call, {kErrorOperationFailed, kErrorFromRpc, std::string(text)});
+}
+
+std::string same_error(const Header& reply, std::string_view payload) {
+  auto failure = read_failure(payload);
+  if (!failure || failure->text.empty()) return error_reply(reply, "the destination gave no cause");
+  return encode_error(reply, std::move(*failure));
 }
 
 std::string empty_reply(const Header& call) { return encode(reply_to(call, Outcome::ok), {}); }
@@ -246,10 +275,8 @@ std::uint64_t cookie_number(std::string_view cookie, const std::string& name) {
 }
 
 std::string error_text(std::string_view payload) {
-  XdrReader reader(payload);
-  if (!reader.i32("error code") || !reader.i32("error domain")) return {};
-  const auto text = reader.optional_text(kTextLimit, "error message");
-  return text && *text ? std::string((*text)->substr(0, kErrorTextLimit)) : std::string();
+  auto failure = read_failure(payload);
+  return failure ? std::move(failure->text) : std::string();
 }
 
 }  // namespace vmsec::kvm::rpc

@@ -76,6 +76,8 @@ std::string encode(const Header& header, std::string_view payload);
 
 // What libvirtd answers when a call fails; the client sees `text` as the error.
 std::string error_reply(const Header& call, std::string_view text);
+// The same failure as a failed reply's, and nothing else that it holds.
+std::string same_error(const Header& reply, std::string_view payload);
 // A success without content.
 std::string empty_reply(const Header& call);
 std::string keepalive_pong(const Header& ping);

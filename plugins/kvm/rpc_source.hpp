@@ -3,9 +3,12 @@
 //
 // What libvirtd gets as the answer to Finish decides who owns the guest: an
 // error, or the end of the connection, and libvirt lets the guest go on here; a
-// success, and it destroys it here.
+// success, and it destroys it here. So the peer has no say in which calls
+// libvirtd makes: the same few as at the destination, for features that are
+// answered here, and each answer is of its call's one shape.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -60,14 +63,19 @@ class SourceCalls {
   [[nodiscard]] bool has_outstanding() const { return outstanding_.has_value(); }
 
  private:
+  // Empty: it may go to the peer.
+  [[nodiscard]] std::string objection(const Message& message);
   Step answer_here(const Message& message) const;
+  Step finish_call(const Message& message);
+  Step feature_call(const Message& message);
+  Result<Step> checked_reply(const Message& message);
   Result<Step> finish_reply(const Message& message);
   Result<Step> prepare_reply(const Message& message);
 
   ExpectedDomain domain_;
   std::string data_uri_;
-  IncomingPolicy nothing_;  // a destination's cookie opens nothing here
   std::optional<Header> outstanding_;
+  std::map<std::uint32_t, int> seen_;
   Header finish_header_;
   std::string finish_bytes_;
   std::string statistics_;
@@ -75,6 +83,7 @@ class SourceCalls {
   bool prepared_ = false;
   bool loaded_ = false;
   bool peer_lost_ = false;
+  bool refused_ = false;  // the peer is only to destroy what it has
 };
 
 }  // namespace vmsec::kvm::rpc

@@ -68,7 +68,7 @@ def finish(name, cookie=b"", flags=LIVE | PEER2PEER | PAUSED, cancelled=0):
 def cookie(name, its_uuid, more=""):
     """A source's cookie of host 1111..., with what else it may hold."""
     return (f"<qemu-migration><name>{name}</name><uuid>{its_uuid}</uuid><hostname>rogue</hostname>"
-            f"<hostuuid>11111111-1111-4111-8111-111111111111</hostuuid>{more}</qemu-migration>").encode() + b"\0"
+            f"<hostuuid>11111111-1111-4111-8111-111111111111</hostuuid><capabilities/>{more}</qemu-migration>").encode() + b"\0"
 
 
 class Answer:

@@ -1,6 +1,7 @@
 // Two real libvirt hosts, and the bytes between them.
 //
 //   VMSEC_TEST_KVM_URI_A, _B   the hosts ("qemu:///system?socket=...")
+//   VMSEC_TEST_KVM_RUN_DIR_A   where the source's libvirt keeps its QEMUs' pid files
 //   VMSEC_TEST_KVM_KERNEL      test/testbed/guest's flat.elf
 #pragma once
 
@@ -68,6 +69,8 @@ class Host {
         {"incoming.kernel_roots", std::filesystem::path(kernel).parent_path().string()},
         {"incoming.file_roots", "/var/log/libvirt/qemu"},
     };
+    const std::string pid_files = environment("VMSEC_TEST_KVM_RUN_DIR_A");
+    if (!pid_files.empty()) context->options.settings["libvirt_run_dir"] = pid_files;
     for (const auto& [key, value] : more) context->options.settings[key] = value;
     auto opened = Connection::open(uri);
     REQUIRE(opened);

@@ -1,8 +1,13 @@
 // The guest that moves here is a real QEMU under real libvirt daemons.
+#include <cstdlib>
 #include <fstream>
+#include <functional>
+#include <mutex>
 
 #include "real_pair.hpp"
 
+#include "migration_io.hpp"
+#include "rpc_filter.hpp"
 #include "rpc_message.hpp"
 
 using namespace vmsec;
@@ -63,6 +68,12 @@ TEST_CASE("a guest that has moved runs at the destination, and only there") {
   virDomainPtr domain = virDomainLookupByUUID(pair.b.connect, pair.ref.domain.bytes().data());
   REQUIRE(domain != nullptr);
   CHECK(virDomainIsPersistent(domain) == (persistent ? 1 : 0));
+  // What is kept is what ran: it starts again.
+  if (persistent) {
+    CHECK(virDomainDestroy(domain) == 0);
+    CHECK(virDomainCreate(domain) == 0);
+    CHECK(pair.b.ticks(pair.ref.domain));
+  }
   virDomainFree(domain);
 }
 
@@ -117,6 +128,159 @@ TEST_CASE("a guest with disks, a card and a TPM moves where both hosts' settings
     pair.check_goes_on_at_source();
   }
   fs::remove_all(disks);
+}
+
+TEST_CASE("a chain of images moves, and one whose header names more than the XML is refused first") {
+  if (!have_hosts()) return;
+  namespace fs = std::filesystem;
+  const fs::path disks = fs::temp_directory_path() / ("vmsec-chain-" + std::to_string(::getpid()));
+  fs::create_directories(disks);
+  const auto make = [&](const std::string& arguments) {
+    REQUIRE(std::system(("cd " + disks.string() + " && qemu-img create -q -f qcow2 " + arguments).c_str()) == 0);
+  };
+  make("base.qcow2 4M");
+  make("-b base.qcow2 -F qcow2 top.qcow2");
+  Guest guest;
+  // A chain that libvirt found by itself does not stand in what it sends.
+  guest.devices = "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='" +
+                  (disks / "top.qcow2").string() + "'/><backingStore type='file'><format type='qcow2'/><source file='" +
+                  (disks / "base.qcow2").string() +
+                  "'/><backingStore/></backingStore><target dev='vda' bus='virtio'/>"
+                  "</disk>";
+  Pair pair(guest, {{"incoming.disk_roots", disks.string()}, {"outgoing.shared_roots", disks.string()}});
+  SECTION("it moves") {
+    migrate(pair);
+    check_arrives(pair);
+    pair.close();
+  }
+  SECTION("its base is exchanged for one with an external data file") {
+    const auto description = *pair.a.migration->describe({pair.ref.domain});
+    fs::remove(disks / "base.qcow2");
+    make("-o data_file=secret.raw,data_file_raw=on base.qcow2 4M");
+    const auto prepared = pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, description, {}});
+    REQUIRE_FALSE(prepared);
+    CHECK(prepared.error().code == Code::denied);
+    CHECK(prepared.error().message.find("external data file") != std::string::npos);
+    CHECK_FALSE(pair.b.context->held.is_held(pair.ref.domain));
+  }
+  fs::remove_all(disks);
+}
+
+namespace {
+
+// A destination that was taken over: answers libvirt's calls as it likes.
+class FakeDestination {
+ public:
+  using Answer = std::function<std::string(const rpc::Message&)>;
+  FakeDestination(Fd fd, Answer answer) : fd_(std::move(fd)), answer_(std::move(answer)) {
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~FakeDestination() {
+    ::shutdown(fd_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+  [[nodiscard]] std::vector<std::uint32_t> calls() {
+    const std::lock_guard lock(mutex_);
+    return calls_;
+  }
+
+ private:
+  void serve() {
+    rpc::Framer framer;
+    std::vector<char> buffer(65536);
+    for (;;) {
+      const ssize_t count = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+      if (count <= 0) return;
+      framer.add({buffer.data(), static_cast<std::size_t>(count)});
+      for (auto message = framer.next(); message && *message; message = framer.next()) answer(**message);
+    }
+  }
+  void answer(const rpc::Message& message) {
+    {
+      const std::lock_guard lock(mutex_);
+      calls_.push_back(message.header.procedure);
+    }
+    const std::string bytes = answer_(message);
+    static_cast<void>(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
+  }
+
+  Fd fd_;
+  Answer answer_;
+  std::mutex mutex_;
+  std::vector<std::uint32_t> calls_;
+  std::thread thread_;
+};
+
+std::string success(const rpc::Message& call, std::initializer_list<std::uint32_t> words) {
+  XdrWriter out;
+  for (const std::uint32_t word : words) out.u32(word);
+  rpc::Header header = call.header;
+  header.type = static_cast<std::uint32_t>(rpc::Type::reply);
+  return rpc::encode(header, out.bytes());
+}
+
+}  // namespace
+
+TEST_CASE("a destination that denies features, or answers prepare to its liking, gets no guest and ends no libvirtd") {
+  if (!have_hosts()) return;
+  Pair pair;
+  pair.begin();
+  auto channel = pair.a.migration->next({pair.ref.migration, pair.ref.domain, Microseconds{20'000'000}});
+  REQUIRE(channel);
+  REQUIRE(channel->kind == Kind::channel);
+  // An empty cookie: libvirt 9.0 alone would die of it.
+  const bool empty_cookie = GENERATE(true, false);
+  FakeDestination evil(std::move(channel->fd), [&](const rpc::Message& call) {
+    if (call.header.is(rpc::Procedure::auth_list)) return success(call, {1, 0});
+    if (call.header.is(rpc::Procedure::connect_supports_feature)) return success(call, {0});
+    if (!call.header.is(rpc::Procedure::domain_migrate_prepare3_params)) return success(call, {});
+    if (!empty_cookie) return rpc::error_reply(call.header, "no, and /etc/shadow says why");
+    rpc::Migrate3PrepareReply reply;
+    reply.uri = "tcp:127.0.0.1:17555";
+    rpc::Header header = call.header;
+    header.type = static_cast<std::uint32_t>(rpc::Type::reply);
+    return rpc::encode(header, rpc::encode(reply));
+  });
+  const auto failed = pair.await(Side::source, Kind::failed);
+  INFO(failed.detail);
+  CHECK(failed.detail.find(empty_cookie ? "is empty" : "says why") != std::string::npos);
+  bool prepared = false;
+  for (const std::uint32_t procedure : evil.calls()) {
+    CHECK(rpc::allowance(procedure) > 0);
+    prepared = prepared || procedure == 303;
+    CHECK(procedure != 306);
+  }
+  CHECK(prepared);
+  REQUIRE(pair.b.migration->cancel(pair.ref));
+  pair.await(Side::destination, Kind::failed);
+  pair.check_goes_on_at_source();
+  pair.close();
+}
+
+TEST_CASE("a process that is neither libvirtd nor this guest's QEMU cannot send a guest") {
+  if (!have_hosts()) return;
+  Pair pair;
+  MigrationOptions options;
+  options.bulk_channels = GENERATE(0U, 2U);
+  const auto description = pair.a.migration->describe({pair.ref.domain});
+  REQUIRE(pair.b.migration->prepare({pair.ref.migration, pair.ref.domain, *description, options}));
+  REQUIRE(pair.a.migration->start({pair.ref.migration, pair.ref.domain, options}));
+  // This process has the right user, and is first.
+  std::string socket;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(pair.a.context->options.run_dir))
+    if (entry.path().filename() == "data.sock") socket = entry.path().string();
+  REQUIRE_FALSE(socket.empty());
+  const auto intruder = connect_to(socket);
+  REQUIRE(intruder);
+  pair.reach_destination_gate();
+  char byte = 0;
+  CHECK(::recv(intruder->get(), &byte, 1, 0) == 0);
+  pair.decide(Side::destination, true);
+  pair.await(Side::destination, Kind::done);
+  pair.await(Side::source, Kind::done);
+  CHECK(pair.channels() == 2 + options.bulk_channels);
+  check_arrives(pair);
+  pair.close();
 }
 
 TEST_CASE("a source that refuses at its gate keeps the guest") {

@@ -14,7 +14,7 @@ constexpr std::string_view kOurUri = "unix:///run/vmsec/ours/q/data.sock";
 constexpr std::string_view kTheirUri = "unix:///var/lib/libvirt/mig/km-web.sock";
 
 rpc::FilterSetup setup() {
-  return {expected_domain(), data("domain.xml"), permissive_policy(), std::string(kOurUri), 0};
+  return {expected_domain(), data("domain.xml"), permissive_policy(), std::string(kOurUri), 0, [] { return Status(); }};
 }
 
 // A filter as it is just before the named call of the captured migration.
@@ -375,18 +375,67 @@ TEST_CASE("a finish for another domain, with other flags, or with a domain beyon
     const auto call = edited_finish([](auto& c) { c.cancelled = 2; });
     check_refused(talk.filter.from_peer(call), call, "cancelled is neither 0 nor 1");
   }
-  SECTION("the definition to keep, in the cookie, has another emulator") {
+}
+
+TEST_CASE("a definition to keep that the policy does not allow is refused") {
+  Conversation talk(setup());
+  talk.prepare();
+  SECTION("another emulator") {
     const auto call =
         edited_finish([](auto& c) { c.cookie = replaced(c.cookie, "/usr/bin/qemu-system-x86_64", "/usr/bin/env"); });
     check_refused(talk.filter.from_peer(call), call, "domain/devices/emulator");
   }
-  SECTION("the definition to keep, in the cookie, has another UUID") {
+  SECTION("another UUID") {
     const auto call = edited_finish([](auto& c) {
       const auto at = c.cookie.find("<uuid>", c.cookie.find("<domain"));
       c.cookie.replace(at + 6, 1, "6");
     });
     check_refused(talk.filter.from_peer(call), call, "domain/uuid");
   }
+}
+
+TEST_CASE("a definition to keep that the policy does allow does not get to libvirt either") {
+  Conversation talk(setup());
+  talk.prepare();
+  const auto change = GENERATE(std::pair<std::string, std::string>("/srv/vmsec/disks/web-a", "/srv/vmsec/disks/other"),
+                               std::pair<std::string, std::string>("<backingStore/>", ""));
+  const auto call = edited_finish([&](auto& c) {
+    if (c.cookie.find(change.first) != std::string::npos) c.cookie = replaced(c.cookie, change.first, change.second);
+  });
+  REQUIRE(rpc::parse_finish(call.payload())->cookie.find("<domain") != std::string::npos);
+  REQUIRE(talk.filter.from_peer(call).action == Action::hold);
+  const auto sent = rpc::parse_finish(message_of(talk.filter.proceed()).payload());
+  REQUIRE(sent);
+  CHECK(sent->cookie.find("<domain") == std::string::npos);
+  CHECK(sent->cookie.find(change.second.empty() ? "/srv" : change.second) == std::string::npos);
+  CHECK(sent->cookie.find("<statistics") != std::string::npos);
+}
+
+TEST_CASE("a prepare whose cookie is empty, or without capabilities, does not get to libvirt") {
+  Conversation talk(setup());
+  talk.open();
+  SECTION("empty") {
+    const auto call = edited_prepare([](auto& c) { c.cookie.clear(); });
+    check_refused(talk.filter.from_peer(call), call, "migration cookie: is empty");
+  }
+  SECTION("without capabilities") {
+    const auto call = edited_prepare([](auto& c) {
+      c.cookie = "<qemu-migration><name>km-web</name><uuid>" + kDomainUuid + "</uuid></qemu-migration>" + '\0';
+    });
+    check_refused(talk.filter.from_peer(call), call, "has no capabilities");
+  }
+}
+
+TEST_CASE("images are looked at once more before libvirt is to open them") {
+  auto changed = setup();
+  changed.images = [] { return Status(fail(Code::denied, "its header names an external data file")); };
+  SECTION("and refused") {}
+  SECTION("and a filter that cannot look refuses") { changed.images = nullptr; }
+  const std::string cause = changed.images ? "external data file" : "cannot be looked at";
+  Conversation talk(std::move(changed));
+  talk.open();
+  const auto call = captured("prepare");
+  check_refused(talk.filter.from_peer(call), call, cause);
 }
 
 TEST_CASE("a cancelled finish goes to libvirt at once") {

@@ -1,0 +1,36 @@
+// Paths of this host that a peer names.
+//
+// What is checked here is used later, by path, by libvirtd and QEMU: whoever may
+// write a folder can exchange what lies in it in between. So where others can
+// write (shared storage) the mount has to refuse what these checks refuse:
+// docs/threat-model.md says which options.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vmsec/fd.hpp"
+#include "vmsec/result.hpp"
+
+namespace vmsec::kvm {
+
+// Absolute, without "." and "..", doubled or trailing slashes.
+bool is_plain_path(const std::string& path);
+
+// Whether a plain absolute path lies below one of the folders, both as written
+// and with symbolic links followed: a link below a folder may point anywhere.
+bool lies_below(const std::string& path, const std::vector<std::string>& folders);
+
+// What a path that lies below a folder may be. An error says what it is instead.
+enum class PathUse {
+  data,     // a regular file that no symbolic link below the folder leads to
+  program,  // a regular file, perhaps by links within the folder: what the host's own packages bring
+  device,   // a block device of this host's own /dev
+};
+// What is not there yet is no error: libvirt and QEMU make some files themselves.
+Status check_use(const std::string& path, const std::vector<std::string>& folders, PathUse use);
+
+// Opens an existing file or device for reading, under the same rule.
+Result<Fd> open_for_check(const std::string& path, const std::vector<std::string>& folders, PathUse use);
+
+}  // namespace vmsec::kvm
