@@ -21,7 +21,19 @@ class HeldDomains {
   // Waits for the permits that are out. Holding twice is holding once.
   void hold(const Uuid& domain, const Uuid& migration) {
     const std::unique_lock lock(mutex_);
-    held_[domain] = migration;
+    Held& held = held_[domain];
+    if (held.migration != migration) held = {migration};
+  }
+  // The libvirtd of this host was told that the destination has loaded the domain: it
+  // never lets it go on here, not after its own death either.
+  void told_loaded(const Uuid& domain) {
+    const std::unique_lock lock(mutex_);
+    if (const auto found = held_.find(domain); found != held_.end()) found->second.told_loaded = true;
+  }
+  [[nodiscard]] bool was_told_loaded(const Uuid& domain) const {
+    const std::shared_lock lock(mutex_);
+    const auto found = held_.find(domain);
+    return found != held_.end() && found->second.told_loaded;
   }
   void release(const Uuid& domain) {
     const std::unique_lock lock(mutex_);
@@ -36,13 +48,18 @@ class HeldDomains {
     Permit lock(mutex_);
     const auto found = held_.find(domain);
     if (found == held_.end()) return lock;
-    return fail(Code::wrong_state, operation + ": it belongs to migration " + found->second.text() +
+    return fail(Code::wrong_state, operation + ": it belongs to migration " + found->second.migration.text() +
                                        ", which is not decided (resolve it first)");
   }
 
  private:
+  struct Held {
+    Uuid migration;
+    bool told_loaded = false;
+  };
+
   mutable std::shared_mutex mutex_;
-  std::map<Uuid, Uuid> held_;
+  std::map<Uuid, Held> held_;
 };
 
 }  // namespace vmsec::kvm

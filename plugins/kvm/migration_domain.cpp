@@ -76,6 +76,22 @@ class JobStatistics {
   int count_ = 0;
 };
 
+// Why a domain is off. A libvirtd that was killed while it ended the migration has no reason
+// when it is back, or its own: that may as well be a guest that ran on here and ended, but not
+// where libvirtd had been told that it was loaded at the destination.
+bool has_moved(int reason, Left left) {
+  switch (reason) {
+    case VIR_DOMAIN_SHUTOFF_MIGRATED:
+      return true;
+    case VIR_DOMAIN_SHUTOFF_UNKNOWN:
+    case VIR_DOMAIN_SHUTOFF_DAEMON:
+    case VIR_DOMAIN_SHUTOFF_CRASHED:
+      return left == Left::told_loaded;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Result<DomainDescription> describe_domain(const Connection& connection, const Uuid& uuid) {
@@ -99,7 +115,7 @@ Result<DomainDescription> describe_domain(const Connection& connection, const Uu
   return description;
 }
 
-Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid) {
+Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid, Left left) {
   const std::string operation = "look for domain " + uuid.text();
   Holding holding;
   const auto domain = connection.domain(uuid, operation);
@@ -114,8 +130,7 @@ Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid) {
   }
   holding.present = true;
   holding.state = both->state;
-  // Any other reason, and none after libvirtd's restart, may be a guest that ran on here and ended.
-  holding.moved = both->state == DomainState::shut_off && both->reason == VIR_DOMAIN_SHUTOFF_MIGRATED;
+  holding.moved = both->state == DomainState::shut_off && has_moved(both->reason, left);
   JobStatistics job;
   holding.migrating = job.load(domain->get(), 0) && job.active();
   return holding;

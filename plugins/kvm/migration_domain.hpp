@@ -11,7 +11,8 @@ namespace vmsec::kvm {
 
 Result<DomainDescription> describe_domain(const Connection& connection, const Uuid& uuid);
 // What this host has of it; a domain that libvirt has not is not an error here.
-Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid);
+enum class Left { unknown, told_loaded };  // told_loaded: see HeldDomains
+Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid, Left left = Left::unknown);
 // Of the job under way, or of the one that has ended.
 enum class Job { active, completed };
 Result<TransferProgress> job_progress(const Connection& connection, const Uuid& uuid, Job job);

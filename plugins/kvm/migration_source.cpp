@@ -374,6 +374,7 @@ void SourceSession::finish(SessionEventKind kind, const std::string& detail) {
   peer_.close_gently();
   rpc_listener_.reset();
   data_listener_.reset();
+  if (calls_.loaded()) context_->held.told_loaded(ref_.domain);
   // In doubt nobody else may run it.
   if (kind != SessionEventKind::doubt) context_->held.release(ref_.domain);
   end(kind, detail);

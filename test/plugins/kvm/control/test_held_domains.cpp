@@ -23,6 +23,24 @@ TEST_CASE("a held domain is refused, naming its migration, until it is released"
   CHECK(held.permit(domain, "resume"));
 }
 
+TEST_CASE("what libvirt was told of a held domain holds for that migration only") {
+  HeldDomains held;
+  const Uuid domain = *Uuid::parse("c7a5fdbd-edaf-9455-926a-d65c16db1809");
+  const Uuid first = *Uuid::parse("11111111-1111-4111-8111-111111111111");
+  const Uuid second = *Uuid::parse("22222222-2222-4222-8222-222222222222");
+  held.told_loaded(domain);
+  CHECK_FALSE(held.was_told_loaded(domain));  // nobody held it
+  held.hold(domain, first);
+  held.told_loaded(domain);
+  held.hold(domain, first);
+  CHECK(held.was_told_loaded(domain));
+  held.hold(domain, second);
+  CHECK_FALSE(held.was_told_loaded(domain));
+  held.told_loaded(domain);
+  held.release(domain);
+  CHECK_FALSE(held.was_told_loaded(domain));
+}
+
 TEST_CASE("a domain becomes held only after the resume that was allowed has ended") {
   HeldDomains held;
   const Uuid domain = *Uuid::parse("c7a5fdbd-edaf-9455-926a-d65c16db1809");
