@@ -95,17 +95,15 @@ Result<std::shared_ptr<virConnect>> Connection::dial(const std::shared_ptr<State
     if (error.code == Code::io || error.code == Code::internal) error.code = Code::unavailable;
     return fail(std::move(error));
   }
-  // The close callback holds a reference of its own until it is unregistered.
-  std::shared_ptr<virConnect> connect(raw, [](virConnectPtr each) {
+  // What the close callback is given lives until it is unregistered. Not freed by libvirt, which forgets it for a
+  // driver inside of this process.
+  const auto weak = std::make_shared<std::weak_ptr<State>>(state);
+  std::shared_ptr<virConnect> connect(raw, [weak](virConnectPtr each) {
     virConnectUnregisterCloseCallback(each, on_close);
     virConnectClose(each);
   });
-  auto* weak = new std::weak_ptr<State>(state);
-  const auto forget = [](void* opaque) { delete static_cast<std::weak_ptr<State>*>(opaque); };
-  if (virConnectRegisterCloseCallback(raw, on_close, weak, forget) < 0) {
-    forget(weak);
+  if (virConnectRegisterCloseCallback(raw, on_close, weak.get(), nullptr) < 0)
     return fail(virt_error("watch the connection to " + state->uri));
-  }
   // A driver inside of this process needs none, and says so.
   if (virConnectSetKeepAlive(raw, kKeepaliveSeconds, kKeepaliveMisses) < 0) {
     const Error error = virt_error("keep the connection to " + state->uri + " alive");

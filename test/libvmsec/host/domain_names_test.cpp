@@ -54,7 +54,7 @@ TEST_CASE("a source may end its migration after a restart, though its domain has
   FakeBackend backend;
   backend.domains = {domain(1, "web-1", {"batch"})};
   const std::string by_tag = "[[grant]]\nmodule = \"migration\"\ntag = \"batch\"\ninterfaces = [\"vmsec.Migration\"]\n";
-  const std::string grants = GENERATE_COPY(kOnWeb, by_tag);
+  const std::string grants = GENERATE(false, true) ? by_tag : std::string(kOnWeb);
   std::ignore = Life(backend, state.path(), grants).migration()->start({kMigration, uuid_of(1), {}});
   backend.domains.clear();
   CHECK(code_of(Life(backend, state.path(), grants).migration()->release({kMigration, uuid_of(1)})) == kReached);
