@@ -143,10 +143,30 @@ std::string_view to_string(Pattern pattern) {
   return "unknown";
 }
 
+namespace {
+
+// The parser is undefined for most characters beyond ASCII that stand outside of quotes, and nothing in these files
+// needs one.
+Status check_ascii(std::string_view text, const std::string& file) {
+  std::uint32_t line = 1;
+  std::uint32_t column = 1;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return fail(Code::invalid_argument,
+                  file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": a character beyond ASCII");
+    line += c == '\n' ? 1 : 0;
+    column = c == '\n' ? 1 : column + 1;
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<DomainSpec> parse_domain(std::string_view text, std::string_view name) {
   const std::string file(name);
   if (text.size() > kDomainFileMaximum)
     return fail(Code::invalid_argument, file + ": longer than " + std::to_string(kDomainFileMaximum) + " bytes");
+  VMSEC_CHECK(check_ascii(text, file));
   const auto document = toml::parse(text, file);
   if (!document) {
     const auto& place = document.error().source().begin;

@@ -107,6 +107,7 @@ TEST_CASE("a bad domain file is an error with file, line, column and cause") {
       {"40 MB/s", "40 m/s", ":19:8: disk.read", "unknown unit"},
       {"4 KiB", "4 GiB", ":21:9: disk.block", "want 512 to"},
       {"52:54:00:00:00:01", "52:54:00:00:00", ":24:7: nic.mac", "want xx:xx"},
+      {"vcpus = 2", "\xef\xbb\xbevcpus = 2", ":4:1: ", "beyond ASCII"},
       {"vcpus = 2", "vcpus = ", ":4:", "value"},
       {"vcpus = 2", "name = \"x\"", ":4:", "redefine"},
       {"seed = 42", "seed = 42\nx = \"\xff\"", ":6:", ""},
