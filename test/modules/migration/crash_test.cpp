@@ -36,7 +36,7 @@ Run crash_at(std::uint64_t step, const Variant& variant) {
   pair.a.hypervisor.behaviour.on_cut = variant.on_cut;
   FakeHost& victim = variant.victim == Victim::source ? pair.a : pair.b;
   victim.count_from_zero();
-  victim.crash = {step, variant.when};
+  victim.crash = Crash{step, variant.when};
   const auto begun = pair.migrate();
   if (begun) {
     // Whichever end is alive sees the end of it, or the victim dies.

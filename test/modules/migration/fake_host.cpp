@@ -357,7 +357,7 @@ std::string FakeHost::death() {
 }
 
 void FakeHost::restart() {
-  crash = {};
+  crash = Crash{};
   stop();
   std::ignore = start();
 }

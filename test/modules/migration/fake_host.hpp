@@ -65,6 +65,24 @@ struct Crash {
   When when = When::before;
 };
 
+// Set by the test while the host's threads look at it.
+class CrashPoint {
+ public:
+  CrashPoint& operator=(Crash crash) {
+    const std::lock_guard lock(mutex_);
+    crash_ = crash;
+    return *this;
+  }
+  [[nodiscard]] bool is(std::uint64_t step, When when) const {
+    const std::lock_guard lock(mutex_);
+    return crash_.step == step && crash_.when == when;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Crash crash_;
+};
+
 class FakeHost {
  public:
   FakeHost(std::string host_name, Network& network, Watch& watch);
@@ -82,12 +100,12 @@ class FakeHost {
   Result<T> act(const std::shared_ptr<Life>& life, const char* act_name, const std::function<Result<T>()>& what) {
     if (life->dead) return gone(act_name);
     const std::uint64_t step = ++steps_;
-    if (crash.step == step && crash.when == When::before) {
+    if (crash.is(step, When::before)) {
       die(std::string("before ") + act_name);
       return gone(act_name);
     }
     Result<T> result = what();
-    if (crash.step == step && crash.when == When::after && !life->dead) die(std::string("after ") + act_name);
+    if (crash.is(step, When::after) && !life->dead) die(std::string("after ") + act_name);
     if (life->dead) return gone(act_name);
     return result;
   }
@@ -101,7 +119,7 @@ class FakeHost {
   Network& network;
   FakeHypervisor hypervisor;
   std::vector<Setting> settings;
-  Crash crash;
+  CrashPoint crash;
   [[nodiscard]] bool died() const { return died_; }
   [[nodiscard]] std::string death();
 
