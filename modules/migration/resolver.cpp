@@ -189,6 +189,14 @@ Status Resolver::settle_source(const OwnershipRecord& record, const std::optiona
   return in_doubt(record, "no such action at a source");
 }
 
+// A session in doubt could not be closed when its migration ended here; as long as it is there
+// the domain cannot move again.
+void Resolver::close_session(const OwnershipRecord& record) {
+  const auto closed = context_.services.migration->close({record.migration, record.domain});
+  if (closed || closed.error().code == Code::not_found) return;
+  context_.log(LogLevel::warning, "close migration " + record.migration.text() + ": " + closed.error().message);
+}
+
 // ABORT is durable. The destination is told first: what it holds (a lock of a disk) may be
 // what keeps the guest from going on here. That it cannot be told keeps nothing from it.
 Status Resolver::keep(const OwnershipRecord& record, const Line* line) {
@@ -207,6 +215,7 @@ Status Resolver::reclaim(const OwnershipRecord& record) {
     auto reclaimed = context_.services.migration->reclaim({record.migration, record.domain});
     if (!reclaimed) return fail(reclaimed.error().in("reclaim " + record.name));
   }
+  close_session(record);
   return context_.ledger.advance(record.migration, Side::source, Phase::source_reclaimed,
                                  is_gone(copy) ? "the guest had ended here" : "it goes on here");
 }
@@ -226,6 +235,7 @@ Status Resolver::commit_source(const OwnershipRecord& record, const std::string&
   auto released = context_.services.migration->release({record.migration, record.domain});
   if (!released && released.error().code != Code::not_found)
     return fail(released.error().in("release what is left of " + record.name));
+  close_session(record);
   return context_.ledger.advance(record.migration, Side::source, Phase::source_committed, why);
 }
 

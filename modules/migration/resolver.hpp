@@ -48,6 +48,7 @@ class Resolver {
                        const Line* line);
   Status settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host);
   Status keep(const OwnershipRecord& record, const Line* line);
+  void close_session(const OwnershipRecord& record);
   Status reclaim(const OwnershipRecord& record);
   Status commit_source(const OwnershipRecord& record, const std::string& why);
   Status complete_source(const OwnershipRecord& record, const std::string& why);

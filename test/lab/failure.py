@@ -131,6 +131,8 @@ class Failures:
         self.restart(*victim)
         self.resolve(source, destination)
         owner = self.where()
+        if ended and owner == source:
+            raise AssertionError("the migration had failed before anything was killed")
         self.verified(owner)
         watcher.send_signal(signal.SIGTERM)
         told, _ = watcher.communicate(timeout=60)
