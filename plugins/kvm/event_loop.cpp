@@ -26,7 +26,15 @@ void run() {
   }
 }
 
+// Libvirt writes to its daemon's socket without MSG_NOSIGNAL: a daemon that dies
+// would end this process too. A disposition that the program chose itself stays.
+void outlive_broken_pipes() {
+  struct sigaction now{};
+  if (sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) std::signal(SIGPIPE, SIG_IGN);
+}
+
 Status start() {
+  outlive_broken_pipes();
   virSetErrorFunc(nullptr, silent);
   if (virInitialize() < 0) return fail(virt_error("initialise libvirt"));
   if (virEventRegisterDefaultImpl() < 0) return fail(virt_error("register libvirt's event loop"));

@@ -270,9 +270,10 @@ void SourceSession::peer_closed(const std::string& why) {
                                                 " after it was told to load the guest; which of both has it now "
                                                 "is not known here");
     case rpc::FinishState::none:
-      // A libvirt that has failed already ends by itself, with the better message.
-      if (calls_.prepared() || calls_.has_outstanding()) libvirt_.close();
-      return;
+      if (calls_.prepared()) return libvirt_.close();
+      // A libvirt that was refused ends by itself, and tells the peer's own reason: its
+      // connection stays for its last calls.
+      return libvirt_.send(calls_.answer_outstanding());
     case rpc::FinishState::cancelled:
       return libvirt_.close();
     case rpc::FinishState::held:

@@ -1,5 +1,7 @@
 #include "rpc_source.hpp"
 
+#include <utility>
+
 namespace vmsec::kvm::rpc {
 
 namespace {
@@ -50,11 +52,11 @@ std::string with_cancelled(std::string bytes) {
 
 }  // namespace
 
-Step SourceCalls::answer_here(const Message& message) const {
+std::string SourceCalls::answer_here(const Header& header) {
   // What libvirtd does to end a connection; the rest cannot be answered.
-  if (message.header.is(Procedure::connect_close) || message.header.is(Procedure::connect_unregister_close_callback))
-    return {Action::answer, empty_reply(message.header), {}};
-  return {Action::answer, error_reply(message.header, "the destination cannot be reached any more"), {}};
+  if (header.is(Procedure::connect_close) || header.is(Procedure::connect_unregister_close_callback))
+    return empty_reply(header);
+  return error_reply(header, "the destination cannot be reached any more");
 }
 
 std::string SourceCalls::objection(const Message& message) {
@@ -74,7 +76,7 @@ Step SourceCalls::from_libvirt(const Message& message) {
   const Header& header = message.header;
   if (header.program == kKeepaliveProgram || !header.is(Type::call)) return {};
   const bool is_finish = header.is(Procedure::domain_migrate_finish3_params);
-  if (refused_ || (peer_lost_ && !is_finish)) return answer_here(message);
+  if (refused_ || (peer_lost_ && !is_finish)) return {Action::answer, answer_here(header), {}};
   if (const std::string why = objection(message); !why.empty())
     return {Action::answer, error_reply(header, call_name(header) + ": " + why), why};
   if (is_finish) return finish_call(message);
@@ -94,7 +96,7 @@ Step SourceCalls::finish_call(const Message& message) {
     return {Action::hold, {}, {}};
   }
   finish_ = FinishState::cancelled;
-  if (peer_lost_) return answer_here(message);
+  if (peer_lost_) return {Action::answer, answer_here(message.header), {}};
   outstanding_ = message.header;
   return {Action::forward, message.bytes, {}};
 }
@@ -193,6 +195,11 @@ SourceCalls::Refusal SourceCalls::refuse(const std::string& reason) {
 void SourceCalls::peer_lost() {
   peer_lost_ = true;
   if (finish_ == FinishState::sent) finish_ = FinishState::in_doubt;
+}
+
+std::string SourceCalls::answer_outstanding() {
+  if (!outstanding_) return {};
+  return answer_here(*std::exchange(outstanding_, std::nullopt));
 }
 
 std::string SourceCalls::answer_failed(const std::string& reason) {

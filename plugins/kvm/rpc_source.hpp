@@ -50,6 +50,8 @@ class SourceCalls {
 
   // The peer cannot be heard any more. From here on calls are answered here.
   void peer_lost();
+  // After peer_lost(): what libvirtd gets for the call that it waits for; empty if there is none.
+  std::string answer_outstanding();
   // In state `in_doubt`: the answer that libvirtd has waited for.
   std::string answer_failed(const std::string& reason);
   std::string answer_loaded();
@@ -60,12 +62,11 @@ class SourceCalls {
   [[nodiscard]] bool loaded() const { return loaded_; }
   // The last cookie with the migration's statistics.
   [[nodiscard]] const std::string& statistics() const { return statistics_; }
-  [[nodiscard]] bool has_outstanding() const { return outstanding_.has_value(); }
 
  private:
   // Empty: it may go to the peer.
   [[nodiscard]] std::string objection(const Message& message);
-  Step answer_here(const Message& message) const;
+  [[nodiscard]] static std::string answer_here(const Header& header);
   Step finish_call(const Message& message);
   Step feature_call(const Message& message);
   Result<Step> checked_reply(const Message& message);

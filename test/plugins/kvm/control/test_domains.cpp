@@ -35,7 +35,8 @@ TEST_CASE("a paused domain uses no CPU, a resumed one goes on, and both are told
   for (int i = 0; i < 2; ++i) must(host.domains->pause(guest.ref()));
   const std::uint64_t before = cpu_time();
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  CHECK(cpu_time() == before);
+  // Linux counts a process's time in ticks of 10 ms: one that had begun may still be counted.
+  CHECK(cpu_time() - before <= 10'000);
   for (int i = 0; i < 2; ++i) must(host.domains->resume(guest.ref()));
   CHECK(eventually([&] { return cpu_time() > before; }));
   const auto told = [&](EventKind kind) {

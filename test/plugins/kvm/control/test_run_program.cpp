@@ -1,5 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include <csignal>
+
+#include "event_loop.hpp"
 #include "run_program.hpp"
 
 using namespace vmsec;
@@ -23,4 +26,15 @@ TEST_CASE("a program that is not there is unsupported, one that says too much is
   CHECK(run_program({"no-such-program-of-vmsec"}).error().code == Code::unsupported);
   CHECK(run_program({}).error().code == Code::invalid_argument);
   CHECK(run_program({"yes"}).error().code == Code::limit_exceeded);
+}
+
+TEST_CASE("libvirt's event loop ignores SIGPIPE for the process, and for no program that it runs") {
+  REQUIRE(start_event_loop());
+  struct sigaction now{};
+  REQUIRE(sigaction(SIGPIPE, nullptr, &now) == 0);
+  CHECK(now.sa_handler == SIG_IGN);
+  const auto output = run_program({"sh", "-c", "kill -PIPE $$; echo survived"});
+  REQUIRE(output);
+  CHECK(output->out.empty());
+  CHECK(output->exit_code == 128 + SIGPIPE);
 }

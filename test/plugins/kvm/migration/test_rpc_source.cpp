@@ -245,8 +245,12 @@ TEST_CASE("an answer that has not its call's shape ends the conversation, and th
   const auto check = [&](const rpc::Message& call, std::string_view payload) {
     REQUIRE(calls.from_libvirt(call).action == Action::forward);
     CHECK_FALSE(calls.from_peer(reply_to(call, payload)));
-    // Its caller waits: the session ends libvirtd's connection by this.
-    CHECK(calls.has_outstanding());
+    // Its caller waits: it is answered here, once.
+    calls.peer_lost();
+    const auto answer = message_of(calls.answer_outstanding());
+    CHECK(answer.header.serial == call.header.serial);
+    CHECK(answer.header.is(rpc::Outcome::ok) == (call.header.procedure == captured("connect_close").header.procedure));
+    CHECK(calls.answer_outstanding().empty());
   };
   SECTION("a demand to authenticate") { check(captured("auth_list"), number(1) + number(1)); }
   SECTION("a choice of ways to authenticate") { check(captured("auth_list"), number(2) + number(0) + number(1)); }
