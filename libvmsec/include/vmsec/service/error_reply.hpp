@@ -8,7 +8,7 @@
 namespace vmsec {
 
 struct ErrorReply {
-  Code code = Code::internal;
+  Code code = Code::ok;  // 0 is not written, so the default must be 0
   std::string message;
   std::int64_t native = 0;
   std::string native_source;
