@@ -148,8 +148,12 @@ void Destination::pass_gate() {
   GateDecision decision{migration(), domain(), good.has_value(), {}};
   if (!good) {
     decision.reason = good.error().message;
-    const std::lock_guard lock(mutex_);
-    if (!cause_) cause_ = good.error();
+    {
+      const std::lock_guard lock(mutex_);
+      if (!cause_) cause_ = good.error();
+    }
+    // On record before the source can hear of it: its ABORT would be the cause otherwise.
+    give_up(good.error());
   }
   if (auto decided = context_.services.migration->decide(decision); !decided)
     context_.log(LogLevel::warning, "decide migration " + migration().text() + ": " + decided.error().message);
