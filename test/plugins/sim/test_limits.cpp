@@ -28,10 +28,25 @@ std::uint64_t cpu_time(const TestHost& host, const Uuid& domain) {
   return host.control().get({domain})->cpu_time.value;
 }
 
-// A limit must hold from above. From below a busy machine may take some away.
-void check_holds(double rate, double limit) {
-  CHECK(rate < limit * 1.15);
+// A busy machine gives less than it could: so a rate from below is waited for, and only one from above is checked at
+// once.
+constexpr int kMeasurements = 20;
+
+// A limit holds from above, always; and it is a limit, no stop.
+void check_holds(const std::function<std::uint64_t()>& counter, double limit) {
+  double rate = 0;
+  for (int i = 0; i < kMeasurements && rate <= limit * 0.3; ++i) {
+    rate = rate_of(counter);
+    CHECK(rate < limit * 1.15);
+  }
   CHECK(rate > limit * 0.3);
+}
+
+// Without the limit there is more to be had: what is measured under it is the limit.
+void check_reaches(const std::function<std::uint64_t()>& counter, double least) {
+  double rate = 0;
+  for (int i = 0; i < kMeasurements && rate <= least; ++i) rate = rate_of(counter);
+  CHECK(rate > least);
 }
 
 struct Host {
@@ -112,11 +127,10 @@ TEST_CASE("a CPU quota bounds the CPU time and the work") {
   ResourceLimits limits;
   limits.cpu_quota_millis = 400;
   REQUIRE(host.a.resources().set({kVm, limits}));
-  check_holds(rate_of([&] { return cpu_time(host.a, kVm); }), 400'000);
+  check_holds([&] { return cpu_time(host.a, kVm); }, 400'000);
   limits.cpu_quota_millis = 0;
   REQUIRE(host.a.resources().set({kVm, limits}));
-  const double free = rate_of([&] { return cpu_time(host.a, kVm); });
-  CHECK(free > 800'000);
+  check_reaches([&] { return cpu_time(host.a, kVm); }, 800'000);
 }
 
 TEST_CASE("CPU weights divide a busy host") {
@@ -126,13 +140,18 @@ TEST_CASE("CPU weights divide a busy host") {
   ResourceLimits limits;
   limits.cpu_weight = 3072;
   REQUIRE(host.a.resources().set({kVm, limits}));
+  // Two CPUs: three quarters, and one. Measured at once, for they share.
+  double first = 0;
   double second = 0;
-  std::thread other([&] { second = rate_of([&] { return cpu_time(host.a, uuid_of(2)); }); });
-  const double first = rate_of([&] { return cpu_time(host.a, kVm); });
-  other.join();
-  // Two CPUs: three quarters, and one.
-  check_holds(first, 1'500'000);
-  check_holds(second, 500'000);
+  for (int i = 0; i < kMeasurements && (first <= 450'000 || second <= 150'000); ++i) {
+    std::thread other([&] { second = rate_of([&] { return cpu_time(host.a, uuid_of(2)); }); });
+    first = rate_of([&] { return cpu_time(host.a, kVm); });
+    other.join();
+    CHECK(first < 1'500'000 * 1.15);
+    CHECK(second < 500'000 * 1.15);
+  }
+  CHECK(first > 450'000);
+  CHECK(second > 150'000);
 }
 
 TEST_CASE("a memory limit bounds the host memory of the domain, and is refused below what it has") {
@@ -188,23 +207,23 @@ TEST_CASE("a pin moves the vCPU's thread") {
 TEST_CASE("a disk limit bounds bytes and operations") {
   Host host(domain_text(1, "pattern = \"idle\"", kDevices));
   const auto disk = [&] { return host.a.io().statistics({kVm})->disks.at(0); };
-  CHECK(rate_of([&] { return disk().read.value; }) > 8e6);
+  check_reaches([&] { return disk().read.value; }, 8e6);
   REQUIRE(host.a.io().set_disk({kVm, {.target = "vda", .read = {4'000'000}, .write = {2'000'000}}}));
   CHECK(host.a.io().get({kVm})->disks.at(0).read.value == 4'000'000);
-  check_holds(rate_of([&] { return disk().read.value; }), 4e6);
-  check_holds(rate_of([&] { return disk().written.value; }), 2e6);
+  check_holds([&] { return disk().read.value; }, 4e6);
+  check_holds([&] { return disk().written.value; }, 2e6);
   REQUIRE(host.a.io().set_disk({kVm, {.target = "vda", .read_ops = {50}, .write_ops = {100}}}));
-  check_holds(rate_of([&] { return disk().read_ops; }), 50);
-  check_holds(rate_of([&] { return disk().write_ops; }), 100);
+  check_holds([&] { return disk().read_ops; }, 50);
+  check_holds([&] { return disk().write_ops; }, 100);
 }
 
 TEST_CASE("a NIC limit bounds both directions") {
   Host host(domain_text(1, "pattern = \"idle\"", kDevices));
   const auto nic = [&] { return host.a.io().statistics({kVm})->nics.at(0); };
-  CHECK(rate_of([&] { return nic().read.value; }) > 5e6);
+  check_reaches([&] { return nic().read.value; }, 5e6);
   REQUIRE(host.a.io().set_nic({kVm, {"vm-1-0", {3'000'000}, {1'000'000}}}));
-  check_holds(rate_of([&] { return nic().read.value; }), 3e6);
-  check_holds(rate_of([&] { return nic().written.value; }), 1e6);
+  check_holds([&] { return nic().read.value; }, 3e6);
+  check_holds([&] { return nic().written.value; }, 1e6);
 }
 
 TEST_CASE("limits outlive the process") {
