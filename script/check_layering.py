@@ -42,7 +42,9 @@ RULES = [
     ("modules/migration/", libraries("openssl"), ("vmsec/", "migration/")),
     ("modules/measured_boot/", libraries("openssl", "tss2"), ("vmsec/", "measured_boot/")),
     ("plugins/sim/", libraries("toml"), ("vmsec/", "sim/")),
-    ("plugins/kvm/", libraries("libvirt", "xml", "json"), ("vmsec/", "kvm/")),
+    ("plugins/common/", libraries("json"), ("vmsec/",)),
+    ("plugins/kvm/", libraries("libvirt", "xml"), ("vmsec/", "kvm/")),
+    ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",), ("vmsec/", "xen/")),
     ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/")),
     ("examples/", libraries("cli", "json"), ("vmsec/",)),
 ]

@@ -11,6 +11,9 @@
 
 namespace vmsec::kvm {
 
+using common::EventRing;
+using common::HeldDomains;
+
 struct Context {
   std::shared_ptr<Connection> connection;
   HeldDomains held;
@@ -30,7 +33,6 @@ Result<std::unique_ptr<ResourceControl>> make_resource_control(std::shared_ptr<C
 Result<std::unique_ptr<IoControl>> make_io_control(std::shared_ptr<Context> context);
 Result<std::unique_ptr<Migration>> make_migration(std::shared_ptr<Context> context);
 Result<std::unique_ptr<MemoryAccess>> make_memory_access(std::shared_ptr<Context> context);
-Result<std::unique_ptr<BootEvidence>> make_boot_evidence(std::shared_ptr<Context> context);
 Result<std::unique_ptr<Events>> make_events(std::shared_ptr<Context> context);
 
 }  // namespace vmsec::kvm

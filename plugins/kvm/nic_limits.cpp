@@ -11,6 +11,10 @@
 namespace vmsec::kvm {
 namespace {
 
+using common::is_interface_name;
+using common::read_tap_limit;
+using common::write_tap_limit;
+
 constexpr std::uint64_t kKilobyte = 1000;                   // libvirt counts bandwidth in these
 constexpr std::uint64_t kLeast = 1000;                      // bytes/s: below it one packet takes seconds
 constexpr std::uint64_t kLargest = 100'000'000'000;         // bytes/s

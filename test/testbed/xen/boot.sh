@@ -11,13 +11,15 @@ dom0=${XEN_DOM0_MEMORY:-640}
 initrd=$images/dom0.cpio.gz
 if [ -n "${XEN_ARCHIVE:-}" ]; then
   initrd=$share/.initrd
-  cat "$images/dom0.cpio.gz" "$XEN_ARCHIVE" >"$initrd"
+  cp "$images/dom0.cpio.gz" "$initrd"
+  truncate -s %4 "$initrd" # the kernel wants the next archive at a multiple of 4
+  cat "$XEN_ARCHIVE" >>"$initrd"
   trap 'rm -f "$initrd"' EXIT
 fi
 rm -f "$share/rc"
 # +npt: Xen has nested pages to log a guest's writes with; without, it migrates nothing live.
 status=0
-timeout "${XEN_LIMIT:-600}" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu qemu64,+npt -smp "${XEN_CPUS:-2}" \
+timeout "${XEN_LIMIT:-600}" qemu-system-x86_64 -accel tcg,thread=single -machine q35 -cpu qemu64,+npt -smp "${XEN_CPUS:-2}" \
   -m "${XEN_MEMORY:-1536}" -nodefaults -display none -no-reboot -serial "file:$share/console.log" -kernel "$images/xen.elf" \
   -append "dom0_mem=${dom0}M,max:${dom0}M dom0_max_vcpus=1 console=com1 com1=115200,8n1 spec-ctrl=no xpti=no" \
   -initrd "$images/vmlinux console=hvc0 mitigations=off panic=1,$initrd" \

@@ -1,6 +1,7 @@
 // The plugin over libvirt's own test driver, which lives in this process: no
 // daemon, no QEMU.
 #include <catch2/catch.hpp>
+#include <csignal>
 
 #include "context.hpp"
 
@@ -96,4 +97,11 @@ TEST_CASE("a URI that libvirt does not know is an error that names it") {
   const auto connection = Connection::open("nonsense:///");
   REQUIRE_FALSE(connection);
   CHECK(connection.error().message.find("nonsense:///") != std::string::npos);
+}
+
+TEST_CASE("a connection ignores SIGPIPE for the process: a daemon that dies does not end it") {
+  const auto context = fresh();
+  struct sigaction now{};
+  REQUIRE(sigaction(SIGPIPE, nullptr, &now) == 0);
+  CHECK(now.sa_handler == SIG_IGN);
 }

@@ -1,11 +1,10 @@
-// BootEvidence: the host's TPM and event log, where the operator says they are.
-#include <sys/stat.h>
+#include "boot_evidence.hpp"
+
+#include <fcntl.h>
 
 #include <array>
 
-#include "context.hpp"
-
-namespace vmsec::kvm {
+namespace vmsec::common {
 namespace {
 
 constexpr std::size_t kLargestLog = 16 << 20;
@@ -27,28 +26,28 @@ Result<std::string> read_log(const std::string& path) {
   }
 }
 
-class KvmBootEvidence final : public BootEvidence {
+class HostBootEvidence final : public BootEvidence {
  public:
-  explicit KvmBootEvidence(std::shared_ptr<Context> context) : context_(std::move(context)) {}
+  explicit HostBootEvidence(const BackendOptions& options) : tcti_(options.tpm_tcti), event_log_(options.event_log) {}
 
   Result<HostEvidence> host(const Empty&) override {
-    const BackendOptions& options = context_->options;
-    if (options.tpm_tcti.empty()) return fail(Code::unsupported, "this host's configuration names no TPM");
-    if (options.event_log.empty()) return fail(Code::unsupported, "this host's configuration names no event log");
+    if (tcti_.empty()) return fail(Code::unsupported, "this host's configuration names no TPM");
+    if (event_log_.empty()) return fail(Code::unsupported, "this host's configuration names no event log");
     HostEvidence out;
-    out.tcti = options.tpm_tcti;
-    VMSEC_TRY(out.event_log, read_log(options.event_log));
+    out.tcti = tcti_;
+    VMSEC_TRY(out.event_log, read_log(event_log_));
     return out;
   }
 
  private:
-  std::shared_ptr<Context> context_;
+  std::string tcti_;
+  std::string event_log_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<BootEvidence>> make_boot_evidence(std::shared_ptr<Context> context) {
-  return std::unique_ptr<BootEvidence>(std::make_unique<KvmBootEvidence>(std::move(context)));
+std::unique_ptr<BootEvidence> make_boot_evidence(const BackendOptions& options) {
+  return std::make_unique<HostBootEvidence>(options);
 }
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

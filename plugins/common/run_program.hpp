@@ -6,7 +6,7 @@
 
 #include "vmsec/result.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 
 struct ProgramOutput {
   int exit_code = 0;
@@ -19,4 +19,4 @@ struct ProgramOutput {
 // killed then), `limit_exceeded` for more than 1 MiB of output.
 Result<ProgramOutput> run_program(const std::vector<std::string>& arguments);
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

@@ -3,7 +3,7 @@
 #include "tc_parse.hpp"
 
 using namespace vmsec;
-using namespace vmsec::kvm;
+using namespace vmsec::common;
 
 TEST_CASE("a tbf's rate is read in bytes a second") {
   const auto qdiscs = parse_qdiscs(

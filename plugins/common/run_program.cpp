@@ -10,7 +10,7 @@
 
 #include "vmsec/fd.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -135,4 +135,4 @@ Result<ProgramOutput> run_program(const std::vector<std::string>& arguments) {
   return output;
 }
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 namespace {
 
 constexpr std::uint32_t kUsualMaximum = 100;
@@ -42,4 +42,4 @@ void EventRing::stop() {
   arrived_.notify_all();
 }
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

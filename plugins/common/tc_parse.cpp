@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 namespace {
 
 using Json = nlohmann::json;
@@ -87,4 +87,4 @@ bool is_interface_name(std::string_view name) {
   });
 }
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

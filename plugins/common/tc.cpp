@@ -7,7 +7,7 @@
 #include "run_program.hpp"
 #include "tc_parse.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 namespace {
 
 constexpr std::string_view kIfbPrefix = "vmsec-i";
@@ -152,4 +152,4 @@ Status write_tap_limit(const NicLimit& limit) {
   return {};
 }
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

@@ -5,7 +5,7 @@
 #include "held_domains.hpp"
 
 using namespace vmsec;
-using namespace vmsec::kvm;
+using namespace vmsec::common;
 
 TEST_CASE("a held domain is refused, naming its migration, until it is released") {
   HeldDomains held;

@@ -9,7 +9,7 @@
 
 #include "vmsec/result.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 
 struct Qdisc {
   std::string kind;  // "tbf", "ingress", "noqueue"
@@ -30,4 +30,4 @@ Result<std::vector<std::string>> parse_links(std::string_view json);
 // or '.' at the start.
 bool is_interface_name(std::string_view name);
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

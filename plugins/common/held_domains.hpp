@@ -9,7 +9,7 @@
 
 #include "vmsec/types.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 
 // Thread-safe. The migration fills it; DomainControl asks it.
 class HeldDomains {
@@ -62,4 +62,4 @@ class HeldDomains {
   std::map<Uuid, Held> held_;
 };
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

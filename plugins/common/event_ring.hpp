@@ -9,7 +9,7 @@
 
 #include "vmsec/capability/events.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 
 // Thread-safe.
 class EventRing {
@@ -30,4 +30,4 @@ class EventRing {
   bool stopped_ = false;
 };
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

@@ -19,7 +19,7 @@
 #include "tc.hpp"
 
 using namespace vmsec;
-using namespace vmsec::kvm;
+using namespace vmsec::common;
 
 namespace {
 

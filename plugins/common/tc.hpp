@@ -11,11 +11,11 @@
 
 #include "vmsec/capability/io_control.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 
 // `not_found` where this namespace has no such interface, `unsupported` where
 // tc or a part of the kernel is missing.
 Result<NicLimit> read_tap_limit(const std::string& tap);
 Status write_tap_limit(const NicLimit& limit);
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

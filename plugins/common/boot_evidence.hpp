@@ -1,0 +1,13 @@
+// BootEvidence: the host's TPM and event log, where the operator says they are.
+#pragma once
+
+#include <memory>
+
+#include "vmsec/backend.hpp"
+
+namespace vmsec::common {
+
+// Keeps a copy of the options' `tpm_tcti` and `event_log`.
+std::unique_ptr<BootEvidence> make_boot_evidence(const BackendOptions& options);
+
+}  // namespace vmsec::common

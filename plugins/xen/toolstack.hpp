@@ -1,0 +1,52 @@
+// Every call of libxl: on a thread of its own, with a time limit, because a call in which xenstored
+// or a guest does not answer never comes back, and cannot be called off.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+
+#include "libxl.hpp"
+
+namespace vmsec::xen {
+
+// Any thread may call at any time; calls run side by side, each with a context of its own.
+class Toolstack {
+ public:
+  static constexpr std::chrono::seconds kUsual{20};
+
+  // `unsupported` where this is no Xen dom0, `unavailable` where xenstored does not answer.
+  static Result<std::shared_ptr<Toolstack>> open();
+  ~Toolstack();
+  Toolstack(const Toolstack&) = delete;
+  Toolstack& operator=(const Toolstack&) = delete;
+
+  // What `work` returns; `timeout` when it has not come back within `limit`. It then goes on, alone:
+  // `work` owns, by value, all that it touches. `unavailable` where xenstored does not answer at all.
+  template <class Work>
+  auto call(const std::string& operation, Work work, std::chrono::seconds limit = kUsual)
+      -> std::invoke_result_t<Work, Libxl&> {
+    using Answer = std::invoke_result_t<Work, Libxl&>;
+    auto promise = std::make_shared<std::promise<Answer>>();
+    auto answer = promise->get_future();
+    VMSEC_CHECK(run(operation, [promise, operation, work = std::move(work)](const Result<Libxl*>& libxl) mutable {
+      promise->set_value(libxl ? work(**libxl) : Answer(fail(libxl.error().in(operation))));
+    }));
+    if (answer.wait_for(limit) == std::future_status::ready) return answer.get();
+    return fail(Code::timeout, operation + ": libxl has not come back in " + std::to_string(limit.count()) + " s");
+  }
+
+ private:
+  struct State;
+  struct Worker;
+  using Job = std::function<void(const Result<Libxl*>&)>;
+  explicit Toolstack(std::shared_ptr<State> state);
+  Status run(const std::string& operation, Job job);
+  static void work(const std::shared_ptr<State>& state, const std::shared_ptr<Worker>& worker);
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace vmsec::xen
