@@ -44,7 +44,7 @@ RULES = [
     ("plugins/sim/", libraries("toml"), ("vmsec/", "sim/")),
     ("plugins/common/", libraries("json"), ("vmsec/",)),
     ("plugins/kvm/", libraries("libvirt", "xml"), ("vmsec/", "kvm/")),
-    ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",), ("vmsec/", "xen/")),
+    ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",) + libraries("json"), ("vmsec/", "xen/")),
     ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/")),
     ("examples/", libraries("cli", "json"), ("vmsec/",)),
 ]

@@ -6,8 +6,8 @@ namespace vmsec::migration {
 namespace {
 
 constexpr std::string_view kKnown =
-    "encryption, cipher, attestation, attestation_max_age, call_timeout, stall_timeout, switch_timeout, max_streams "
-    "or max_incoming";
+    "encryption, cipher, attestation, attestation_max_age, non_live, call_timeout, stall_timeout, switch_timeout, "
+    "max_streams or max_incoming";
 
 Status read_encryption(const Setting& setting, Policy& policy) {
   VMSEC_TRY(const std::string_view text, text_of(setting, "\"required\" or \"allow-none\""));
@@ -40,6 +40,14 @@ Status read_attestation(const Setting& setting, Policy& policy) {
   return {};
 }
 
+Status read_non_live(const Setting& setting, Policy& policy) {
+  VMSEC_TRY(const std::string_view text, text_of(setting, "\"refuse\" or \"allow\""));
+  if (text != "refuse" && text != "allow")
+    return fail(Code::invalid_argument, units::quoted(text) + ": want \"refuse\" or \"allow\"");
+  policy.non_live = text == "allow";
+  return {};
+}
+
 Status read_time(const Setting& setting, std::chrono::microseconds& out) {
   constexpr std::uint64_t kLeast = 100'000, kMost = 3'600'000'000;
   VMSEC_TRY(const std::string_view text, text_of(setting, "a text with " + std::string(units::kTime.want)));
@@ -60,6 +68,7 @@ Status read_key(const Setting& setting, const SettingPath& path, Policy& policy)
   if (path == SettingPath{"cipher"}) return read_cipher(setting, policy);
   if (path == SettingPath{"attestation"}) return read_attestation(setting, policy);
   if (path == SettingPath{"attestation_max_age"}) return read_time(setting, policy.attestation_max_age);
+  if (path == SettingPath{"non_live"}) return read_non_live(setting, policy);
   if (path == SettingPath{"call_timeout"}) return read_time(setting, policy.call_timeout);
   if (path == SettingPath{"stall_timeout"}) return read_time(setting, policy.stall_timeout);
   if (path == SettingPath{"switch_timeout"}) return read_time(setting, policy.switch_timeout);

@@ -16,6 +16,7 @@ struct Policy {
   Cipher cipher = Cipher::aes_128_gcm;                          // of requests that leave it to the policy
   AttestationPolicy attestation = AttestationPolicy::required;  // of destinations, when we are the source
   std::chrono::microseconds attestation_max_age = std::chrono::seconds(30);
+  bool non_live = false;  // a guest that cannot move while it runs may be stopped for the whole transfer
   std::chrono::microseconds call_timeout = std::chrono::seconds(30);    // one exchange with the other agent
   std::chrono::microseconds stall_timeout = std::chrono::seconds(60);   // nothing moves: give up
   std::chrono::microseconds switch_timeout = std::chrono::seconds(60);  // from the gate to the end

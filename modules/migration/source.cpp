@@ -90,7 +90,9 @@ Status Source::ask_destination() {
 }
 
 Status Source::begin_session() {
-  VMSEC_TRY(std::ignore, context_.services.migration->start({migration_, request_.domain, request_.options}));
+  MigrationOptions options = request_.options;
+  options.stop_and_copy = context_.policy.non_live;  // the operator's word, not the caller's
+  VMSEC_TRY(std::ignore, context_.services.migration->start({migration_, request_.domain, options}));
   session_open_ = true;
   board_->update([](MigrationStatus& status) { status.state = MigrationState::transferring; });
   return {};

@@ -74,7 +74,7 @@ Status check_qcow2(const DomainImage& image, const Fd& file) {
 }
 
 Status check_image(const IncomingPolicy& policy, const DomainImage& image) {
-  const auto file = open_for_check(image.path, policy.disk_roots, image.use);
+  const auto file = common::open_for_check(image.path, policy.disk_roots, image.use);
   if (!file) return denied(image, file.error().message);
   // As raw, QEMU reads nothing of it but the guest's bytes.
   if (image.format == "raw" && !image.backing) return {};

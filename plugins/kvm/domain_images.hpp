@@ -14,6 +14,8 @@
 
 namespace vmsec::kvm {
 
+using common::PathUse;
+
 // One file or device of a disk's chain.
 struct DomainImage {
   std::string place;  // in the XML, for messages

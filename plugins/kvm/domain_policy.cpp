@@ -11,6 +11,8 @@ namespace vmsec::kvm {
 
 namespace {
 
+using common::PathUse;
+
 constexpr int kDepthLimit = 64;
 
 const std::vector<std::string> kActions = {"destroy",  "restart", "preserve", "rename-restart",
@@ -201,9 +203,9 @@ class Checker {
 
   static Status below(const std::string& path, const std::string& given, const std::vector<std::string>& roots,
                       const std::string& setting, PathUse use) {
-    if (!is_plain_path(given)) return denied(path, shown(given) + " is not a plain absolute path");
-    if (!lies_below(given, roots)) return denied(path, shown(given) + " is not below this host's " + setting);
-    const Status checked = check_use(given, roots, use);
+    if (!common::is_plain_path(given)) return denied(path, shown(given) + " is not a plain absolute path");
+    if (!common::lies_below(given, roots)) return denied(path, shown(given) + " is not below this host's " + setting);
+    const Status checked = common::check_use(given, roots, use);
     return checked ? Status() : denied(path, shown(given) + " " + checked.error().message);
   }
 
@@ -269,20 +271,9 @@ Error about(const Error& error, const ExpectedDomain& expected) { return error.i
 
 }  // namespace
 
-std::vector<std::string> words_of(std::string_view list) {
-  std::vector<std::string> words;
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    const std::string_view word = trimmed(list.substr(0, comma));
-    if (!word.empty()) words.emplace_back(word);
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  return words;
-}
-
 Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string, std::string>& settings) {
   IncomingPolicy policy;
-  const std::map<std::string_view, std::vector<std::string>*> lists = {
+  const common::IncomingLists lists = {
       {"emulators", &policy.emulators},
       {"disk_roots", &policy.disk_roots},
       {"kernel_roots", &policy.kernel_roots},
@@ -298,19 +289,7 @@ Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string,
   policy.firmware_roots = {"/usr/share/OVMF", "/usr/share/qemu", "/usr/share/seabios"};
   policy.nvram_roots = {"/var/lib/libvirt/qemu/nvram"};
   policy.listen = {"127.0.0.1", "::1"};
-  for (const auto& [key, text] : settings) {
-    if (!key.starts_with("incoming.")) continue;
-    const std::string name = key.substr(std::string_view("incoming.").size());
-    const auto found = lists.find(name);
-    if (found == lists.end())
-      return fail(Code::invalid_argument, "backend setting \"" + key + "\": no such policy for incoming domains");
-    *found->second = words_of(text);
-    if (!name.ends_with("_roots")) continue;
-    for (const std::string& root : *found->second)
-      if (!root.starts_with("/") || root == "/")
-        return fail(Code::invalid_argument,
-                    "backend setting \"" + key + "\": " + shown(root) + " is not an absolute path of a folder below /");
-  }
+  VMSEC_CHECK(common::read_incoming(settings, lists));
   return policy;
 }
 

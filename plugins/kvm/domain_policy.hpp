@@ -32,9 +32,6 @@ struct IncomingPolicy {
   static Result<IncomingPolicy> from_settings(const std::map<std::string, std::string>& settings);
 };
 
-// The words of a list that is separated by commas.
-std::vector<std::string> words_of(std::string_view list);
-
 struct ExpectedDomain {
   Uuid uuid;
   std::string name;

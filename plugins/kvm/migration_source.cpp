@@ -7,6 +7,7 @@
 #include "domain_policy.hpp"
 #include "domain_xml.hpp"
 #include "host_path.hpp"
+#include "text.hpp"
 #include "migration_domain.hpp"
 
 namespace vmsec::kvm {
@@ -44,11 +45,12 @@ std::string data_uri(const SessionFolder& folder) { return "unix://" + folder.da
 // libvirt knows network file systems, and calls a migration with disks on others
 // unsafe. The setting is the operator's word that both hosts see the same there.
 bool disks_are_shared(const Context& context, const std::string& configuration) {
-  const auto folders = words_of(context.setting("outgoing.shared_roots", ""));
+  const auto folders = common::words_of(context.setting("outgoing.shared_roots", ""));
   const auto xml = parse_domain_xml(configuration);
   if (folders.empty() || !xml) return false;
-  return std::all_of(xml->disks.begin(), xml->disks.end(),
-                     [&](const XmlDisk& disk) { return disk.source.empty() || lies_below(disk.source, folders); });
+  return std::all_of(xml->disks.begin(), xml->disks.end(), [&](const XmlDisk& disk) {
+    return disk.source.empty() || common::lies_below(disk.source, folders);
+  });
 }
 
 bool readable(const std::vector<pollfd>& fds, int fd, short events) {

@@ -17,18 +17,6 @@ using ParserPtr = std::unique_ptr<xmlParserCtxt, FreeParser>;
 
 }  // namespace
 
-std::string shown(std::string_view value) {
-  std::string text;
-  for (const char c : value.substr(0, kShownLimit)) text += c >= ' ' && c <= '~' && c != '"' ? c : '?';
-  return "\"" + text + (value.size() > kShownLimit ? "..." : "") + "\"";
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
-}
-
 std::string attribute(const xmlNode* node, const char* name) {
   const TextPtr value(xmlGetNoNsProp(node, reinterpret_cast<const xmlChar*>(name)));
   return std::string(view(value.get()));

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "text.hpp"
 #include "vmsec/result.hpp"
 
 namespace vmsec::kvm {
@@ -26,10 +27,9 @@ inline std::string_view view(const xmlChar* text) {
 }
 // Empty where the element has none.
 std::string attribute(const xmlNode* node, const char* name);
-std::string_view trimmed(std::string_view text);
 
-// A value that a message may show: printable, and short.
-inline constexpr std::size_t kShownLimit = 80;
-std::string shown(std::string_view value);
+using common::kShownLimit;
+using common::shown;
+using common::trimmed;
 
 }  // namespace vmsec::kvm

@@ -3,9 +3,9 @@
 
 #include <functional>
 
+#include "data_records.hpp"
 #include "guest_memory.hpp"
 #include "machine.hpp"
-#include "migration_messages.hpp"
 
 namespace vmsec::sim {
 

@@ -12,7 +12,10 @@ std::shared_ptr<Incoming> Incoming::start(SimHost& host, const PrepareIncoming& 
 }
 
 Incoming::Incoming(SimHost& host, const PrepareIncoming& request, DomainSpec spec, std::shared_ptr<Machine> machine)
-    : Session(host, request.migration, std::move(spec), request.options), machine_(std::move(machine)) {
+    : Session({spec.uuid, spec.name, spec.memory}, request.migration, request.options),
+      host_(host),
+      spec_(std::move(spec)),
+      machine_(std::move(machine)) {
   arrived_.pages.resize(machine_->memory().pages());
 }
 
@@ -25,7 +28,8 @@ Result<ChannelEnd> Incoming::open(const OpenChannel& request) {
   if (request.index >= (bulk ? kBulkMaximum : 1))
     return fail(Code::invalid_argument, what + ": none has index " + std::to_string(request.index));
   ChannelEnd near_end;
-  VMSEC_TRY(auto stream, Stream::open(request.kind, request.index, host_.faults(), near_end.fd));
+  VMSEC_TRY(auto stream,
+            Stream::open(request.kind, request.index, host_.faults().cut(request.kind, request.index), near_end.fd));
   const std::lock_guard lock(mutex_);
   if (refusing_) return fail(Code::wrong_state, what + ": its session has ended");
   const ChannelName name{request.kind, request.index};

@@ -3,8 +3,12 @@
 
 #include "data_reader.hpp"
 #include "session.hpp"
+#include "sim_host.hpp"
 
 namespace vmsec::sim {
+
+using common::Session;
+using common::Stream;
 
 class Incoming final : public Session {
  public:
@@ -37,6 +41,8 @@ class Incoming final : public Session {
   // Under the lock: every channel that the source announced has ended.
   [[nodiscard]] bool all_ended() const;
 
+  SimHost& host_;
+  const DomainSpec spec_;
   std::shared_ptr<Machine> machine_;  // the engine's
   Arrived arrived_;
   std::map<ChannelName, Channel> channels_;  // under the session's lock, but for the threads

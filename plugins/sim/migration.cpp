@@ -7,10 +7,6 @@ namespace vmsec::sim {
 
 constexpr std::string_view kFormat = "sim-toml";
 
-SimMigration::~SimMigration() {
-  for (auto& [id, session] : sessions_) session->close();
-}
-
 Status SimMigration::check_call(std::string_view method) {
   VMSEC_CHECK(host_.faults().call("Migration." + std::string(method)));
   if (host_.durable()) return {};
@@ -24,28 +20,6 @@ Status SimMigration::check_options(const MigrationOptions& options) {
                                         " bulk channels: the simulated hypervisor has " + std::to_string(kBulkMaximum));
 }
 
-Result<std::shared_ptr<Session>> SimMigration::find(const Uuid& migration, const Uuid& domain) {
-  const std::lock_guard lock(mutex_);
-  const auto found = sessions_.find(migration);
-  if (found != sessions_.end() && found->second->domain() == domain) return found->second;
-  return fail(Code::not_found, "find migration " + migration.text() + " of " + domain.text() + ": it has no session");
-}
-
-Status SimMigration::check_new(const Uuid& migration, const Uuid& domain) {
-  if (migration.is_nil()) return fail(Code::invalid_argument, "migrate " + domain.text() + ": the migration has no id");
-  for (const auto& [id, session] : sessions_) {
-    if (id == migration || session->domain() == domain)
-      return fail(Code::already_exists, "migrate " + domain.text() + ": migration " + id.text() + " has a session");
-  }
-  return {};
-}
-
-bool SimMigration::busy(const Uuid& domain) {
-  for (const auto& [id, session] : sessions_)
-    if (session->domain() == domain && !session->ended()) return true;
-  return false;
-}
-
 Result<DomainDescription> SimMigration::describe(const DomainRef& request) {
   VMSEC_CHECK(check_call("Describe"));
   VMSEC_TRY(const DomainSpec spec, host_.spec(request.domain));
@@ -55,13 +29,11 @@ Result<DomainDescription> SimMigration::describe(const DomainRef& request) {
 Result<Empty> SimMigration::start(const StartOutgoing& request) {
   VMSEC_CHECK(check_call("Start"));
   VMSEC_CHECK(check_options(request.options));
-  const std::lock_guard lock(mutex_);
-  VMSEC_CHECK(check_new(request.migration, request.domain));
-  VMSEC_TRY(auto machine, host_.check_outgoing(request.domain));
-  VMSEC_TRY(auto spec, host_.spec(request.domain));
-  VMSEC_TRY(auto session, Outgoing::start(host_, request, std::move(spec), std::move(machine)));
-  sessions_.emplace(request.migration, std::move(session));
-  return Empty{};
+  return sessions_.start(request.migration, request.domain, [&]() -> Result<std::shared_ptr<common::Session>> {
+    VMSEC_TRY(auto machine, host_.check_outgoing(request.domain));
+    VMSEC_TRY(auto spec, host_.spec(request.domain));
+    return Outgoing::start(host_, request, std::move(spec), std::move(machine));
+  });
 }
 
 Result<Empty> SimMigration::prepare(const PrepareIncoming& request) {
@@ -75,72 +47,62 @@ Result<Empty> SimMigration::prepare(const PrepareIncoming& request) {
   if (spec.uuid != request.domain || description.domain != request.domain || spec.name != description.name ||
       spec.memory != description.memory || spec.vcpus != description.vcpus)
     return fail(Code::invalid_argument, what + ": its description and its configuration differ");
-  const std::lock_guard lock(mutex_);
-  VMSEC_CHECK(check_new(request.migration, request.domain));
-  VMSEC_TRY(auto disks, host_.check_incoming(spec));
-  VMSEC_TRY(auto machine, Machine::create(spec, std::move(disks)));
-  sessions_.emplace(request.migration, Incoming::start(host_, request, std::move(spec), std::move(machine)));
-  return Empty{};
+  return sessions_.start(request.migration, request.domain, [&]() -> Result<std::shared_ptr<common::Session>> {
+    VMSEC_TRY(auto disks, host_.check_incoming(spec));
+    VMSEC_TRY(auto machine, Machine::create(spec, std::move(disks)));
+    return Incoming::start(host_, request, std::move(spec), std::move(machine));
+  });
 }
 
 Result<ChannelEnd> SimMigration::open(const OpenChannel& request) {
   VMSEC_CHECK(check_call("Open"));
-  VMSEC_TRY(auto session, find(request.migration, request.domain));
+  VMSEC_TRY(auto session, sessions_.find(request.migration, request.domain));
   return session->open(request);
 }
 
 Result<SessionEvent> SimMigration::next(const NextSessionEvent& request) {
   VMSEC_CHECK(check_call("Next"));
-  VMSEC_TRY(auto session, find(request.migration, request.domain));
+  VMSEC_TRY(auto session, sessions_.find(request.migration, request.domain));
   return session->next(request.wait);
 }
 
 Result<Empty> SimMigration::decide(const GateDecision& request) {
   VMSEC_CHECK(check_call("Decide"));
-  VMSEC_TRY(auto session, find(request.migration, request.domain));
+  VMSEC_TRY(auto session, sessions_.find(request.migration, request.domain));
   VMSEC_CHECK(session->decide(request));
   return Empty{};
 }
 
 Result<TransferProgress> SimMigration::progress(const SessionRef& request) {
   VMSEC_CHECK(check_call("Progress"));
-  VMSEC_TRY(auto session, find(request.migration, request.domain));
+  VMSEC_TRY(auto session, sessions_.find(request.migration, request.domain));
   return session->progress();
 }
 
 Result<Empty> SimMigration::cancel(const SessionRef& request) {
   VMSEC_CHECK(check_call("Cancel"));
-  VMSEC_TRY(auto session, find(request.migration, request.domain));
+  VMSEC_TRY(auto session, sessions_.find(request.migration, request.domain));
   VMSEC_CHECK(session->cancel());
   return Empty{};
 }
 
 Result<Empty> SimMigration::close(const SessionRef& request) {
   VMSEC_CHECK(check_call("Close"));
-  VMSEC_TRY(auto session, find(request.migration, request.domain));
-  // It counts as under way until its engine has ended.
-  session->close();
-  const std::lock_guard lock(mutex_);
-  sessions_.erase(request.migration);
-  return Empty{};
+  return sessions_.close(request);
 }
 
 Result<Holding> SimMigration::holding(const SessionRef& request) {
   VMSEC_CHECK(check_call("Holding"));
-  const std::lock_guard lock(mutex_);
+  const bool busy = sessions_.busy(request.domain);
   Holding holding = host_.holding(request.domain);
-  holding.migrating = busy(request.domain);
+  holding.migrating = busy;
   return holding;
 }
 
 template <class Act>
 Result<Empty> SimMigration::resolve(std::string_view method, const SessionRef& request, Act&& act) {
   VMSEC_CHECK(check_call(method));
-  const std::lock_guard lock(mutex_);
-  if (busy(request.domain))
-    return fail(Code::wrong_state, std::string(method) + " " + request.domain.text() + ": its migration is under way");
-  VMSEC_CHECK(act());
-  return Empty{};
+  return sessions_.resolve(std::string(method) + " " + request.domain.text(), request.domain, act);
 }
 
 Result<Empty> SimMigration::hold(const SessionRef& request) {

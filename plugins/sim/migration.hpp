@@ -1,18 +1,14 @@
 // vmsec::Migration of the simulated hypervisor: finds the session, asks the host.
 #pragma once
 
-#include <map>
-#include <memory>
-#include <mutex>
-
-#include "session.hpp"
+#include "session_list.hpp"
+#include "sim_host.hpp"
 
 namespace vmsec::sim {
 
 class SimMigration final : public Migration {
  public:
   explicit SimMigration(SimHost& host) : host_(host) {}
-  ~SimMigration() override;
 
   Result<DomainDescription> describe(const DomainRef& request) override;
   Result<Empty> start(const StartOutgoing& request) override;
@@ -33,17 +29,11 @@ class SimMigration final : public Migration {
  private:
   Status check_call(std::string_view method);
   Status check_options(const MigrationOptions& options);
-  Result<std::shared_ptr<Session>> find(const Uuid& migration, const Uuid& domain);
-  // Under the lock.
-  Status check_new(const Uuid& migration, const Uuid& domain);
-  [[nodiscard]] bool busy(const Uuid& domain);
-  // Resolves, when no session of the domain is under way.
   template <class Act>
   Result<Empty> resolve(std::string_view method, const SessionRef& request, Act&& act);
 
   SimHost& host_;
-  std::mutex mutex_;  // starting and resolving: one at a time
-  std::map<Uuid, std::shared_ptr<Session>> sessions_;
+  common::SessionList sessions_;
 };
 
 }  // namespace vmsec::sim

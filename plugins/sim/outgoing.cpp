@@ -14,7 +14,9 @@ Result<std::shared_ptr<Outgoing>> Outgoing::start(SimHost& host, const StartOutg
 }
 
 Outgoing::Outgoing(SimHost& host, const StartOutgoing& request, DomainSpec spec, std::shared_ptr<Machine> machine)
-    : Session(host, request.migration, std::move(spec), request.options),
+    : Session({spec.uuid, spec.name, spec.memory}, request.migration, request.options),
+      host_(host),
+      spec_(std::move(spec)),
       machine_(std::move(machine)),
       page_digests_(machine_->memory().pages()) {
   const auto rate = static_cast<double>(options_.bandwidth.value);
@@ -24,7 +26,7 @@ Outgoing::Outgoing(SimHost& host, const StartOutgoing& request, DomainSpec spec,
 Status Outgoing::make_channels(Faults& faults) {
   const auto make = [&](ChannelKind kind, std::uint32_t index) -> Result<std::unique_ptr<Stream>> {
     Fd near_end;
-    VMSEC_TRY(auto stream, Stream::open(kind, index, faults, near_end));
+    VMSEC_TRY(auto stream, Stream::open(kind, index, faults.cut(kind, index), near_end));
     push({SessionEventKind::channel, kind, index, std::move(near_end), {}});
     return stream;
   };

@@ -1,10 +1,16 @@
 // The source's engine: pre-copy, switch-over, and letting go.
 #pragma once
 
+#include "clock.hpp"
+#include "data_records.hpp"
 #include "session.hpp"
+#include "sim_host.hpp"
 #include "token_bucket.hpp"
 
 namespace vmsec::sim {
+
+using common::Session;
+using common::Stream;
 
 class Outgoing final : public Session {
  public:
@@ -36,6 +42,8 @@ class Outgoing final : public Session {
   void doubt(const std::string& why);
   void measure_downtime();
 
+  SimHost& host_;
+  const DomainSpec spec_;
   const std::shared_ptr<Machine> machine_;
   std::unique_ptr<Stream> main_;
   std::vector<std::unique_ptr<Stream>> bulk_;

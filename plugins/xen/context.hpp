@@ -41,6 +41,8 @@ std::unique_ptr<DomainControl> make_domain_control(std::shared_ptr<Context> cont
 std::unique_ptr<ResourceControl> make_resource_control(std::shared_ptr<Context> context);
 std::unique_ptr<IoControl> make_io_control(std::shared_ptr<Context> context);
 std::unique_ptr<MemoryAccess> make_memory_access(std::shared_ptr<Context> context);
+// `invalid_argument` for settings that are none.
+Result<std::unique_ptr<Migration>> make_migration(std::shared_ptr<Context> context);
 std::unique_ptr<Events> make_events(std::shared_ptr<Context> context);
 
 }  // namespace vmsec::xen

@@ -82,7 +82,22 @@ Status require_active(const Seen& domain, const std::string& operation) {
 
 std::string name_of(Libxl& libxl, std::uint32_t domid) {
   const Text name(libxl_domid_to_name(libxl.get(), domid));
-  return name ? std::string(name.get()) : std::string();
+  std::string out = name ? std::string(name.get()) : std::string();
+  if (out.ends_with(kIncoming)) out.erase(out.size() - kIncoming.size());
+  return out;
+}
+
+Status unpause_domain(Libxl& libxl, std::uint32_t domid, const std::string& operation) {
+  constexpr int kMostPauses = 255;  // Xen counts to here
+  for (int i = 0; i < kMostPauses; ++i) {
+    DomInfo info;
+    if (const int code = libxl_domain_info(libxl.get(), info.get(), domid); code != 0)
+      return fail(libxl.error(operation, code, domid));
+    if (!info->paused) return {};
+    if (const int code = libxl_domain_unpause(libxl.get(), domid, nullptr); code != 0)
+      return fail(libxl.error(operation, code, domid));
+  }
+  return fail(Code::internal, operation + ": it stays paused");
 }
 
 Status read_built_config(Libxl& libxl, std::uint32_t domid, DomainConfig& config, const std::string& operation) {

@@ -32,8 +32,12 @@ Result<std::vector<Seen>> list_domains(Libxl& libxl, const std::string& pool, co
 Result<Seen> find_domain(Libxl& libxl, const std::string& pool, const Uuid& uuid, const std::string& operation);
 // `wrong_state` for one that has ended.
 Status require_active(const Seen& domain, const std::string& operation);
-// Empty where xenstore has none.
+// Empty where xenstore has none. A copy that comes from elsewhere has its own name, with kIncoming behind it at the
+// toolstack until it is activated: the source may be on the same Xen, in another pool.
+inline constexpr std::string_view kIncoming = "--incoming";
 std::string name_of(Libxl& libxl, std::uint32_t domid);
+// Somebody else may have paused it as well: it is unpaused until it runs.
+Status unpause_domain(Libxl& libxl, std::uint32_t domid, const std::string& operation);
 // As it was built, without what was attached since. libxl's own way to the whole configuration forks, and hangs where
 // several threads ask at once.
 Status read_built_config(Libxl& libxl, std::uint32_t domid, DomainConfig& config, const std::string& operation);

@@ -75,20 +75,10 @@ Status pause_domain(Libxl& libxl, const Seen& seen, const std::string& operation
   return {};
 }
 
-// Somebody else may have paused it as well: it is resumed when it runs.
 Status resume_domain(Libxl& libxl, const Seen& seen, const std::string& operation) {
   if (seen.suspended)
     return fail(Code::wrong_state, operation + ": it was stopped to be moved or saved; whoever did that has to end it");
-  constexpr int kMostPauses = 255;  // Xen counts to here
-  for (int i = 0; i < kMostPauses; ++i) {
-    DomInfo info;
-    if (const int code = libxl_domain_info(libxl.get(), info.get(), seen.domid); code != 0)
-      return fail(libxl.error(operation, code, seen.domid));
-    if (!info->paused) return {};
-    if (const int code = libxl_domain_unpause(libxl.get(), seen.domid, nullptr); code != 0)
-      return fail(libxl.error(operation, code, seen.domid));
-  }
-  return fail(Code::internal, operation + ": it stays paused");
+  return unpause_domain(libxl, seen.domid, operation);
 }
 
 class XenDomainControl final : public DomainControl {

@@ -55,7 +55,7 @@ Uuid uuid_of(const libxl_uuid& uuid) {
 
 Libxl::Libxl() {
   logger_.vmessage = &Libxl::log;
-  logger_.progress = nullptr;
+  logger_.progress = &Libxl::progress;
   logger_.destroy = [](xentoollog_logger*) {};
   logger_.owner = this;
 }
@@ -80,14 +80,22 @@ Result<std::unique_ptr<Libxl>> Libxl::open() {
 
 void Libxl::log(xentoollog_logger* logger, xentoollog_level level, int error, const char* /*context*/,
                 const char* format, va_list arguments) {
-  if (level < XTL_ERROR) return;
+  auto* self = static_cast<Logger*>(logger)->owner;
+  if (level < XTL_ERROR && !self->listener_.line) return;
   std::array<char, 512> line{};
   std::vsnprintf(line.data(), line.size(), format, arguments);
+  if (self->listener_.line) self->listener_.line(line.data());
+  if (level < XTL_ERROR) return;
   std::string text = line.data();
   if (error > 0) text += ": " + std::string(::strerrordesc_np(error) ? ::strerrordesc_np(error) : "unknown error");
   // The first is the cause; what follows are its consequences.
-  std::string& log = static_cast<Logger*>(logger)->owner->log_;
-  if (log.empty()) log = std::move(text);
+  if (self->log_.empty()) self->log_ = std::move(text);
+}
+
+void Libxl::progress(xentoollog_logger* logger, const char* /*context*/, const char* /*what*/, int /*percent*/,
+                     unsigned long done, unsigned long total) {
+  const auto& listener = static_cast<Logger*>(logger)->owner->listener_;
+  if (listener.progress) listener.progress(done, total);
 }
 
 Error Libxl::error(std::string_view operation, int code) const {

@@ -9,6 +9,7 @@ extern "C" {
 #include <xentoollog.h>
 }
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -59,8 +60,17 @@ class Libxl {
   Libxl& operator=(const Libxl&) = delete;
 
   [[nodiscard]] libxl_ctx* get() const { return context_; }
-  // What libxl logs from here on belongs to the next error().
-  void begin() { log_.clear(); }
+  // What a long call tells of itself, on the thread that is in it.
+  struct Listener {
+    std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+    std::function<void(std::string_view line)> line;  // of any level
+  };
+  // What libxl logs from here on belongs to the next error(), and goes to no listener.
+  void begin() {
+    log_.clear();
+    listener_ = {};
+  }
+  void listen(Listener listener) { listener_ = std::move(listener); }
   // "OPERATION: what libxl says (its last log line)".
   [[nodiscard]] Error error(std::string_view operation, int code) const;
   // The same, or `not_found` where the domain is gone by now.
@@ -73,9 +83,12 @@ class Libxl {
   Libxl();
   static void log(xentoollog_logger* logger, xentoollog_level level, int error, const char* context, const char* format,
                   va_list arguments);
+  static void progress(xentoollog_logger* logger, const char* context, const char* what, int percent,
+                       unsigned long done, unsigned long total);
 
   Logger logger_{};
   std::string log_;
+  Listener listener_;
   libxl_ctx* context_ = nullptr;
 };
 

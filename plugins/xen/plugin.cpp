@@ -7,12 +7,13 @@ namespace {
 
 class XenBackend final : public Backend {
  public:
-  explicit XenBackend(const std::shared_ptr<Context>& context)
+  XenBackend(const std::shared_ptr<Context>& context, std::unique_ptr<Migration> migration)
       : context_(context),
         domain_control_(make_domain_control(context)),
         resource_control_(make_resource_control(context)),
         io_control_(make_io_control(context)),
         memory_access_(make_memory_access(context)),
+        migration_(std::move(migration)),
         boot_evidence_(common::make_boot_evidence(context->options)),
         events_(make_events(context)) {}
   ~XenBackend() override { context_->events->stop(); }
@@ -22,6 +23,7 @@ class XenBackend final : public Backend {
   Result<ResourceControl*> resource_control() override { return resource_control_.get(); }
   Result<IoControl*> io_control() override { return io_control_.get(); }
   Result<MemoryAccess*> memory_access() override { return memory_access_.get(); }
+  Result<Migration*> migration() override { return migration_.get(); }
   Result<BootEvidence*> boot_evidence() override { return boot_evidence_.get(); }
   Result<Events*> events() override { return events_.get(); }
 
@@ -31,6 +33,7 @@ class XenBackend final : public Backend {
   std::unique_ptr<ResourceControl> resource_control_;
   std::unique_ptr<IoControl> io_control_;
   std::unique_ptr<MemoryAccess> memory_access_;
+  std::unique_ptr<Migration> migration_;
   std::unique_ptr<BootEvidence> boot_evidence_;
   std::unique_ptr<Events> events_;
 };
@@ -49,7 +52,8 @@ Result<std::unique_ptr<Backend>> open(const BackendOptions& options) {
   context->options = options;
   VMSEC_TRY(context->pool, pool_of(options.uri));
   VMSEC_TRY(context->toolstack, Toolstack::open());
-  return std::unique_ptr<Backend>(std::make_unique<XenBackend>(context));
+  VMSEC_TRY(auto migration, make_migration(context));
+  return std::unique_ptr<Backend>(std::make_unique<XenBackend>(context, std::move(migration)));
 }
 
 }  // namespace

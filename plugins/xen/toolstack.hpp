@@ -38,6 +38,13 @@ class Toolstack {
     return fail(Code::timeout, operation + ": libxl has not come back in " + std::to_string(limit.count()) + " s");
   }
 
+  // The same without an answer or a limit: for what lasts as long as a guest is large. Runs no later than
+  // this returns success; `work` tells on its own when it is done.
+  template <class Work>
+  Status start(const std::string& operation, Work work) {
+    return run(operation, [operation, work = std::move(work)](const Result<Libxl*>& libxl) mutable { work(libxl); });
+  }
+
  private:
   struct State;
   struct Worker;

@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   if (data[0] == 'c') {
-    static_cast<void>(decode_control(bytes));
+    static_cast<void>(common::decode_control(bytes));
     return 0;
   }
   static const auto memory = GuestMemory::create("fuzz", {1 << 20}, {1, {}});

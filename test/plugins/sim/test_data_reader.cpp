@@ -65,25 +65,6 @@ TEST_CASE("a record that is not allowed ends the migration") {
   CHECK(says(header(DataKind::pages, 1, 5) + page(5, 3) + header(DataKind::end, 0, 2), "after 1 pages, of 2"));
 }
 
-TEST_CASE("a control message is bounded, of a known kind, and its text harmless") {
-  CHECK_FALSE(decode_control(""));
-  CHECK_FALSE(decode_control(wire::encode(Control{.kind = static_cast<ControlKind>(7)})));
-  CHECK_FALSE(decode_control(wire::encode(Control{.kind = ControlKind::begin, .bulk = 65})));
-  const auto refuse =
-      decode_control(wire::encode(Control{.kind = ControlKind::refuse, .reason = "\x1b[31m" + std::string(9000, 'x')}));
-  REQUIRE(refuse);
-  CHECK(refuse->reason.size() == 512);
-  CHECK(refuse->reason.starts_with("[31mx"));
-
-  Faults faults;
-  Fd near_end;
-  auto stream = Stream::open(ChannelKind::control, 0, faults, near_end);
-  REQUIRE(stream);
-  const std::uint32_t size = 5000;
-  REQUIRE(::write(near_end.get(), &size, sizeof size) == sizeof size);
-  CHECK((*stream)->receive_control().error().message.find("of at most 4096") != std::string::npos);
-}
-
 TEST_CASE("a state is loaded only into the machine that it is of") {
   const auto spec = parse_domain(
       "name = \"a\"\nuuid = \"5e000000-0000-0000-0000-000000000001\"\nmemory = \"1 MiB\"\n"

@@ -35,7 +35,7 @@ enum class ChannelKind : std::uint32_t {
 struct DomainDescription {
   Uuid domain;
   std::string name;
-  std::string format;         // "libvirt-xml", "sim-toml"
+  std::string format;         // "libvirt-xml", "libxl-json", "sim-toml"
   std::string configuration;  // what the other side needs to build the domain; the same bytes
                               // as long as the configuration does not change
   Bytes memory;
@@ -54,11 +54,14 @@ struct MigrationOptions {
   std::uint32_t bulk_channels = 0;  // 0: everything through main
   BytesPerSecond bandwidth;         // 0: unlimited
   Microseconds maximum_downtime;    // 0: the hypervisor's default
+  bool stop_and_copy = false;       // the guest may stand still for the whole transfer, where it cannot
+                                    // be moved while it runs
   static constexpr std::string_view kMessage = "vmsec.MigrationOptions";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "bulk_channels", &MigrationOptions::bulk_channels),
                         wire::field(2, "bandwidth", &MigrationOptions::bandwidth),
-                        wire::field(3, "maximum_downtime", &MigrationOptions::maximum_downtime));
+                        wire::field(3, "maximum_downtime", &MigrationOptions::maximum_downtime),
+                        wire::field(4, "stop_and_copy", &MigrationOptions::stop_and_copy));
   }
 };
 
@@ -214,7 +217,9 @@ class Migration {
 
   // Source. Changes nothing.
   virtual Result<DomainDescription> describe(const DomainRef&) = 0;
-  // Source. Begins to send; the session's events tell how it goes.
+  // Source. Begins to send; the session's events tell how it goes. `unsupported`,
+  // before the guest is touched, for one that the hypervisor cannot move while it runs,
+  // unless stop_and_copy.
   virtual Result<Empty> start(const StartOutgoing&) = 0;
   // Destination. Makes ready to receive this domain and no other. Refuses a
   // domain that is already here.

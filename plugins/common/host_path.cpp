@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <iterator>
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 
 namespace {
 
@@ -117,4 +117,4 @@ Result<Fd> open_for_check(const std::string& path, const std::vector<std::string
   return file;
 }
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

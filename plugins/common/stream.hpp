@@ -6,16 +6,18 @@
 #include <optional>
 #include <string_view>
 
-#include "faults.hpp"
-#include "migration_messages.hpp"
+#include "session_messages.hpp"
+#include "vmsec/capability/migration.hpp"
 
-namespace vmsec::sim {
+namespace vmsec::common {
 
 // One thread sends and one receives, at the same time; any thread breaks it off.
 class Stream {
  public:
-  // Makes a pair: this end, and the near end for the migration module.
-  static Result<std::unique_ptr<Stream>> open(ChannelKind kind, std::uint32_t index, Faults& faults, Fd& near_end);
+  // Makes a pair: this end, and the near end for the migration module. `cut`: the fault that a test
+  // asks for, breaks it off after so many bytes.
+  static Result<std::unique_ptr<Stream>> open(ChannelKind kind, std::uint32_t index, std::optional<std::uint64_t> cut,
+                                              Fd& near_end);
 
   // An error means that the other side cannot have all of these bytes.
   Status send(const void* bytes, std::size_t size);
@@ -24,6 +26,7 @@ class Stream {
   Status send(const Control& message);
   Result<Control> receive_control();
   void end_sending();
+  [[nodiscard]] int fd() const { return fd_.get(); }
   // Whoever sends or receives gets an error.
   void break_off();
 
@@ -41,4 +44,4 @@ class Stream {
 // A whole control frame's message, checked. For the stream and for the fuzzer.
 Result<Control> decode_control(std::string_view bytes);
 
-}  // namespace vmsec::sim
+}  // namespace vmsec::common

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace vmsec::sim {
+namespace vmsec::common {
 namespace {
 
 constexpr std::size_t kInboxMaximum = 8;
@@ -20,12 +20,16 @@ Error not_due(const Control& message) {
       Code::invalid_argument, "the other host said \"" + std::string(name_of(message.kind)) + "\" out of turn", 0, {}};
 }
 
+std::chrono::steady_clock::time_point after(double seconds) {
+  return std::chrono::steady_clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6));
+}
+
 }  // namespace
 
-Session::Session(SimHost& host, Uuid migration, DomainSpec spec, MigrationOptions options)
-    : host_(host), spec_(std::move(spec)), migration_(migration), options_(options) {
-  progress_.total = spec_.memory;
-  progress_.remaining = spec_.memory;
+Session::Session(SessionDomain domain, Uuid migration, MigrationOptions options)
+    : domain_(std::move(domain)), migration_(migration), options_(options) {
+  progress_.total = domain_.memory;
+  progress_.remaining = domain_.memory;
 }
 
 void Session::start_engine() {
@@ -34,7 +38,7 @@ void Session::start_engine() {
 
 SessionEvent Session::next(Microseconds wait) {
   constexpr std::uint64_t kLongestWait = 3600'000'000;
-  const auto until = Clock::now() + std::chrono::microseconds(std::min(wait.value, kLongestWait));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(std::min(wait.value, kLongestWait));
   std::unique_lock lock(mutex_);
   changed_.wait_until(lock, until, [&] { return closing_ || !events_.empty() || phase_ == Phase::ended; });
   if (!events_.empty()) {
@@ -49,7 +53,7 @@ SessionEvent Session::next(Microseconds wait) {
 Status Session::decide(const GateDecision& decision) {
   const std::lock_guard lock(mutex_);
   if (phase_ != Phase::gate || decision_)
-    return fail(Code::wrong_state, "decide the migration of " + spec_.name + ": it does not wait at its gate");
+    return fail(Code::wrong_state, "decide the migration of " + domain_.name + ": it does not wait at its gate");
   decision_ = decision;
   if (decision.proceed) phase_ = Phase::switching;
   changed_.notify_all();
@@ -60,7 +64,7 @@ Status Session::cancel() {
   const std::lock_guard lock(mutex_);
   if (last_ && last_->kind == SessionEventKind::failed) return {};
   if (phase_ == Phase::switching || phase_ == Phase::ended)
-    return fail(Code::wrong_state, "cancel the migration of " + spec_.name + ": the switch-over is decided");
+    return fail(Code::wrong_state, "cancel the migration of " + domain_.name + ": the switch-over is decided");
   cancelled_ = true;
   changed_.notify_all();
   break_data();
@@ -78,7 +82,7 @@ bool Session::ended() {
 }
 
 Result<ChannelEnd> Session::open(const OpenChannel&) {
-  return fail(Code::wrong_state, "open a channel for " + spec_.name + ": the source opens its channels itself");
+  return fail(Code::wrong_state, "open a channel for " + domain_.name + ": the source opens its channels itself");
 }
 
 void Session::close() {
@@ -163,9 +167,13 @@ Result<Control> Session::receive() {
 }
 
 void Session::wait(const std::function<bool()>& done, double most) {
-  const auto until = Clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(most * 1e6));
   std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, until, [&] { return done() || !trouble_now(); });
+  changed_.wait_until(lock, after(most), [&] { return done() || !trouble_now(); });
+}
+
+bool Session::wait_back(const std::function<bool()>& done, double most) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, after(most), done);
 }
 
 Status Session::pass_gate() {
@@ -203,4 +211,4 @@ void Session::end(SessionEventKind kind, std::string detail) {
   changed_.notify_all();
 }
 
-}  // namespace vmsec::sim
+}  // namespace vmsec::common

@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <array>
 
-namespace vmsec::sim {
+namespace vmsec::common {
 
-Result<std::unique_ptr<Stream>> Stream::open(ChannelKind kind, std::uint32_t index, Faults& faults, Fd& near_end) {
+Result<std::unique_ptr<Stream>> Stream::open(ChannelKind kind, std::uint32_t index, std::optional<std::uint64_t> cut,
+                                             Fd& near_end) {
   std::array<int, 2> pair{-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
     return fail(errno_error("make a migration channel"));
@@ -16,7 +17,7 @@ Result<std::unique_ptr<Stream>> Stream::open(ChannelKind kind, std::uint32_t ind
   std::string name = kind == ChannelKind::control ? "control"
                      : kind == ChannelKind::main  ? "main"
                                                   : "bulk " + std::to_string(index);
-  return std::unique_ptr<Stream>(new Stream(std::move(ours), std::move(name) + " channel", faults.cut(kind, index)));
+  return std::unique_ptr<Stream>(new Stream(std::move(ours), std::move(name) + " channel", cut));
 }
 
 // How many of these bytes may pass before the fault that was asked for.
@@ -40,7 +41,7 @@ Status Stream::send(const void* bytes, std::size_t size) {
   }
   if (most == size) return {};
   break_off();
-  return fail(Code::io, "send on the " + name_ + ": cut, as setting fault.stream.cut asks");
+  return fail(Code::io, "send on the " + name_ + ": cut, as a test asked");
 }
 
 Status Stream::receive(void* bytes, std::size_t size) {
@@ -56,7 +57,7 @@ Status Stream::receive(void* bytes, std::size_t size) {
   }
   if (most == size) return {};
   break_off();
-  return fail(Code::io, "receive on the " + name_ + ": cut, as setting fault.stream.cut asks");
+  return fail(Code::io, "receive on the " + name_ + ": cut, as a test asked");
 }
 
 Status Stream::send(const Control& message) {
@@ -96,4 +97,4 @@ Result<Control> decode_control(std::string_view bytes) {
   return message;
 }
 
-}  // namespace vmsec::sim
+}  // namespace vmsec::common

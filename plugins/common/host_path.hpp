@@ -1,6 +1,6 @@
 // Paths of this host that a peer names.
 //
-// What is checked here is used later, by path, by libvirtd and QEMU: whoever may
+// What is checked here is used later, by path, by the hypervisor's programs: whoever may
 // write a folder can exchange what lies in it in between. So where others can
 // write (shared storage) the mount has to refuse what these checks refuse:
 // docs/threat-model.md says which options.
@@ -12,7 +12,7 @@
 #include "vmsec/fd.hpp"
 #include "vmsec/result.hpp"
 
-namespace vmsec::kvm {
+namespace vmsec::common {
 
 // Absolute, without "." and "..", doubled or trailing slashes.
 bool is_plain_path(const std::string& path);
@@ -27,10 +27,10 @@ enum class PathUse {
   program,  // a regular file, perhaps by links within the folder: what the host's own packages bring
   device,   // a block device of this host's own /dev
 };
-// What is not there yet is no error: libvirt and QEMU make some files themselves.
+// What is not there yet is no error: some hypervisors make files themselves.
 Status check_use(const std::string& path, const std::vector<std::string>& folders, PathUse use);
 
 // Opens an existing file or device for reading, under the same rule.
 Result<Fd> open_for_check(const std::string& path, const std::vector<std::string>& folders, PathUse use);
 
-}  // namespace vmsec::kvm
+}  // namespace vmsec::common

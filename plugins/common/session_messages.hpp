@@ -1,6 +1,5 @@
-// What the engines of two simulated hosts say to each other.
-//
-// Control channel, length-framed messages:
+// What the two ends of a migration session say to each other on its control channel, where the
+// hypervisor leaves that to its plugin. Length-framed messages:
 //
 //   source                                  destination
 //   begin (what comes)              ->
@@ -10,15 +9,13 @@
 //                                   <-      loaded (token), or refuse
 //   abort (at any time before finish) ->
 //                                   <-      refuse (at any time before loaded)
-//
-// Other channels, fixed headers: see DataHeader.
 #pragma once
 
 #include <string>
 
 #include "vmsec/wire.hpp"
 
-namespace vmsec::sim {
+namespace vmsec::common {
 
 enum class ControlKind : std::uint32_t {
   unknown = 0,
@@ -44,7 +41,7 @@ struct Control {
   std::uint64_t digest_low = 0;
   std::uint64_t digest_high = 0;
   std::uint64_t token = 0;  // loaded answers this finish, and no other
-  static constexpr std::string_view kMessage = "vmsec.sim.Control";
+  static constexpr std::string_view kMessage = "vmsec.plugin.Control";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "kind", &Control::kind), wire::field(2, "reason", &Control::reason),
                         wire::field(3, "version", &Control::version), wire::field(4, "migration", &Control::migration),
@@ -60,23 +57,4 @@ inline constexpr std::uint32_t kProtocolVersion = 1;
 inline constexpr std::size_t kControlMaximum = 4096;
 inline constexpr std::uint32_t kBulkMaximum = 64;
 
-// One record on a channel that carries memory or state: little endian, 16 bytes,
-// then its payload.
-enum class DataKind : std::uint32_t {
-  pages = 1,  // `count` pages from `page` on follow, 1 to 32
-  zeros = 2,  // `count` pages from `page` on are zero; nothing follows
-  state = 3,  // a MachineState of `count` bytes follows
-  end = 4,    // of this channel; `page` is how many pages its records named
-};
-
-struct DataHeader {
-  DataKind kind;
-  std::uint32_t count;
-  std::uint64_t page;
-};
-static_assert(sizeof(DataHeader) == 16);
-
-inline constexpr std::uint32_t kPagesMaximum = 32;
-inline constexpr std::uint32_t kStateMaximum = 1 << 20;
-
-}  // namespace vmsec::sim
+}  // namespace vmsec::common

@@ -1,4 +1,5 @@
-// A migration session: its events, its gate, and the messages that came.
+// A migration session of a plugin that runs both ends itself: its events, its gate, and the messages
+// that came.
 #pragma once
 
 #include <atomic>
@@ -11,23 +12,28 @@
 #include <thread>
 #include <vector>
 
-#include "clock.hpp"
-#include "sim_host.hpp"
 #include "stream.hpp"
 #include "vmsec/capability/migration.hpp"
 
-namespace vmsec::sim {
+namespace vmsec::common {
+
+// Which domain moves.
+struct SessionDomain {
+  Uuid uuid;
+  std::string name;
+  Bytes memory;
+};
 
 // Any thread may call the public part. The engine is one thread, and a reader of
 // the control channel beside it; neither holds the session's lock while it calls
-// the host or sends.
+// the hypervisor or sends.
 class Session {
  public:
-  Session(SimHost& host, Uuid migration, DomainSpec spec, MigrationOptions options);
+  Session(SessionDomain domain, Uuid migration, MigrationOptions options);
   virtual ~Session() = default;
 
   [[nodiscard]] const Uuid& migration() const { return migration_; }
-  [[nodiscard]] const Uuid& domain() const { return spec_.uuid; }
+  [[nodiscard]] const Uuid& domain() const { return domain_.uuid; }
   SessionEvent next(Microseconds wait);
   Status decide(const GateDecision& decision);
   Status cancel();
@@ -69,9 +75,10 @@ class Session {
   void end(SessionEventKind kind, std::string detail);
   // Waits until `done` (asked under the lock), or trouble, or for `most` seconds.
   void wait(const std::function<bool()>& done, double most);
+  // The same whatever the trouble; answers whether it is done.
+  bool wait_back(const std::function<bool()>& done, double most);
 
-  SimHost& host_;
-  const DomainSpec spec_;
+  const SessionDomain domain_;
   const Uuid migration_;
   const MigrationOptions options_;
   std::mutex mutex_;  // of what follows
@@ -98,4 +105,4 @@ class Session {
   std::thread control_reader_;
 };
 
-}  // namespace vmsec::sim
+}  // namespace vmsec::common

@@ -1,0 +1,202 @@
+#include "incoming_policy.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "host_path.hpp"
+#include "incoming_rules.hpp"
+#include "text.hpp"
+
+namespace vmsec::xen {
+namespace {
+
+using common::PathUse;
+using common::shown;
+using nlohmann::json;
+
+constexpr std::size_t kJsonLimit = 64 * 1024;
+constexpr std::size_t kTextLimit = 4096;
+constexpr std::size_t kNameLimit = 64;
+constexpr std::size_t kElementLimit = 1024;
+constexpr int kDepthLimit = 8;
+constexpr std::uint64_t kKibibyte = 1024;
+
+std::unexpected<Error> denied(const std::string& path, const std::string& cause) {
+  return fail(Code::denied, path + ": " + cause);
+}
+
+bool is_word(std::string_view value, std::string_view extra) {
+  return !value.empty() && value.size() <= kNameLimit && std::ranges::all_of(value, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || extra.contains(c);
+  });
+}
+
+// A value as the rules write it.
+std::string text_of(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean()) return value.get<bool>() ? "True" : "False";
+  return value.is_number_unsigned() ? std::to_string(value.get<std::uint64_t>()) : std::string();
+}
+
+class Checker {
+ public:
+  Checker(const IncomingPolicy& policy, const DomainDescription& description)
+      : policy_(policy), description_(description) {}
+
+  // `rule` names list elements "[]", `path` by their number.
+  Status check(const json& value, const std::string& rule, const std::string& path, int depth) {
+    if (depth > kDepthLimit) return denied(path, "nested too deeply");
+    if (value.is_object()) return members(value, rule, path, depth);
+    const auto rules = incoming_rules();
+    const auto found = std::ranges::find(rules, rule, &Rule::path);
+    if (found != rules.end()) return leaf(value, *found, path);
+    if (!value.is_array()) return denied(path, "is not in the list of what this host accepts");
+    if (value.size() > kElementLimit) return denied(path, "has too many elements");
+    for (std::size_t i = 0; i < value.size(); ++i)
+      VMSEC_CHECK(check(value[i], rule + "[]", path + "[" + std::to_string(i) + "]", depth + 1));
+    return {};
+  }
+
+  [[nodiscard]] Status complete() const {
+    if (named_ && identified_ && sized_ && counted_) return {};
+    return denied("configuration", "wants c_info.name, c_info.uuid, b_info.max_memkb and b_info.max_vcpus");
+  }
+
+ private:
+  Status members(const json& value, const std::string& rule, const std::string& path, int depth) {
+    if (!rule.empty() && !known_below(rule)) return denied(path, "is not in the list of what this host accepts");
+    for (const auto& [key, member] : value.items()) {
+      // Only libxl's unions have a dot in a key: elsewhere it would look like another key's path.
+      const bool plain = is_word(key, "_") || (rule == "b_info" && (key == "type.pv" || key == "type.pvh"));
+      const std::string name = plain ? key : "?";
+      VMSEC_CHECK(
+          check(member, rule.empty() ? name : rule + "." + name, path.empty() ? name : path + "." + name, depth + 1));
+    }
+    return {};
+  }
+
+  static bool known_below(const std::string& rule) {
+    return std::ranges::any_of(incoming_rules(), [&](const Rule& each) { return each.path.starts_with(rule + "."); });
+  }
+
+  Status leaf(const json& value, const Rule& rule, const std::string& path) {
+    switch (rule.kind) {
+      case ValueKind::number:
+        return value.is_number_integer() ? Status() : denied(path, "is no number");
+      case ValueKind::numbers:
+        return numbers(value, path);
+      case ValueKind::vcpus:
+        return same_number(value, description_.vcpus, counted_, path);
+      case ValueKind::memory:
+        return same_number(value, description_.memory.value / kKibibyte, sized_, path);
+      case ValueKind::flag:
+        return words(value, " True False <default> ", path);
+      case ValueKind::one_of:
+        return words(value, rule.words, path);
+      default:
+        break;
+    }
+    if (!value.is_string()) return denied(path, "is no text");
+    return text(value.get<std::string>(), rule.kind, path);
+  }
+
+  Status text(const std::string& given, ValueKind kind, const std::string& path) {
+    switch (kind) {
+      case ValueKind::word:
+        return is_word(given, "_-:.<>") ? Status() : denied(path, shown(given) + " is no plain word");
+      case ValueKind::text:
+        if (given.size() > kTextLimit || given.contains('\0')) return denied(path, "is too long, or no text");
+        return {};
+      case ValueKind::name:
+        named_ = true;
+        return given == description_.name ? Status() : denied(path, shown(given) + " is not the domain's name");
+      case ValueKind::uuid:
+        identified_ = true;
+        return given == description_.domain.text() ? Status()
+                                                   : denied(path, shown(given) + " is not the domain's UUID");
+      case ValueKind::disk:
+        return below(given, policy_.disk_roots, "incoming.disk_roots",
+                     given.starts_with("/dev/") ? PathUse::device : PathUse::data, path);
+      case ValueKind::kernel:
+        return below(given, policy_.kernel_roots, "incoming.kernel_roots", PathUse::program, path);
+      case ValueKind::bridge:
+        if (std::ranges::find(policy_.bridges, given) != policy_.bridges.end()) return {};
+        return denied(path, shown(given) + " is not in this host's incoming.bridges");
+      default:
+        return vif(given, path);
+    }
+  }
+
+  Status vif(const std::string& given, const std::string& path) const {
+    constexpr std::size_t kInterfaceLimit = 15;  // IFNAMSIZ, with its end
+    const bool allowed =
+        std::ranges::any_of(policy_.vif_prefix, [&](const auto& each) { return given.starts_with(each); });
+    if (allowed && given.size() <= kInterfaceLimit && is_word(given, "-._")) return {};
+    return denied(path, shown(given) + " does not begin as this host's incoming.vif_prefix says");
+  }
+
+  static Status below(const std::string& given, const std::vector<std::string>& roots, const std::string& setting,
+                      PathUse use, const std::string& path) {
+    if (!common::is_plain_path(given)) return denied(path, shown(given) + " is not a plain absolute path");
+    if (!common::lies_below(given, roots)) return denied(path, shown(given) + " is not below this host's " + setting);
+    const Status checked = common::check_use(given, roots, use);
+    return checked ? Status() : denied(path, shown(given) + " " + checked.error().message);
+  }
+
+  static Status words(const json& value, std::string_view allowed, const std::string& path) {
+    const std::string given = text_of(value);
+    if (!given.empty() && !given.contains(' ') && allowed.contains(" " + given + " ")) return {};
+    return denied(path, shown(given) + " is not in the list of what this host accepts");
+  }
+
+  static Status numbers(const json& value, const std::string& path) {
+    const bool plain = value.is_array() && value.size() <= kElementLimit &&
+                       std::ranges::all_of(value, [](const json& each) { return each.is_number_unsigned(); });
+    return plain ? Status() : denied(path, "is no list of numbers");
+  }
+
+  static Status same_number(const json& value, std::uint64_t wanted, bool& seen, const std::string& path) {
+    seen = true;
+    if (value.is_number_unsigned() && value.get<std::uint64_t>() == wanted) return {};
+    return denied(path, "is not the description's, " + std::to_string(wanted));
+  }
+
+  const IncomingPolicy& policy_;
+  const DomainDescription& description_;
+  bool named_ = false;
+  bool identified_ = false;
+  bool sized_ = false;
+  bool counted_ = false;
+};
+
+}  // namespace
+
+Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string, std::string>& settings) {
+  IncomingPolicy policy;
+  VMSEC_CHECK(common::read_incoming(settings, {{"disk_roots", &policy.disk_roots},
+                                               {"kernel_roots", &policy.kernel_roots},
+                                               {"bridges", &policy.bridges},
+                                               {"vif_prefix", &policy.vif_prefix}}));
+  return policy;
+}
+
+Result<std::string> accept_configuration(const IncomingPolicy& policy, const DomainDescription& description,
+                                         const Placement& placement) {
+  const std::string what = "configuration of " + description.domain.text();
+  if (!is_word(description.name, "_-.:+"))
+    return denied(what, "the name " + shown(description.name) + " is no plain word");
+  if (description.configuration.size() > kJsonLimit)
+    return fail(Code::limit_exceeded, what + ": more than " + std::to_string(kJsonLimit) + " bytes");
+  json document = json::parse(description.configuration, nullptr, false);
+  if (document.is_discarded() || !document.is_object())
+    return fail(Code::invalid_argument, what + ": it is no JSON object");
+  Checker checker(policy, description);
+  Status checked = checker.check(document, "", "", 0);
+  if (checked) checked = checker.complete();
+  if (!checked) return fail(checked.error().in(what));
+  if (!placement.pool.empty()) document["c_info"]["pool_name"] = placement.pool;
+  document["c_info"]["name"] = description.name + placement.suffix;
+  return document.dump();
+}
+
+}  // namespace vmsec::xen
