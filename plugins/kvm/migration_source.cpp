@@ -7,8 +7,8 @@
 #include "domain_policy.hpp"
 #include "domain_xml.hpp"
 #include "host_path.hpp"
-#include "text.hpp"
 #include "migration_domain.hpp"
+#include "text.hpp"
 
 namespace vmsec::kvm {
 

@@ -24,6 +24,7 @@ Seen seen_of(const libxl_dominfo& info) {
   out.state = state_of(info);
   out.suspended = info.shutdown && info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND;
   out.pv = info.domain_type == LIBXL_DOMAIN_TYPE_PV;
+  out.pool = info.cpupool;
   out.vcpus = info.vcpu_online;
   out.memory_kib = info.current_memkb;
   out.maximum_kib = info.max_memkb;

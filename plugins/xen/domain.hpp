@@ -18,6 +18,7 @@ struct Seen {
   DomainState state = DomainState::unknown;
   bool suspended = false;  // it was stopped for a migration or a save, and lets itself be resumed
   bool pv = false;
+  std::uint32_t pool = 0;  // of CPUs
   std::uint32_t vcpus = 0;
   std::uint64_t memory_kib = 0;
   std::uint64_t maximum_kib = 0;

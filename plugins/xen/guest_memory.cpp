@@ -6,11 +6,13 @@ extern "C" {
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <vector>
 
+#include "pv_frames.hpp"
 #include "vmsec/fd.hpp"
 
 namespace vmsec::xen {
@@ -38,7 +40,7 @@ class Mapping {
 
 }  // namespace
 
-Result<std::string> read_translated(std::uint32_t domid, std::uint64_t address, std::uint64_t length) {
+Result<std::string> read_memory(std::uint32_t domid, Frames whose, std::uint64_t address, std::uint64_t length) {
   if (length == 0) return std::string();
   const std::unique_ptr<xenforeignmemory_handle, Close> handle(xenforeignmemory_open(nullptr, 0));
   if (!handle) return fail(errno_error("open Xen's foreign memory", errno, Code::unsupported));
@@ -47,6 +49,10 @@ Result<std::string> read_translated(std::uint32_t domid, std::uint64_t address, 
   std::vector<xen_pfn_t> frames(pages);
   std::vector<int> errors(pages);
   for (std::uint64_t i = 0; i < pages; ++i) frames[i] = first + i;
+  if (whose == Frames::guests_own) {
+    VMSEC_TRY(const auto machine, machine_frames(domid, first, pages));
+    std::ranges::copy(machine, frames.begin());
+  }
   void* mapped = xenforeignmemory_map(handle.get(), domid, PROT_READ, pages, frames.data(), errors.data());
   if (mapped == nullptr) return fail(errno_error("map the guest's pages"));
   const Mapping mapping(handle.get(), mapped, pages);

@@ -8,8 +8,10 @@
 
 namespace vmsec::xen {
 
-// `length` bytes from guest-physical `address` on, of a domain whose addresses Xen translates (PVH, HVM).
-// `invalid_argument` where the guest has no memory at one of the pages.
-Result<std::string> read_translated(std::uint32_t domid, std::uint64_t address, std::uint64_t length);
+// Who numbers the guest's frames: Xen for PVH and HVM, the guest itself for PV.
+enum class Frames { translated, guests_own };
+// `length` bytes from guest-physical `address` on. `invalid_argument` where the guest has no memory at
+// one of the pages.
+Result<std::string> read_memory(std::uint32_t domid, Frames whose, std::uint64_t address, std::uint64_t length);
 
 }  // namespace vmsec::xen

@@ -17,6 +17,7 @@ constexpr Rule kRules[] = {
     {"c_info.type", one_of, " pv pvh "},
     {"c_info.name", name},
     {"c_info.uuid", uuid},
+    {"c_info.domid", one_of, " 4294967295 "},  // none: Xen's choice
     {"c_info.hap", flag},
     {"c_info.oos", flag},
     {"c_info.run_hotplug_scripts", one_of, " True "},
@@ -73,6 +74,9 @@ constexpr Rule kRules[] = {
     {"disks[].specification", word},
     {"disks[].transport", word},
     {"disks[].trusted", flag},
+    {"disks[].colo_enable", one_of, " False "},
+    {"disks[].colo_restore_enable", one_of, " False "},
+    {"disks[].colo_port", number},
     {"nics[].devid", number},
     {"nics[].mac", word},
     {"nics[].bridge", bridge},

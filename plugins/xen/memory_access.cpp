@@ -26,11 +26,8 @@ class XenMemoryAccess final : public MemoryAccess {
     VMSEC_TRY(const Seen seen, find(request.domain, operation));
     if (request.guest_address > ~request.length.value)
       return fail(Code::invalid_argument, operation + ": outside of its memory");
-    if (seen.pv)
-      return fail(Code::unsupported, operation +
-                                         ": a PV guest keeps the table of its pages itself; PVH and HVM guests "
-                                         "can be read");
-    auto bytes = read_translated(seen.domid, request.guest_address, request.length.value);
+    const Frames whose = seen.pv ? Frames::guests_own : Frames::translated;
+    auto bytes = read_memory(seen.domid, whose, request.guest_address, request.length.value);
     if (!bytes) return fail(bytes.error().in(operation));
     return MemoryBytes{std::move(*bytes)};
   }

@@ -17,6 +17,11 @@ struct Host {
   std::uint64_t memory = 0;
 };
 
+struct PoolsFree {
+  int count = 0;
+  void operator()(libxl_cpupoolinfo* list) const { libxl_cpupoolinfo_list_free(list, count); }
+};
+
 Result<Host> read_host(Libxl& libxl, const std::string& operation) {
   PhysInfo info;
   if (const int code = libxl_get_physinfo(libxl.get(), info.get()); code != 0)
@@ -75,25 +80,39 @@ Status check_memory(const ResourceLimits& limits, const Seen& seen, const Host& 
   return {};
 }
 
-Status check_pins(const ResourceLimits& limits, const Seen& seen, const Host& host, const std::string& operation) {
+// Xen takes no pin to a CPU of another pool.
+bool belongs_to_pool(Libxl& libxl, const Seen& seen, std::uint32_t cpu) {
+  int count = 0;
+  libxl_cpupoolinfo* raw = libxl_list_cpupool(libxl.get(), &count);
+  const std::unique_ptr<libxl_cpupoolinfo, PoolsFree> list(raw, PoolsFree{count});
+  for (int i = 0; i < count; ++i)
+    if (raw[i].poolid == seen.pool) return libxl_bitmap_test(&raw[i].cpumap, static_cast<int>(cpu)) != 0;
+  return true;  // Xen itself refuses it
+}
+
+Status check_pins(Libxl& libxl, const ResourceLimits& limits, const Seen& seen, const Host& host,
+                  const std::string& operation) {
   for (const auto& pin : limits.pins) {
     const std::string vcpu = std::to_string(pin.vcpu);
     if (pin.vcpu >= seen.vcpus)
       return fail(Code::invalid_argument,
                   operation + ": the domain has no vCPU " + vcpu + ", it has " + std::to_string(seen.vcpus));
-    for (const std::uint32_t cpu : pin.cpus)
-      if (cpu >= host.cpus)
-        return fail(Code::limit_exceeded, operation + ": vCPU " + vcpu + " cannot be pinned to CPU " +
-                                              std::to_string(cpu) + ", the host has " + std::to_string(host.cpus));
+    for (const std::uint32_t cpu : pin.cpus) {
+      const std::string what = operation + ": vCPU " + vcpu + " cannot be pinned to CPU " + std::to_string(cpu) + ", ";
+      if (cpu >= host.cpus) return fail(Code::limit_exceeded, what + "the host has " + std::to_string(host.cpus));
+      if (!belongs_to_pool(libxl, seen, cpu))
+        return fail(Code::limit_exceeded, what + "which is in another pool of CPUs");
+    }
   }
   return {};
 }
 
-Status check(const ResourceLimits& limits, const Seen& seen, const Host& host, const std::string& operation) {
+Status check(Libxl& libxl, const ResourceLimits& limits, const Seen& seen, const Host& host,
+             const std::string& operation) {
   if (limits.cpu_weight) VMSEC_CHECK(check_weight(*limits.cpu_weight, operation));
   if (limits.cpu_quota_millis) VMSEC_CHECK(check_quota(*limits.cpu_quota_millis, host.cpus, operation));
   VMSEC_CHECK(check_memory(limits, seen, host, operation));
-  return check_pins(limits, seen, host, operation);
+  return check_pins(libxl, limits, seen, host, operation);
 }
 
 Status write_scheduler(Libxl& libxl, const Seen& seen, const ResourceLimits& limits, const std::string& operation) {
@@ -183,7 +202,7 @@ Result<Empty> set_limits(Libxl& libxl, const Context& context, const SetResource
   ResourceLimits wanted = request.limits;
   for (auto& pin : wanted.pins)
     if (pin.cpus.size() == host.cpus) pin.cpus.clear();
-  VMSEC_CHECK(check(wanted, seen, host, operation));
+  VMSEC_CHECK(check(libxl, wanted, seen, host, operation));
   std::string done;
   if (const Status written = write(libxl, seen, wanted, host, operation, done); !written) {
     Error error = written.error();

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstring>
+#include <thread>
 
 #include "vmsec/fd.hpp"
 
@@ -21,23 +22,28 @@ struct Message {
 };
 constexpr std::uint32_t kRead = 2;  // XS_READ
 
-Result<Fd> dial(const std::string& path) {
+using Clock = std::chrono::steady_clock;
+
+// xenstored takes few callers at once, and lets the others wait.
+Result<Fd> dial(const std::string& path, Clock::time_point until) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return fail(Code::invalid_argument, path + " is too long for a socket");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail(errno_error("make a socket"));
-  // EAGAIN: its backlog is full, so it does not take anybody.
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return fail(errno_error("reach xenstored at " + path, errno, Code::unavailable));
+  while (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno != EAGAIN) return fail(errno_error("reach xenstored at " + path, errno, Code::unavailable));
+    if (Clock::now() > until) return fail(Code::timeout, "xenstored takes nobody: others wait for it as well");
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
   return fd;
 }
 
 }  // namespace
 
 Status probe_xenstored(const std::string& socket, std::chrono::milliseconds limit) {
-  VMSEC_TRY(const Fd fd, dial(socket));
+  VMSEC_TRY(const Fd fd, dial(socket, Clock::now() + limit));
   static constexpr char kPath[] = "/tool";
   std::array<char, sizeof(Message) + sizeof kPath> request{};
   const Message header{kRead, 0, 0, sizeof kPath};

@@ -184,6 +184,23 @@ Result<std::vector<Binary>> Fixture::binaries() {
   return of_a;
 }
 
+Result<std::uint32_t> Fixture::usable_cpu() {
+  VMSEC_TRY(const Uuid uuid, domain());
+  const auto resources = open_a<ResourceControl>();
+  VMSEC_TRY(const auto before, resources->get({uuid}));
+  VMSEC_TRY(const auto host, resources->host({}));
+  for (std::uint32_t cpu = 0; cpu < host.cpus; ++cpu) {
+    ResourceLimits limits;
+    limits.pins = {{0, {cpu}}};
+    const auto set = resources->set({uuid, limits});
+    if (!set && set.error().code == Code::limit_exceeded) continue;
+    VMSEC_TRY(std::ignore, set);
+    VMSEC_TRY(std::ignore, resources->set({uuid, before}));
+    return cpu;
+  }
+  return fail(Code::limit_exceeded, "every CPU of the host is refused");
+}
+
 Result<Uuid> Fixture::find(const std::string& name) {
   VMSEC_TRY(const auto list, open_a<DomainControl>()->list({}));
   for (const auto& info : list.domains)

@@ -64,6 +64,8 @@ class Fixture {
   Result<std::vector<Binary>> binaries();
   Result<Uuid> find(const std::string& name);
   Result<Uuid> domain() { return find(setup_.domain); }
+  // One that the domain may be pinned to: a host may keep CPUs for others.
+  Result<std::uint32_t> usable_cpu();
   // An encoded ticket for the traveller from a to b; or one that `spoil` has changed.
   Result<std::string> ticket(const Uuid& domain, const std::string& destination = "conformance-b");
 

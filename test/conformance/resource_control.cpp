@@ -92,10 +92,11 @@ Outcome setting_twice_is_once(Fixture& fixture) {
 }
 
 Outcome pin_is_read_back(Fixture& fixture) {
-  return with_limits(fixture, pin({0}), [](const Uuid&, const ResourceLimits& now) {
-    CONFORMANCE_EXPECT(!now.pins.empty() && now.pins.front().cpus == std::vector<std::uint32_t>{0},
-                       "not pinned to CPU 0");
-    return passed();
+  CONFORMANCE_TRY(const std::uint32_t cpu, fixture.usable_cpu());
+  return with_limits(fixture, pin({cpu}), [&](const Uuid&, const ResourceLimits& now) {
+    CONFORMANCE_EXPECT(!now.pins.empty() && now.pins.front().cpus == std::vector<std::uint32_t>{cpu},
+                       "not pinned to CPU " + std::to_string(cpu));
+    return passed("CPU " + std::to_string(cpu));
   });
 }
 

@@ -153,6 +153,11 @@ Outcome boot_is_told(Fixture& fixture) {
   return passed();
 }
 
+Outcome pin_is_set(Fixture& fixture) {
+  CONFORMANCE_TRY(const std::uint32_t cpu, fixture.usable_cpu());
+  return field_is_set(fixture, [cpu](ResourceLimits& wanted) { wanted.pins = {{0, {cpu}}}; });
+}
+
 const std::vector<Proof> kDomainProofs = {
     {"List", list_shows_it}, {"Get", get_names_it}, {"Pause", pause_pauses}, {"Resume", resume_resumes}};
 const std::vector<Proof> kResourceProofs = {
@@ -160,7 +165,7 @@ const std::vector<Proof> kResourceProofs = {
     {"Get", limits_are_told},
     {"Set", [](Fixture& f) { return field_is_set(f, [](ResourceLimits& wanted) { wanted.cpu_weight = 333; }); }},
     {"Set", [](Fixture& f) { return field_is_set(f, [](ResourceLimits& wanted) { wanted.cpu_quota_millis = 555; }); }},
-    {"Set", [](Fixture& f) { return field_is_set(f, [](ResourceLimits& wanted) { wanted.pins = {{0, {0}}}; }); }},
+    {"Set", pin_is_set},
     {"Set", memory_limit_is_set}};
 const std::vector<Proof> kIoProofs = {
     {"Get", disk_is_told}, {"SetDisk", disk_is_limited}, {"SetNic", nic_is_limited}, {"Statistics", bytes_are_counted}};

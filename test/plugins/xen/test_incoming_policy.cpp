@@ -45,6 +45,7 @@ struct Host {
         {"sched_params", {{"weight", 256}, {"cap", 30}}},
         {"kernel", (folder.path / "vmlinuz").string()},
         {"cmdline", "console=hvc0"},
+        {"arch_arm", json::object()},
         {"type.pvh", {{"pvshim", "False"}}}}},
       {"disks",
        {{{"pdev_path", (folder.path / "web.img").string()}, {"vdev", "xvda"}, {"format", "raw"}, {"readwrite", 1}}}},

@@ -19,9 +19,9 @@ fi
 rm -f "$share/rc"
 # +npt: Xen has nested pages to log a guest's writes with; without, it migrates nothing live.
 status=0
-timeout "${XEN_LIMIT:-600}" qemu-system-x86_64 -accel tcg,thread=single -machine q35 -cpu qemu64,+npt -smp "${XEN_CPUS:-2}" \
+timeout "${XEN_LIMIT:-600}" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu qemu64,+npt -smp "${XEN_CPUS:-2}" \
   -m "${XEN_MEMORY:-1536}" -nodefaults -display none -no-reboot -serial "file:$share/console.log" -kernel "$images/xen.elf" \
-  -append "dom0_mem=${dom0}M,max:${dom0}M dom0_max_vcpus=1 dom0_vcpus_pin console=com1 com1=115200,8n1 spec-ctrl=no xpti=no" \
+  -append "dom0_mem=${dom0}M,max:${dom0}M dom0_max_vcpus=1 console=com1 com1=115200,8n1 spec-ctrl=no xpti=no" \
   -initrd "$images/vmlinux console=hvc0 mitigations=off panic=1,$initrd" \
   -virtfs "local,path=$share,mount_tag=host,security_model=none,multidevs=remap" "$@" </dev/null || status=$?
 if [ ! -s "$share/rc" ]; then

@@ -60,6 +60,7 @@ depmod -b "$root" "$release"
 mkdir -p "$tree"/guest/{bin,proc,sys,dev,tmp}
 cp "$(command -v busybox)" "$tree/guest/bin/busybox"
 cp "$here/guest_init" "$tree/guest/init"
+gcc -O1 -static -s -o "$tree/guest/bin/guest_load" "$here/guest_load.c"
 install_modules "$tree/guest" xen-blkfront xen-netfront
 pack "$tree/guest" "$out/guest.cpio.gz"
 
@@ -89,6 +90,6 @@ ln -s ../bin/busybox "$dom0/sbin/modprobe" # the kernel's own calls
 # libpthread opens it when a thread is cancelled.
 cp -L "$(gcc -print-file-name=libgcc_s.so.1)" "$dom0/lib/x86_64-linux-gnu/"
 install_modules "$dom0" xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-netback xen-blkback loop \
-  virtio_pci virtio_net 9p 9pnet_virtio bridge tun sch_tbf sch_htb sch_ingress act_police cls_u32 cls_matchall
+  virtio_pci virtio_net 9p 9pnet_virtio bridge tun ifb act_mirred sch_tbf sch_htb sch_ingress act_police cls_u32 cls_matchall
 pack "$dom0" "$out/dom0.cpio.gz"
 cp "$root/complete" "$out/packages"
