@@ -25,7 +25,7 @@ uuid="{uuid}"
 type="{type}"
 kernel="/tmp/vmlinux"
 ramdisk="/tmp/guest.cpio.gz"
-extra="console=hvc0 mitigations=off quiet {command_line}"
+extra="console=hvc0 mitigations=off loglevel=7 {command_line}"
 memory={memory}
 vcpus=1
 on_crash="destroy"
@@ -196,7 +196,7 @@ class XenLab:
     @staticmethod
     def bring_up(host):
         """The link; the guests' own pool of CPUs; a software TPM, given the measurements of a boot made elsewhere."""
-        host.sh(f"ip addr add {host.address}/24 dev eth0 && ip link set eth0 up\n"
+        host.sh(f"set -e\nip addr add {host.address}/24 dev eth0\nip link set eth0 up\n"
                 f"cp {SHARE}/vmlinux {SHARE}/guest.cpio.gz /tmp/\n"
                 "xl cpupool-cpu-remove Pool-0 1 && xl cpupool-create name=\\\"guests\\\" sched=\\\"credit2\\\" >/dev/null && "
                 "xl cpupool-cpu-add guests 1 || exit 1\n"

@@ -16,7 +16,7 @@ cp "$build"/bin/{vmsec,vmsecd} "$build/test/vmsec-conformance" "$to/bin/"
 cp "$build/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/plugins/"
 cp "$build"/lib/vmsec/modules/*.so "$to/lib/vmsec/modules/"
 strip -g "$to"/bin/* "$to"/lib/libvmsec.so* "$to/lib/vmsec/plugins/xen.so"
-for program in swtpm swtpm_ioctl socat; do # of swtpm-tools and socat
+for program in swtpm tpm2_pcrextend; do # of swtpm and tpm2-tools
   if command -v $program >/dev/null; then cp -L "$(command -v $program)" "$tree/sbin/"; fi
 done
 LD_LIBRARY_PATH=$to/lib "$here/libraries.sh" "$tree" "$to"/bin/* "$to"/lib/vmsec/*/*.so "$tree"/sbin/* \

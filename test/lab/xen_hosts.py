@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Two Xen hosts in emulation: a guest is live-migrated from one to the other, attested and encrypted.
+
+    xen_hosts.py BUILD_DIR [--keep]
+
+Each host is a QEMU of its own; the link between them is recorded from outside. dom0's TPM is a software one, given the
+measurements of a boot that was made elsewhere.
+"""
+import argparse
+import hashlib
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from lab.agent import ROOT, CommandFailed, wait_for  # noqa: E402
+from lab.reference import write_reference  # noqa: E402
+from lab.report import Report  # noqa: E402
+from lab.xen import SHARE, STATE, XenLab  # noqa: E402
+
+A, B = "host-a", "host-b"
+MARKER = "vmsec-xen-marker"
+STOPPED = "Freezing user space processes"  # what Linux says when it suspends
+FIND_MARKER = ROOT / "test/testbed/net/find_marker.py"
+POLICY = """\
+version = 1
+[[vm]]
+match = "web"
+[vm.isolation]
+cpu_quota = "60%"
+[[grant]]
+module = "isolation"
+vm = "web*"
+interfaces = ["vmsec.DomainControl", "vmsec.ResourceControl"]
+[[grant]]
+module = "migration"
+vm = "web*"
+interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
+[[grant]]
+module = "measured_boot"
+vm = "*"
+interfaces = ["vmsec.BootEvidence"]
+"""
+
+
+class XenHosts:
+    def __init__(self, folder, build):
+        self.folder = pathlib.Path(folder)
+        self.build = pathlib.Path(build).resolve()
+        self.report = Report("vmsec on two Xen hosts")
+        self.lab = XenLab(folder, build, {
+            "measured_boot": {"reference": str(SHARE / "reference.toml")},
+            "migration": {"encryption": "allow-none", "attestation": "required", "stall_timeout": "120 s"}})
+        self.tickets = 0
+        self.moves = 0
+
+    def prepare(self):
+        report, lab = self.report, self.lab
+        report.step("two Xen hosts are up in emulation, joined by a recorded link")
+        write_reference(lab.event_log, self.folder / "reference.toml")
+        lab.start_agents(POLICY, self.folder / "reference.toml")
+        for host in lab.hosts.values():
+            version = host.sh("xl info | sed -n 's/^xen_version *: //p'").strip()
+            report.fact(host.name, f"Xen {version}, dom0 by libxl; TPM: swtpm inside dom0, filled by replay of a boot log")
+        for name in ("migration", "measured_boot"):
+            digest = hashlib.sha256((self.build / f"lib/vmsec/modules/{name}.so").read_bytes()).hexdigest()
+            inside = lab.hosts[A].sh(f"sha256sum /opt/vmsec/lib/vmsec/modules/{name}.so").split()[0]
+            report.check(f"module {name}", f"sha256 {digest}", inside == digest, "the build's, as on kvm and sim")
+        report.step("vmsecd runs in both dom0s")
+        lab.create_domain(A, "web", 1, 96, f"marker={MARKER} dirty=2")
+        lab.create_domain(A, "web-pv", 2, 96, "", kind="pv")
+        report.step(f"guests web (PVH) and web-pv (PV) run on {A}")
+
+    def attest(self):
+        for host, peer in ((A, B), (B, A)):
+            self.lab.agents[host].vmsec("attest", "enrol", peer)
+        verdict = self.lab.agents[A].vmsec("attest", B)
+        self.report.check(f"{B}'s boot", verdict["verdict"], verdict["verdict"] == "trusted", "trusted")
+
+    def migrate(self, source, destination, name, *options):
+        self.tickets += 1
+        agent = self.lab.agents[source]
+        ticket = self.lab.pki.ticket(agent, name, source, destination, STATE / f"ticket-{self.tickets}")
+        try:
+            return agent.vmsec("migrate", name, "--to", destination, "--ticket", ticket, *options)
+        except CommandFailed as failure:
+            mine = [entry for entry in agent.vmsec("migrate", "list")["migrations"]
+                    if entry["name"] == name and entry["outgoing"]]
+            if not mine:
+                raise failure
+            return mine[-1]
+
+    def refuse_pv(self):
+        """Stock Xen has no shadow paging: a PV guest cannot be moved while it runs, and nobody stops it to find out."""
+        report, lab = self.report, self.lab
+        before = lab.last_tick(A, "web-pv")
+        status = self.migrate(A, B, "web-pv")
+        report.check("live migration of a PV guest", status["state"], status["state"] == "failed", "refused")
+        report.check("why", status["cause"][-100:], "shadow paging" in status["cause"], "shadow paging")
+        report.check("guest bytes sent", status["bytes_sent"], status["bytes_sent"] == 0, "0")
+        report.check("the guest was never stopped", "yes", STOPPED not in lab.console(A, "web-pv"))
+        wait_for("a tick of web-pv", lambda: lab.last_tick(A, "web-pv") > before, 30)
+        report.check("it runs on at the source", "yes", True)
+
+    def move(self, source, destination, cipher, expectation):
+        report, lab = self.report, self.lab
+        start = time.monotonic()
+        status = self.migrate(source, destination, "web", "--cipher", cipher)
+        self.moves += 1
+        report.check(f"live migration of web to {destination}", status["state"], status["state"] == "completed", "completed")
+        if status["state"] != "completed":
+            report.fact("cause", status["cause"])
+            return
+        report.step(f"live migration of web to {destination} ({cipher}): {time.monotonic() - start:.0f} s")
+        there = lab.last_tick(destination, "web")
+        wait_for("the guest's tick at its destination", lambda: lab.last_tick(destination, "web") > there, 60)
+        left = lab.last_tick(source, "web")
+        report.check("its tick goes on at the destination", f"from {left} to {lab.last_tick(destination, 'web')}",
+                     lab.last_tick(destination, "web") > left)
+        if self.moves == 1:  # on its way back it comes to a console that has ticks of before
+            both = lab.ticks_on(source, "web") & lab.ticks_on(destination, "web")
+            report.check("ticks at both hosts", len(both), not both, "0")
+            report.check("the source's console says that it was stopped", "yes", STOPPED in lab.console(source, "web"))
+        report.check("the source has it no more", "yes", lab.agents[source].domain("web") is None)
+        self.find_marker(expectation, status["bytes_sent"])
+        report.fact("cipher; on the wire", f"{status['cipher']}; {status['bytes_sent'] / 1e6:.1f} MB")
+        report.fact("total time; downtime (of an emulated CPU)",
+                    f"{status['total_time'] / 1e6:.1f} s; {status['downtime'] / 1e3:.0f} ms")
+        report.fact("attested", status["attested"])
+
+    def find_marker(self, expectation, least):
+        """In all that the link has carried so far."""
+        done = subprocess.run([str(FIND_MARKER), str(self.lab.capture), "--marker", MARKER, "--min-bytes", str(least), "--expect",
+                               expectation, "--json"], capture_output=True, text=True)
+        found = json.loads(done.stdout) if done.stdout else {}
+        self.report.check("its 64-byte marker in the recorded link", f"{found.get('markers', -1)} times {done.stderr.strip()}",
+                          done.returncode == 0, "0 times" if expectation == "absent" else "> 0 times")
+
+    def run(self):
+        with self.lab:
+            self.report.section("Hosts")
+            self.prepare()
+            self.attest()
+            self.report.section("Refusal before harm")
+            self.refuse_pv()
+            self.report.section("Encrypted live migration")
+            self.move(A, B, "aes-128-gcm", "absent")
+            self.report.section("The same check, where it must find something: no encryption, authenticated only")
+            self.move(B, A, "none", "present")
+        return self.report.print()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("--keep", action="store_true", help="leave the folder with logs and the recorded link")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = tempfile.mkdtemp(prefix="vmsec-xen-")
+    good = False
+    try:
+        good = XenHosts(folder, options.build).run()
+    except KeyboardInterrupt:
+        print("\ninterrupted: cleaned up")
+        sys.exit(130)
+    finally:
+        if options.keep or not good:
+            print(f"logs: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
