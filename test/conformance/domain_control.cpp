@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <set>
 
 #include "fixture.hpp"
 #include "suite.hpp"
@@ -73,6 +74,111 @@ Outcome cpu_time_goes_on(Fixture& fixture) {
   return passed();
 }
 
+// Whatever a check does to the domain, it runs afterwards.
+template <class Test>
+Outcome while_paused(Fixture& fixture, Test&& test) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto domains = fixture.open_a<DomainControl>();
+  CONFORMANCE_CHECK(domains->pause({domain}));
+  const Outcome outcome = test(domain);
+  CONFORMANCE_CHECK(domains->resume({domain}));
+  return outcome;
+}
+
+Outcome names_are_unique(Fixture& fixture) {
+  CONFORMANCE_TRY(const auto list, fixture.open_a<DomainControl>()->list({}));
+  std::set<std::string> names;
+  std::set<Uuid> uuids;
+  for (const auto& entry : list.domains) {
+    CONFORMANCE_EXPECT(!entry.name.empty() && !entry.domain.is_nil(), "a domain without a name or UUID");
+    names.insert(entry.name);
+    uuids.insert(entry.domain);
+  }
+  CONFORMANCE_EXPECT(names.size() == list.domains.size() && uuids.size() == list.domains.size(), "one is there twice");
+  return passed();
+}
+
+Outcome devices_are_unique(Fixture& fixture) {
+  CONFORMANCE_TRY(const auto list, fixture.open_a<DomainControl>()->list({}));
+  for (const auto& entry : list.domains) {
+    std::set<std::string> targets;
+    for (const auto& disk : entry.disks) targets.insert(disk.target);
+    for (const auto& nic : entry.nics) targets.insert(nic.target);
+    CONFORMANCE_EXPECT(targets.size() == entry.disks.size() + entry.nics.size(), "two devices have one name");
+    CONFORMANCE_EXPECT(!targets.contains(""), "a device without a name");
+  }
+  return passed();
+}
+
+Outcome nic_has_an_address(Fixture& fixture) {
+  if (fixture.setup().nic.empty()) return {Verdict::unsupported, "the domain has no NIC"};
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));
+  for (const auto& nic : info.nics)
+    if (nic.target == fixture.setup().nic && nic.mac.size() == 17 && nic.mac[2] == ':') return passed(nic.mac);
+  return failed("no NIC " + fixture.setup().nic + " with a MAC address");
+}
+
+Outcome list_tells_the_pause(Fixture& fixture) {
+  return while_paused(fixture, [&](const Uuid& domain) {
+    CONFORMANCE_TRY(const auto list, fixture.open_a<DomainControl>()->list({}));
+    for (const auto& entry : list.domains)
+      if (entry.domain == domain && entry.state == DomainState::paused) return passed();
+    return failed("the list does not say that it is paused");
+  });
+}
+
+Outcome other_handle_resumes(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->pause({domain}));
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->resume({domain}));
+  CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));
+  CONFORMANCE_EXPECT(info.state == DomainState::running, "it does not run");
+  return passed();
+}
+
+Outcome details_stay(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_TRY(auto before, fixture.open_a<DomainControl>()->get({domain}));
+  return while_paused(fixture, [&](const Uuid&) {
+    CONFORMANCE_TRY(auto after, fixture.open_a<DomainControl>()->get({domain}));
+    before.state = after.state;
+    before.cpu_time = after.cpu_time;
+    CONFORMANCE_EXPECT(wire::encode(before) == wire::encode(after), "something else than its state changed");
+    return passed();
+  });
+}
+
+Outcome others_go_on(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid other, fixture.find(fixture.setup().traveller));
+  return while_paused(fixture, [&](const Uuid&) {
+    CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({other}));
+    CONFORMANCE_EXPECT(info.state == DomainState::running, "the other domain does not run");
+    return passed();
+  });
+}
+
+Outcome hosts_are_apart(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  return expect(Code::not_found, fixture.open_b<DomainControl>()->get({domain}));
+}
+
+Outcome pauses_do_not_add_up(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto domains = fixture.open_a<DomainControl>();
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] { static_cast<void>(fixture.open_a<DomainControl>()->pause({domain})); });
+  }
+  CONFORMANCE_TRY(const auto paused, domains->get({domain}));
+  CONFORMANCE_CHECK(domains->resume({domain}));
+  CONFORMANCE_TRY(const auto resumed, domains->get({domain}));
+  CONFORMANCE_EXPECT(paused.state == DomainState::paused, "it is not paused");
+  CONFORMANCE_EXPECT(resumed.state == DomainState::running, "one resume did not undo four pauses at once");
+  return passed();
+}
+
 Outcome calls_at_once(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.domain());
   std::atomic<int> bad = 0;
@@ -112,6 +218,15 @@ void add_domain_control(Checks& checks) {
       [](Fixture& f) { return expect(Code::not_found, f.open_a<DomainControl>()->resume({stranger()})); });
   add("the nil UUID is not_found",
       [](Fixture& f) { return expect(Code::not_found, f.open_a<DomainControl>()->get({Uuid()})); });
+  add("names and UUIDs are there, and unique", names_are_unique);
+  add("a domain's devices have names of their own", devices_are_unique);
+  add("a NIC's address is told", nic_has_an_address);
+  add("the list tells a pause", list_tells_the_pause);
+  add("what one pauses, another resumes", other_handle_resumes);
+  add("a pause changes nothing but the state", details_stay);
+  add("a pause leaves other domains running", others_go_on);
+  add("a domain of one host is not found at the other", hosts_are_apart);
+  add("pauses at once do not add up", pauses_do_not_add_up);
   add("calls at once all succeed", calls_at_once);
 }
 

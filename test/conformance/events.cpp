@@ -69,6 +69,61 @@ Outcome reading_again_gives_the_same(Fixture& fixture) {
   return passed();
 }
 
+Outcome after_is_kept(Fixture& fixture) {
+  const auto events = fixture.open_a<Events>();
+  CONFORMANCE_TRY(const auto all, events->next({0, {}, 1000}));
+  CONFORMANCE_EXPECT(all.events.size() >= 2, "too few events so far");
+  const std::uint64_t from = all.events[all.events.size() / 2].sequence;
+  CONFORMANCE_TRY(const auto later, events->next({from, {}, 1000}));
+  CONFORMANCE_EXPECT(!later.events.empty() || all.events.back().sequence == from, "none after it");
+  for (const auto& event : later.events) CONFORMANCE_EXPECT(event.sequence > from, "an event of before");
+  return passed();
+}
+
+Outcome waiter_is_woken(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto events = fixture.open_a<Events>();
+  CONFORMANCE_TRY(const std::uint64_t before, newest(*events));
+  Result<EventList> woken = EventList{};
+  {
+    const std::jthread waiter([&] { woken = fixture.open_a<Events>()->next({before, {30'000'000}, 1}); });
+    CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->pause({domain}));
+  }
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->resume({domain}));
+  if (!woken) return from_error(woken.error());
+  CONFORMANCE_EXPECT(!woken->events.empty(), "nobody woke it");
+  return passed();
+}
+
+Outcome two_see_the_same(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto one = fixture.open_a<Events>();
+  const auto two = fixture.open_a<Events>();
+  CONFORMANCE_TRY(const std::uint64_t before, newest(*one));
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->pause({domain}));
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->resume({domain}));
+  CONFORMANCE_TRY(const Event first, await_event(*one, before, EventKind::domain_resumed, domain));
+  CONFORMANCE_TRY(const Event second, await_event(*two, before, EventKind::domain_resumed, domain));
+  CONFORMANCE_EXPECT(wire::encode(first) == wire::encode(second), "they see different events");
+  return passed();
+}
+
+Outcome resuming_twice_is_told_once(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto events = fixture.open_a<Events>();
+  const auto domains = fixture.open_a<DomainControl>();
+  CONFORMANCE_TRY(const std::uint64_t before, newest(*events));
+  CONFORMANCE_CHECK(domains->pause({domain}));
+  CONFORMANCE_CHECK(domains->resume({domain}));
+  CONFORMANCE_CHECK(domains->resume({domain}));
+  CONFORMANCE_TRY(const Event last, await_event(*events, before, EventKind::domain_resumed, domain));
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));  // what comes late
+  CONFORMANCE_TRY(const auto later, events->next({last.sequence, {}, 100}));
+  for (const auto& event : later.events)
+    CONFORMANCE_EXPECT(event.kind != EventKind::domain_resumed || event.domain != domain, "it is told twice");
+  return passed();
+}
+
 }  // namespace
 
 void add_events(Checks& checks) {
@@ -80,6 +135,10 @@ void add_events(Checks& checks) {
   add("sequence numbers ascend", sequence_ascends);
   add("no more than asked for are answered", maximum_is_kept);
   add("reading takes nothing away", reading_again_gives_the_same);
+  add("only what came after is answered", after_is_kept);
+  add("whoever waits is woken", waiter_is_woken);
+  add("two readers see the same", two_see_the_same);
+  add("a resume is told once", resuming_twice_is_told_once);
 }
 
 }  // namespace vmsec::conformance

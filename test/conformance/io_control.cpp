@@ -98,6 +98,115 @@ Outcome all_fields_are_read_back(Fixture& fixture) {
   });
 }
 
+// One field, read back; bytes exactly, and nothing else set.
+template <class Set>
+Outcome field_is_read_back(Fixture& fixture, Set set) {
+  DiskLimit limit;
+  set(limit);
+  return with_disk_limit(fixture, limit, [&](const Uuid&, const DiskLimit& now) {
+    limit.target = now.target;
+    CONFORMANCE_EXPECT(now == limit, "it differs from what was set");
+    return passed();
+  });
+}
+
+Outcome operations_hold(Fixture& fixture) {
+  DiskLimit limit;
+  limit.read_ops = {40};
+  return with_disk_limit(fixture, limit, [&](const Uuid& domain, const DiskLimit&) {
+    const auto io = fixture.open_a<IoControl>();
+    const auto operations = [&]() -> Result<std::uint64_t> {
+      VMSEC_TRY(const auto statistics, io->statistics({domain}));
+      for (const auto& disk : statistics.disks)
+        if (disk.target == fixture.setup().disk) return disk.read_ops;
+      return fail(Code::not_found, "no counters of the disk");
+    };
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // what was let through before is spent
+    const auto start = std::chrono::steady_clock::now();
+    CONFORMANCE_TRY(const std::uint64_t before, operations());
+    std::this_thread::sleep_for(std::chrono::milliseconds(3000));
+    CONFORMANCE_TRY(const std::uint64_t after, operations());
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    const double rate = static_cast<double>(after - before) / elapsed.count();
+    const std::string figure = std::to_string(static_cast<int>(rate)) + " operations/s, limit 40";
+    CONFORMANCE_EXPECT(rate <= 1.3 * 40, figure);
+    CONFORMANCE_EXPECT(rate > 0.2 * 40, figure + ": the disk is hardly used");
+    return passed(figure);
+  });
+}
+
+Outcome setting_twice_is_once(Fixture& fixture) {
+  DiskLimit limit;
+  limit.write = kRate;
+  return with_disk_limit(fixture, limit, [&](const Uuid& domain, const DiskLimit& now) {
+    const auto io = fixture.open_a<IoControl>();
+    CONFORMANCE_CHECK(io->set_disk({domain, now}));
+    CONFORMANCE_TRY(const auto limits, io->get({domain}));
+    CONFORMANCE_EXPECT(disk_of(limits, now.target) == now, "the second time gave another value");
+    return passed();
+  });
+}
+
+Outcome paused_domain_takes_a_limit(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->pause({domain}));
+  const Outcome outcome = field_is_read_back(fixture, [](DiskLimit& limit) { limit.read = kRate; });
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->resume({domain}));
+  return outcome;
+}
+
+Outcome paused_domain_reads_nothing(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->pause({domain}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000));  // what is under way ends
+  const auto before = bytes_read(fixture, domain);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const auto after = bytes_read(fixture, domain);
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->resume({domain}));
+  if (!before) return from_error(before.error());
+  if (!after) return from_error(after.error());
+  CONFORMANCE_EXPECT(*after == *before, std::to_string(*after - *before) + " bytes were counted");
+  return passed();
+}
+
+Outcome disk_limit_leaves_nics(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_TRY(const auto before, fixture.open_a<IoControl>()->get({domain}));
+  DiskLimit limit;
+  limit.read = kRate;
+  return with_disk_limit(fixture, limit, [&](const Uuid&, const DiskLimit&) {
+    CONFORMANCE_TRY(const auto now, fixture.open_a<IoControl>()->get({domain}));
+    CONFORMANCE_EXPECT(now.nics == before.nics && now.disks.size() == before.disks.size(), "other devices changed");
+    return passed();
+  });
+}
+
+Outcome limit_is_told(Fixture& fixture) {
+  const auto events = fixture.open_a<Events>();
+  CONFORMANCE_TRY(const auto before, events->next({0, {}, 1}));
+  DiskLimit limit;
+  limit.write = kRate;
+  return with_disk_limit(fixture, limit, [&](const Uuid& domain, const DiskLimit&) {
+    const bool told = wait_until([&] {
+      const auto list = events->next({before.last, {100'000}, 0});
+      return list && std::ranges::any_of(list->events, [&](const Event& each) {
+               return each.kind == EventKind::limits_changed && each.domain == domain;
+             });
+    });
+    CONFORMANCE_EXPECT(told, "no event told of it");
+    return passed();
+  });
+}
+
+Outcome counters_have_devices(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));
+  CONFORMANCE_TRY(const auto statistics, fixture.open_a<IoControl>()->statistics({domain}));
+  CONFORMANCE_EXPECT(statistics.disks.size() == info.disks.size(), "not every disk is counted, or others");
+  CONFORMANCE_EXPECT(statistics.nics.size() == info.nics.size(), "not every NIC is counted, or others");
+  return passed();
+}
+
 Outcome limit_replaces_limit(Fixture& fixture) {
   DiskLimit first;
   first.read_ops = {500};
@@ -194,6 +303,19 @@ void add_io_control(Checks& checks) {
   add("the counters ascend", counters_ascend);
   add("a disk limit holds, measured", limit_holds);
   add("every field of a disk limit is read back", all_fields_are_read_back);
+  add("a disk's write rate is read back",
+      [](Fixture& f) { return field_is_read_back(f, [](DiskLimit& limit) { limit.write = kRate; }); });
+  add("a disk's read operations are read back",
+      [](Fixture& f) { return field_is_read_back(f, [](DiskLimit& limit) { limit.read_ops = {150}; }); });
+  add("a disk's write operations are read back",
+      [](Fixture& f) { return field_is_read_back(f, [](DiskLimit& limit) { limit.write_ops = {250}; }); });
+  add("a limit of operations holds, measured", operations_hold);
+  add("setting a disk limit twice changes nothing", setting_twice_is_once);
+  add("a paused domain takes a disk limit", paused_domain_takes_a_limit);
+  add("a paused domain reads nothing", paused_domain_reads_nothing);
+  add("a disk limit leaves other devices as they are", disk_limit_leaves_nics);
+  add("a changed limit is told by an event", limit_is_told);
+  add("every device is counted", counters_have_devices);
   add("a limit replaces the one before as a whole", limit_replaces_limit);
   add("a limit of 0 takes it away", limit_is_taken_away);
   add("a limit survives pause and resume", limit_survives_pause);

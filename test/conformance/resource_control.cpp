@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <atomic>
+
 #include "fixture.hpp"
 #include "suite.hpp"
 
@@ -122,6 +125,139 @@ Outcome refused(Fixture& fixture, const ResourceLimits& limits, Code code) {
   return outcome;
 }
 
+Outcome quota_is_taken_away(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto resources = fixture.open_a<ResourceControl>();
+  CONFORMANCE_CHECK(resources->set({domain, quota(300)}));
+  CONFORMANCE_CHECK(resources->set({domain, quota(0)}));
+  CONFORMANCE_TRY(const auto now, resources->get({domain}));
+  CONFORMANCE_EXPECT(now.cpu_quota_millis == 0u, "it is " + std::to_string(now.cpu_quota_millis.value_or(1)));
+  return passed();
+}
+
+Outcome pin_is_taken_away(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_TRY(const std::uint32_t cpu, fixture.usable_cpu());
+  const auto resources = fixture.open_a<ResourceControl>();
+  CONFORMANCE_TRY(const auto before, resources->get({domain}));
+  CONFORMANCE_CHECK(resources->set({domain, pin({cpu})}));
+  CONFORMANCE_CHECK(resources->set({domain, pin({})}));
+  CONFORMANCE_TRY(const auto now, resources->get({domain}));
+  CONFORMANCE_EXPECT(wire::encode(now) == wire::encode(before), "it is not as before");
+  return passed();
+}
+
+Outcome pin_of_unknown_vcpu(Fixture& fixture) {
+  ResourceLimits limits;
+  limits.pins = {{4095, {0}}};
+  return refused(fixture, limits, Code::invalid_argument);
+}
+
+Outcome limit_survives_pause(Fixture& fixture) {
+  ResourceLimits limits = quota(350);
+  limits.cpu_weight = 600;
+  return with_limits(fixture, limits, [&](const Uuid& domain, const ResourceLimits& now) {
+    CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->pause({domain}));
+    CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->resume({domain}));
+    CONFORMANCE_TRY(const auto later, fixture.open_a<ResourceControl>()->get({domain}));
+    CONFORMANCE_EXPECT(wire::encode(later) == wire::encode(now), "a limit is gone, or changed");
+    return passed();
+  });
+}
+
+Outcome limit_of_a_paused_domain(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->pause({domain}));
+  const Outcome outcome = with_limits(fixture, quota(450), [](const Uuid&, const ResourceLimits& now) {
+    const auto value = now.cpu_quota_millis.value_or(0);
+    CONFORMANCE_EXPECT(value >= 445 && value <= 455, "it is " + std::to_string(value));
+    return passed();
+  });
+  CONFORMANCE_CHECK(fixture.open_a<DomainControl>()->resume({domain}));
+  return outcome;
+}
+
+Outcome several_in_one_call(Fixture& fixture) {
+  CONFORMANCE_TRY(const std::uint32_t cpu, fixture.usable_cpu());
+  ResourceLimits limits = pin({cpu});
+  limits.cpu_weight = 700;
+  limits.cpu_quota_millis = 500;
+  return with_limits(fixture, limits, [&](const Uuid&, const ResourceLimits& now) {
+    const auto value = now.cpu_quota_millis.value_or(0);
+    CONFORMANCE_EXPECT(now.cpu_weight == 700u && value >= 495 && value <= 505, "weight or quota is another");
+    CONFORMANCE_EXPECT(!now.pins.empty() && now.pins.front().cpus == std::vector<std::uint32_t>{cpu}, "no pin");
+    return passed();
+  });
+}
+
+Outcome good_and_bad_in_one_call(Fixture& fixture) {
+  ResourceLimits limits = quota(4'000'000);
+  limits.cpu_weight = 900;
+  return refused(fixture, limits, Code::limit_exceeded);
+}
+
+Outcome weight_out_of_range(Fixture& fixture) {
+  ResourceLimits limits;
+  limits.cpu_weight = 4'000'000'000;
+  return refused(fixture, limits, Code::limit_exceeded);
+}
+
+Outcome memory_beyond_host(Fixture& fixture) {
+  ResourceLimits limits;
+  limits.memory_limit = Bytes{1ULL << 60};
+  return refused(fixture, limits, Code::limit_exceeded);
+}
+
+Outcome limits_are_the_domains_own(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid other, fixture.find(fixture.setup().traveller));
+  CONFORMANCE_TRY(const auto before, fixture.open_a<ResourceControl>()->get({other}));
+  return with_limits(fixture, quota(550), [&](const Uuid&, const ResourceLimits&) {
+    CONFORMANCE_TRY(const auto now, fixture.open_a<ResourceControl>()->get({other}));
+    CONFORMANCE_EXPECT(wire::encode(before) == wire::encode(now), "another domain's limits changed");
+    return passed();
+  });
+}
+
+Outcome change_is_told(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto events = fixture.open_a<Events>();
+  CONFORMANCE_TRY(const auto before, events->next({0, {}, 1}));
+  return with_limits(fixture, quota(650), [&](const Uuid&, const ResourceLimits&) {
+    const bool told = wait_until([&] {
+      const auto list = events->next({before.last, {100'000}, 0});
+      return list && std::ranges::any_of(list->events, [&](const Event& each) {
+               return each.kind == EventKind::limits_changed && each.domain == domain;
+             });
+    });
+    CONFORMANCE_EXPECT(told, "no event told of it");
+    return passed();
+  });
+}
+
+Outcome one_of_those_set_at_once(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto resources = fixture.open_a<ResourceControl>();
+  CONFORMANCE_TRY(const auto before, resources->get({domain}));
+  std::atomic<int> bad = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t i = 1; i <= 4; ++i)
+      threads.emplace_back([&, i] {
+        ResourceLimits limits;
+        limits.cpu_weight = i * 200;
+        // Another's value may be read back meanwhile; nothing else may go wrong.
+        const auto set = fixture.open_a<ResourceControl>()->set({domain, limits});
+        if (!set && set.error().code != Code::internal) ++bad;
+      });
+  }
+  CONFORMANCE_TRY(const auto now, resources->get({domain}));
+  CONFORMANCE_CHECK(resources->set({domain, before}));
+  const std::uint32_t weight = now.cpu_weight.value_or(0);
+  CONFORMANCE_EXPECT(bad == 0, std::to_string(bad.load()) + " calls failed");
+  CONFORMANCE_EXPECT(weight % 200 == 0 && weight >= 200 && weight <= 800, "it is " + std::to_string(weight));
+  return passed(std::to_string(weight));
+}
+
 Outcome tiny_memory_is_refused(Fixture& fixture) {
   ResourceLimits limits;
   limits.memory_limit = Bytes{1 << 20};
@@ -147,6 +283,18 @@ void add_resource_control(Checks& checks) {
   add("a quota beyond the host is refused",
       [](Fixture& f) { return refused(f, quota(4'000'000), Code::limit_exceeded); });
   add("a memory limit below what the domain has is refused", tiny_memory_is_refused);
+  add("a CPU quota of 0 takes it away", quota_is_taken_away);
+  add("a pin to no CPU takes it away", pin_is_taken_away);
+  add("a pin of a vCPU that the domain lacks is refused", pin_of_unknown_vcpu);
+  add("limits survive pause and resume", limit_survives_pause);
+  add("a paused domain takes a limit", limit_of_a_paused_domain);
+  add("weight, quota and pin are set in one call", several_in_one_call);
+  add("a call with one bad value changes nothing", good_and_bad_in_one_call);
+  add("a weight beyond all scale is refused", weight_out_of_range);
+  add("a memory limit beyond the host is refused", memory_beyond_host);
+  add("another domain's limits stay", limits_are_the_domains_own);
+  add("a change is told by an event", change_is_told);
+  add("of values set at once one holds", one_of_those_set_at_once);
   add("get of a stranger is not_found",
       [](Fixture& f) { return expect(Code::not_found, f.open_a<ResourceControl>()->get({stranger()})); });
   add("set on a stranger is not_found",
