@@ -13,14 +13,14 @@
 
 enum { kMarker = 4 << 20, kLine = 64 };
 
-static char *memory(size_t size) {
-  char *out = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static char* memory(size_t size) {
+  char* out = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (out == MAP_FAILED) _exit(1);
   return out;
 }
 
-static void keep_marker(const char *text) {
-  char *area = memory(kMarker);
+static void keep_marker(const char* text) {
+  char* area = memory(kMarker);
   memset(area, '.', kMarker);
   size_t length = strlen(text);
   if (length > kLine) length = kLine;
@@ -34,7 +34,7 @@ static void nap(long milliseconds) {
 
 static void dirty(size_t mebibytes) {
   enum { kPage = 4096 };
-  char *area = memory(mebibytes << 20);
+  char* area = memory(mebibytes << 20);
   for (unsigned long round = 1;; ++round) {
     for (size_t at = 0; at < mebibytes << 20; at += kPage) memcpy(area + at, &round, sizeof round);
     nap(200);
@@ -56,7 +56,7 @@ static void tick(void) {
   }
 }
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   for (int i = 1; i < count; ++i) {
     if (strncmp(arguments[i], "marker=", 7) == 0) keep_marker(arguments[i] + 7);
     if (strncmp(arguments[i], "dirty=", 6) == 0 && fork() == 0) dirty((size_t)atoi(arguments[i] + 6));
