@@ -117,11 +117,19 @@ class XenAgent:
         (self.host.share / "vmsecd.toml").write_text("\n".join(lines))
 
     def start(self):
-        self.host.sh(f"mkdir -p {STATE} && (LD_LIBRARY_PATH={PROGRAMS}/lib setsid {PROGRAMS}/bin/vmsecd --config "
-                     f"{SHARE}/vmsecd.toml >>{SHARE}/vmsecd.log 2>&1 </dev/null &)\n"
+        self.host.sh(f"mkdir -p {STATE} && (LD_LIBRARY_PATH={PROGRAMS}/lib setsid bash -c 'echo $$ >{STATE}/pid; "
+                     f"exec {PROGRAMS}/bin/vmsecd --config {SHARE}/vmsecd.toml' >>{SHARE}/vmsecd.log 2>&1 </dev/null &)\n"
                      f"n=0; until {VMSEC} --agent {self.socket} host info >/dev/null 2>&1 || [ $n = 150 ]; do usleep 200000; "
                      "n=$((n + 1)); done; "
                      f"{VMSEC} --agent {self.socket} host info || {{ tail -5 {SHARE}/vmsecd.log; exit 1; }}")
+
+    def kill(self):
+        """kill -9, as a crash; an error where there is nothing to kill."""
+        self.host.sh(f"set -e; pid=$(cat {STATE}/pid); kill -9 $pid; while [ -e /proc/$pid ]; do usleep 50000; done")
+
+    def log_tail(self, lines=15):
+        file = self.host.share / "vmsecd.log"
+        return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""
 
     def begin(self, *arguments):
         return self.host.begin(f"{VMSEC} --agent {self.socket} " + " ".join(f"'{word}'" for word in map(str, arguments)))

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""What breaks under Xen: a migration's streams at random moments, a domain that vanishes, and a xenstored that is slow, hangs or is dead.
+
+    xen_faults.py BUILD_DIR [--runs 3] [--seed N] [--keep]
+
+Two Xen hosts in emulation. Each run migrates a guest live, cuts it at a random moment (kill -9 of one vmsecd, or a link that carries
+nothing for a while), brings back what was broken, runs `vmsec migrate resolve`, and checks: exactly one host has the guest and runs it,
+and no tick of its counter was printed at both. Afterwards each fault of the host itself must be a typed error within a time limit.
+"""
+import argparse
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from lab.agent import CommandFailed, wait_for  # noqa: E402
+from lab.reference import write_reference  # noqa: E402
+from lab.xen import HOSTS, SHARE, STATE, XenLab  # noqa: E402
+
+GUEST = "victim"
+KINDS = ("vmsecd of the source", "vmsecd of the destination", "the link")
+LIMIT = 60  # seconds that a call may take whatever is broken; libxl's own are 20
+ENVIRONMENT = 1  # docs/cli.md, "Exit codes"
+POLICY = """\
+version = 1
+[[grant]]
+module = "migration"
+vm = "vic*"
+interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
+[[grant]]
+module = "measured_boot"
+vm = "*"
+interfaces = ["vmsec.BootEvidence"]
+"""
+
+
+class XenFaults:
+    def __init__(self, folder, build, seed):
+        self.folder = pathlib.Path(folder)
+        self.random = random.Random(seed)
+        self.lab = XenLab(folder, build, {
+            "measured_boot": {"reference": str(SHARE / "reference.toml")},
+            "migration": {"attestation": "required", "stall_timeout": "10 s", "call_timeout": "10 s"}})
+        self.duration = 15.0
+        self.tickets = 0
+
+    def start(self):
+        write_reference(self.lab.event_log, self.folder / "reference.toml")
+        self.lab.start_agents(POLICY, self.folder / "reference.toml")
+        for host, peer in (HOSTS, HOSTS[::-1]):
+            self.lab.agents[host].vmsec("attest", "enrol", peer)
+        self.lab.create_domain(HOSTS[0], GUEST, 1, 96, "dirty=2")
+
+    # ---- where the guest is ----------------------------------------------------
+
+    def has(self, host):
+        return self.lab.agents[host].domain(GUEST)
+
+    def ticks_go_on(self, host):
+        before = self.lab.last_tick(host, GUEST)
+        time.sleep(1.5)
+        return self.lab.last_tick(host, GUEST) > before
+
+    def owner(self):
+        """The one host that has the guest, running."""
+        def one():
+            found = [host for host in HOSTS if self.has(host)]
+            return found if len(found) == 1 and self.has(found[0])["state"] == "running" else None
+        host = wait_for("one host that has the guest", one, 60, 0.5)[0]
+        wait_for("its tick", lambda: self.ticks_go_on(host), 60)
+        other = next(peer for peer in HOSTS if peer != host)
+        if self.ticks_go_on(other):
+            raise AssertionError(f"the guest's tick goes on at {other} as well")
+        return host
+
+    # ---- a cut migration -------------------------------------------------------
+
+    def begin(self, source, destination):
+        self.tickets += 1
+        agent = self.lab.agents[source]
+        ticket = self.lab.pki.ticket(agent, GUEST, source, destination, STATE / f"ticket-{self.tickets}")
+        return agent.begin("--json", "migrate", GUEST, "--to", destination, "--ticket", ticket)
+
+    def cut(self, kind, source, destination):
+        """Breaks it; answers what mends it."""
+        if kind == "the link":
+            host = self.lab.hosts[destination]
+            host.sh("ip link set eth0 down")
+            return lambda: (time.sleep(15), host.sh("ip link set eth0 up"))
+        agent = self.lab.agents[source if kind.endswith("source") else destination]
+        agent.kill()
+        return agent.start
+
+    def resolve(self):
+        def settled():
+            self.doubtful = []
+            for host in HOSTS:
+                try:
+                    self.lab.agents[host].vmsec("migrate", "resolve")
+                except CommandFailed as failure:
+                    self.doubtful.append(str(failure))
+                for entry in self.lab.agents[host].vmsec("migrate", "list")["migrations"]:
+                    if entry["state"] not in ("completed", "failed"):
+                        self.doubtful.append(f"{host}: {entry['state']}: {entry['cause']}")
+            return not self.doubtful
+        try:
+            wait_for("resolve", settled, 180, 1)
+        except TimeoutError:
+            raise AssertionError(f"not resolved: {self.doubtful}") from None
+
+    def run(self, number):
+        source = self.owner()
+        destination = next(host for host in HOSTS if host != source)
+        kind = self.random.choice(KINDS)
+        moment = self.random.uniform(0.5, self.duration)
+        started = time.monotonic()
+        before = {host: self.lab.ticks_on(host, GUEST) for host in HOSTS}
+        migration = self.begin(source, destination)
+        time.sleep(moment)
+        ended = self.lab.hosts[source].done(migration)
+        mend = self.cut(kind, source, destination)
+        self.lab.hosts[source].result(migration, 180)
+        mend()
+        self.resolve()
+        owner = self.owner()
+        fresh = [self.lab.ticks_on(host, GUEST) - before[host] for host in HOSTS]
+        if fresh[0] & fresh[1]:
+            raise AssertionError(f"ticks at both hosts: {sorted(fresh[0] & fresh[1])}")
+        print(f"run {number:3}: {kind} cut after {moment:.1f} s{' (it had ended)' if ended else ''}; the guest runs at the "
+              f"{'source' if owner == source else 'destination'}, {time.monotonic() - started:.0f} s", flush=True)
+
+    def clean_run(self):
+        source = self.owner()
+        destination = next(host for host in HOSTS if host != source)
+        started = time.monotonic()
+        code, output = self.lab.hosts[source].result(self.begin(source, destination), 180)
+        if code != 0:
+            raise AssertionError(f"a migration that nobody cut failed: {output}")
+        self.duration = time.monotonic() - started
+        print(f"a migration that nobody cuts takes {self.duration:.0f} s", flush=True)
+
+    # ---- the host itself -------------------------------------------------------
+
+    def typed(self, what, *arguments):
+        """The command says within the limit that the environment is at fault, and why."""
+        started = time.monotonic()
+        done = self.lab.agents[HOSTS[0]].show(*arguments, timeout=LIMIT)
+        seconds = time.monotonic() - started
+        if done.returncode != ENVIRONMENT or "xenstored" not in done.stdout:
+            raise AssertionError(f"{what}: exit {done.returncode}: {done.stdout}")
+        print(f"{what}: exit {done.returncode} after {seconds:.1f} s: {done.stdout.strip().splitlines()[0]}", flush=True)
+
+    def vanishing_domain(self):
+        """Destroyed by hand while vmsec looks at it, and while it is sent."""
+        source = self.owner()
+        if source != HOSTS[0]:
+            self.clean_run()
+            source = self.owner()
+        host = self.lab.hosts[source]
+        migration = self.begin(source, HOSTS[1])
+        time.sleep(self.random.uniform(2, self.duration * 0.6))
+        host.sh(f"xl destroy {GUEST}")
+        code, output = host.result(migration, 180)
+        if code == 0:
+            raise AssertionError("the migration of a destroyed domain says that it succeeded")
+        cause = next((line.strip() for line in output.splitlines() if '"cause"' in line), output.strip())
+        print(f"a domain that vanishes while it is sent: exit {code}: {cause}", flush=True)
+        for each in HOSTS:
+            wait_for(f"nothing of it at {each}", lambda each=each: self.has(each) is None, 120, 1)
+
+    def store(self):
+        """xenstored stopped for a while, stopped for long, and dead (which no Xen host recovers from)."""
+        host, agent = self.lab.hosts[HOSTS[0]], self.lab.agents[HOSTS[0]]
+        host.sh("kill -STOP $(cat /run/xenstored.pid); (usleep 2000000; kill -CONT $(cat /run/xenstored.pid)) >/dev/null 2>&1 &")
+        agent.vmsec("vm", "list")
+        print("xenstored slow by 2 s: vm list answers", flush=True)
+        host.sh("kill -STOP $(cat /run/xenstored.pid)")
+        self.typed("xenstored hangs: vm list", "vm", "list")
+        host.sh("kill -CONT $(cat /run/xenstored.pid)")
+        wait_for("vm list", lambda: agent.show("vm", "list").returncode == 0, 60, 0.5)
+        host.sh("kill -9 $(cat /run/xenstored.pid)")
+        self.typed("xenstored is dead: vm list", "vm", "list")
+
+    def faults(self):
+        self.vanishing_domain()
+        self.store()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="leave the folder with the logs")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = tempfile.mkdtemp(prefix="vmsec-xen-")
+    lab, good = XenFaults(folder, options.build, options.seed), 0
+    try:
+        with lab.lab:
+            lab.start()
+            lab.clean_run()
+            steps = [lambda n=n: lab.run(n) for n in range(1, options.runs + 1)] + [lab.faults]
+            for step in steps:
+                try:
+                    step()
+                except (AssertionError, TimeoutError, CommandFailed, RuntimeError) as failure:
+                    print(f"FAILED (seed {options.seed}): {failure}", flush=True)
+                    for host, agent in lab.lab.agents.items():
+                        print(f"-- {host}\n{agent.log_tail()}")
+                    break
+                good += 1
+            whole = good == len(steps)
+    finally:
+        if options.keep or good <= options.runs:
+            print(f"logs: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"{good} passed, {options.runs + 1 - good} failed")
+    sys.exit(0 if whole else 1)
+
+
+if __name__ == "__main__":
+    main()
