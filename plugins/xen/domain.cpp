@@ -14,7 +14,8 @@ struct ListFree {
 Result<std::uint32_t> pool_id(Libxl& libxl, const std::string& pool, const std::string& operation) {
   std::uint32_t id = 0;
   if (libxl_name_to_cpupoolid(libxl.get(), pool.c_str(), &id) == 0) return id;
-  return fail(Code::not_found, operation + ": Xen has no pool of CPUs named " + pool);
+  // Never `not_found`: that would say of each domain that it is gone.
+  return fail(Code::unavailable, operation + ": Xen has no pool of CPUs named " + pool + ", or xenstore does not tell");
 }
 
 Seen seen_of(const libxl_dominfo& info) {
@@ -86,6 +87,11 @@ std::string name_of(Libxl& libxl, std::uint32_t domid) {
   std::string out = name ? std::string(name.get()) : std::string();
   if (out.ends_with(kIncoming)) out.erase(out.size() - kIncoming.size());
   return out;
+}
+
+bool is_incoming(Libxl& libxl, std::uint32_t domid) {
+  const Text name(libxl_domid_to_name(libxl.get(), domid));
+  return name && std::string_view(name.get()).ends_with(kIncoming);
 }
 
 Status unpause_domain(Libxl& libxl, std::uint32_t domid, const std::string& operation) {

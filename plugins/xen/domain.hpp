@@ -37,6 +37,7 @@ Status require_active(const Seen& domain, const std::string& operation);
 // toolstack until it is activated: the source may be on the same Xen, in another pool.
 inline constexpr std::string_view kIncoming = "--incoming";
 std::string name_of(Libxl& libxl, std::uint32_t domid);
+bool is_incoming(Libxl& libxl, std::uint32_t domid);
 // Somebody else may have paused it as well: it is unpaused until it runs.
 Status unpause_domain(Libxl& libxl, std::uint32_t domid, const std::string& operation);
 // As it was built, without what was attached since. libxl's own way to the whole configuration forks, and hangs where

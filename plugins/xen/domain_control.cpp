@@ -78,6 +78,10 @@ Status pause_domain(Libxl& libxl, const Seen& seen, const std::string& operation
 Status resume_domain(Libxl& libxl, const Seen& seen, const std::string& operation) {
   if (seen.suspended)
     return fail(Code::wrong_state, operation + ": it was stopped to be moved or saved; whoever did that has to end it");
+  // Whichever process loaded it, and whether that lives: Xen's own store keeps the mark.
+  if (is_incoming(libxl, seen.domid))
+    return fail(Code::wrong_state,
+                operation + ": it came from another host and was not committed (resolve its migration)");
   return unpause_domain(libxl, seen.domid, operation);
 }
 

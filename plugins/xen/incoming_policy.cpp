@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "host_path.hpp"
 #include "incoming_rules.hpp"
@@ -20,6 +21,7 @@ constexpr std::size_t kNameLimit = 64;
 constexpr std::size_t kElementLimit = 1024;
 constexpr int kDepthLimit = 8;
 constexpr std::uint64_t kKibibyte = 1024;
+constexpr std::uint64_t kLargestNumber = 2147483647;
 
 std::unexpected<Error> denied(const std::string& path, const std::string& cause) {
   return fail(Code::denied, path + ": " + cause);
@@ -85,9 +87,12 @@ class Checker {
   Status leaf(const json& value, const Rule& rule, const std::string& path) {
     switch (rule.kind) {
       case ValueKind::number:
-        return value.is_number_integer() ? Status() : denied(path, "is no number");
-      case ValueKind::numbers:
-        return numbers(value, path);
+        return in_range(value, kLargestNumber) ? Status() : denied(path, "is no number up to 2147483647");
+      case ValueKind::vcpu_list:
+        return vcpu_list(value, path);
+      case ValueKind::memory_at_most:
+        if (in_range(value, description_.memory.value / kKibibyte)) return {};
+        return denied(path, "is more than the description's");
       case ValueKind::vcpus:
         return same_number(value, description_.vcpus, counted_, path);
       case ValueKind::memory:
@@ -122,20 +127,23 @@ class Checker {
                      given.starts_with("/dev/") ? PathUse::device : PathUse::data, path);
       case ValueKind::kernel:
         return below(given, policy_.kernel_roots, "incoming.kernel_roots", PathUse::program, path);
-      case ValueKind::bridge:
+      case ValueKind::vdev:
+        return vdev(given, path);
+      default:
         if (std::ranges::find(policy_.bridges, given) != policy_.bridges.end()) return {};
         return denied(path, shown(given) + " is not in this host's incoming.bridges");
-      default:
-        return vif(given, path);
     }
   }
 
-  Status vif(const std::string& given, const std::string& path) const {
-    constexpr std::size_t kInterfaceLimit = 15;  // IFNAMSIZ, with its end
-    const bool allowed =
-        std::ranges::any_of(policy_.vif_prefix, [&](const auto& each) { return given.starts_with(each); });
-    if (allowed && given.size() <= kInterfaceLimit && is_word(given, "-._")) return {};
-    return denied(path, shown(given) + " does not begin as this host's incoming.vif_prefix says");
+  // libxl knows other ways to write the same disk; one is enough, and no two are one.
+  Status vdev(const std::string& given, const std::string& path) {
+    const std::string_view rest = std::string_view(given).substr(std::min<std::size_t>(given.size(), 3));
+    const auto letters = std::min(rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz"), rest.size());
+    const bool digits = rest.find_first_not_of("0123456789", letters) == std::string_view::npos;
+    const bool plain = given.starts_with("xvd") && letters >= 1 && letters <= 2 && digits && rest.size() - letters <= 2;
+    if (!plain) return denied(path, shown(given) + " is no disk of the form xvda");
+    if (!vdevs_.insert(given).second) return denied(path, shown(given) + " is there twice");
+    return {};
   }
 
   static Status below(const std::string& given, const std::vector<std::string>& roots, const std::string& setting,
@@ -152,10 +160,15 @@ class Checker {
     return denied(path, shown(given) + " is not in the list of what this host accepts");
   }
 
-  static Status numbers(const json& value, const std::string& path) {
-    const bool plain = value.is_array() && value.size() <= kElementLimit &&
-                       std::ranges::all_of(value, [](const json& each) { return each.is_number_unsigned(); });
-    return plain ? Status() : denied(path, "is no list of numbers");
+  static bool in_range(const json& value, std::uint64_t most) {
+    return value.is_number_unsigned() && value.get<std::uint64_t>() <= most;
+  }
+
+  Status vcpu_list(const json& value, const std::string& path) const {
+    const bool plain =
+        value.is_array() && value.size() <= description_.vcpus && description_.vcpus > 0 &&
+        std::ranges::all_of(value, [&](const json& each) { return in_range(each, description_.vcpus - 1); });
+    return plain ? Status() : denied(path, "is no list of the domain's vCPUs");
   }
 
   static Status same_number(const json& value, std::uint64_t wanted, bool& seen, const std::string& path) {
@@ -166,20 +179,41 @@ class Checker {
 
   const IncomingPolicy& policy_;
   const DomainDescription& description_;
+  std::set<std::string> vdevs_;
   bool named_ = false;
   bool identified_ = false;
   bool sized_ = false;
   bool counted_ = false;
 };
 
+// What a value's own rule cannot say: which have to be there, and which exclude each other.
+Status check_whole(const json& document) {
+  const bool pv = document.at("c_info").value("type", "") == "pv";
+  if (document.at("b_info").contains(pv ? "type.pvh" : "type.pv"))
+    return denied("b_info", "is of another type than c_info.type");
+  for (const json& nic : document.value("nics", json::array()))
+    if (!nic.contains("bridge")) return denied("nics", "one has no bridge: libxl would choose one");
+  for (const json& disk : document.value("disks", json::array()))
+    if (!disk.contains("pdev_path") || !disk.contains("vdev")) return denied("disks", "one has no pdev_path or vdev");
+  return {};
+}
+
+// libxl would choose a backend, a device model among them.
+void fix_backends(json& document) {
+  if (!document.contains("disks")) return;
+  for (json& disk : document["disks"]) {
+    disk["backend"] = "phy";
+    disk["format"] = "raw";
+  }
+}
+
 }  // namespace
 
 Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string, std::string>& settings) {
   IncomingPolicy policy;
-  VMSEC_CHECK(common::read_incoming(settings, {{"disk_roots", &policy.disk_roots},
-                                               {"kernel_roots", &policy.kernel_roots},
-                                               {"bridges", &policy.bridges},
-                                               {"vif_prefix", &policy.vif_prefix}}));
+  VMSEC_CHECK(common::read_incoming(
+      settings,
+      {{"disk_roots", &policy.disk_roots}, {"kernel_roots", &policy.kernel_roots}, {"bridges", &policy.bridges}}));
   return policy;
 }
 
@@ -188,6 +222,8 @@ Result<std::string> accept_configuration(const IncomingPolicy& policy, const Dom
   const std::string what = "configuration of " + description.domain.text();
   if (!is_word(description.name, "_-.:+"))
     return denied(what, "the name " + shown(description.name) + " is no plain word");
+  if (!placement.suffix.empty() && description.name.ends_with(placement.suffix))
+    return denied(what, "the name " + shown(description.name) + " ends as those of domains that have not arrived");
   if (description.configuration.size() > kJsonLimit)
     return fail(Code::limit_exceeded, what + ": more than " + std::to_string(kJsonLimit) + " bytes");
   json document = json::parse(description.configuration, nullptr, false);
@@ -196,7 +232,9 @@ Result<std::string> accept_configuration(const IncomingPolicy& policy, const Dom
   Checker checker(policy, description);
   Status checked = checker.check(document, "", "", 0);
   if (checked) checked = checker.complete();
+  if (checked) checked = check_whole(document);
   if (!checked) return fail(checked.error().in(what));
+  fix_backends(document);
   if (!placement.pool.empty()) document["c_info"]["pool_name"] = placement.pool;
   document["c_info"]["name"] = description.name + placement.suffix;
   return document.dump();

@@ -13,12 +13,11 @@
 namespace vmsec::xen {
 
 // From the settings "incoming.<name>", lists separated by commas. What is not set is empty, and an
-// empty list allows nothing; vif_prefix has a default.
+// empty list allows nothing.
 struct IncomingPolicy {
   std::vector<std::string> disk_roots;    // folders for disks
   std::vector<std::string> kernel_roots;  // for kernel and ramdisk
   std::vector<std::string> bridges;
-  std::vector<std::string> vif_prefix = {"vif"};  // of host devices' names
 
   static Result<IncomingPolicy> from_settings(const std::map<std::string, std::string>& settings);
 };

@@ -9,19 +9,20 @@ namespace vmsec::xen {
 
 enum class ValueKind {
   number,
-  flag,     // libxl's "True", "False", "<default>", or a JSON boolean
-  word,     // letters, digits, and _ - : . < >
-  text,     // that libxl hands to the guest and nobody else
-  one_of,   // of the rule's own words
-  numbers,  // a list
-  name,     // the domain's
+  flag,       // libxl's "True", "False", "<default>", or a JSON boolean
+  word,       // letters, digits, and _ - : . < >
+  text,       // that libxl hands to the guest and nobody else
+  one_of,     // of the rule's own words
+  vcpu_list,  // numbers below the description's
+  name,       // the domain's
   uuid,
   vcpus,   // the description's number
   memory,  // KiB: the description's
+  memory_at_most,
   disk,    // a path below incoming.disk_roots
   kernel,  // a path below incoming.kernel_roots
+  vdev,    // xvda to xvdzz, and a partition
   bridge,
-  vif,
 };
 
 struct Rule {

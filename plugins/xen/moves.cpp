@@ -61,12 +61,15 @@ Status activate(Libxl& libxl, const std::string& pool, const Uuid& uuid, const s
   if (seen.suspended)
     return fail(Code::wrong_state, operation + ": it was stopped to be sent elsewhere: reclaim it, or release it");
   const std::string name = name_of(libxl, seen.domid);
+  int renamed = 0;
   const Text full(libxl_domid_to_name(libxl.get(), seen.domid));
   if (full && name != full.get()) {
-    if (const int code = libxl_domain_rename(libxl.get(), seen.domid, full.get(), name.c_str()); code != 0)
-      return fail(libxl.error(operation + ": give it its name", code, seen.domid));
+    renamed = libxl_domain_rename(libxl.get(), seen.domid, full.get(), name.c_str());
   }
-  return unpause_domain(libxl, seen.domid, operation);
+  // It is committed: it runs, even where somebody has taken its name meanwhile.
+  VMSEC_CHECK(unpause_domain(libxl, seen.domid, operation));
+  if (renamed == 0) return {};
+  return fail(libxl.error(operation + ": it runs, but could not be given its name", renamed, seen.domid));
 }
 
 Status reclaim(Libxl& libxl, const std::string& pool, const Uuid& uuid, Paused paused, const std::string& operation) {
@@ -119,12 +122,13 @@ Status check_absent(const Context& context, const DomainDescription& description
   const std::string operation = "prepare for domain " + description.domain.text();
   return context.toolstack->call(operation, [pool = context.pool, description, operation](Libxl& libxl) -> Status {
     VMSEC_TRY(const auto domains, list_domains(libxl, pool, operation));
-    for (const Seen& seen : domains) {
-      if (seen.uuid == description.domain)
-        return fail(Code::already_exists, operation + ": it is on this host already");
-      if (name_of(libxl, seen.domid) == description.name)
+    if (std::ranges::find(domains, description.domain, &Seen::uuid) != domains.end())
+      return fail(Code::already_exists, operation + ": it is on this host already");
+    // Names are all of Xen's, whatever the pool. The source itself may be in another one.
+    VMSEC_TRY(const auto all, list_domains(libxl, {}, operation));
+    for (const Seen& seen : all)
+      if (seen.uuid != description.domain && name_of(libxl, seen.domid) == description.name)
         return fail(Code::already_exists, operation + ": another domain here has its name, " + description.name);
-    }
     std::uint64_t free_kib = 0;
     if (const int code = libxl_get_free_memory(libxl.get(), &free_kib); code != 0)
       return fail(libxl.error(operation, code));

@@ -9,8 +9,8 @@ namespace vmsec::xen {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-// A guest has a minute to answer Xen's request to suspend; libxl cannot be called off meanwhile.
-constexpr double kComesBack = 90;
+// A guest has a minute to answer Xen's request to suspend, and another to do so; libxl cannot be called off meanwhile.
+constexpr double kComesBack = 150;
 
 }  // namespace
 

@@ -86,7 +86,9 @@ TEST_CASE("a configuration that the policy allows is taken, and put where this h
   const json written = json::parse(*accepted);
   CHECK(written["c_info"]["name"] == "web--incoming");
   CHECK(written["c_info"]["pool_name"] == "pool-a");
-  CHECK(written["disks"] == host.document["disks"]);
+  CHECK(written["disks"][0]["vdev"] == "xvda");
+  CHECK(written["disks"][0]["backend"] == "phy");
+  CHECK(written["disks"][0]["format"] == "raw");
 }
 
 TEST_CASE("what starts a program in dom0, or gives a device of it away, is refused") {
@@ -130,8 +132,23 @@ TEST_CASE("paths, bridges and interfaces outside of the policy are refused") {
   host.refuse("/disks/0/pdev_path", "/dev/sda", "incoming.disk_roots");
   host.refuse("/b_info/kernel", "/boot/vmlinuz", "incoming.kernel_roots");
   host.refuse("/nics/0/bridge", "br9", "incoming.bridges");
-  host.refuse("/nics/0/ifname", "eth0", "incoming.vif_prefix");
-  host.refuse("/nics/0/ifname", "vif12345678901234", "incoming.vif_prefix");
+  host.refuse("/nics/0/ifname", "vif9.0", "nics[0].ifname");
+  host.refuse("/nics/0/mtu", 68, "nics[0].mtu");
+  host.refuse("/nics/0", {{"devid", 0}}, "has no bridge");
+}
+
+TEST_CASE("what libxl would trip over, or take as more than was announced, is refused") {
+  Host host;
+  host.refuse("/b_info/type.pv", json::object(), "another type than c_info.type");
+  host.refuse("/b_info/avail_vcpus", {0, 2147483647}, "no list of the domain's vCPUs");
+  host.refuse("/b_info/target_memkb", 131073, "more than the description's");
+  host.refuse("/b_info/shadow_memkb", 1, "b_info.shadow_memkb");
+  host.refuse("/b_info/sched_params/weight", 4294967296, "no number up to");
+  host.refuse("/b_info/sched_params/cap", -1, "no number up to");
+  host.refuse("/disks/0/vdev", "d00000000000000000000p0", "no disk of the form xvda");
+  host.refuse("/disks/0/vdev", "xvd", "no disk of the form xvda");
+  host.refuse("/disks/1", json(host.document["disks"][0]), "is there twice");
+  host.refuse("/disks/0", {{"vdev", "xvda"}}, "no pdev_path");
 }
 
 TEST_CASE("a key that only looks like another key's path counts as nothing") {
