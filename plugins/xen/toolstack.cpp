@@ -15,7 +15,8 @@
 namespace vmsec::xen {
 namespace {
 
-constexpr std::size_t kWorkers = 32;
+constexpr std::size_t kLasting = 32;             // saves and restores
+constexpr std::size_t kWorkers = kLasting + 32;  // and short calls
 constexpr std::chrono::milliseconds kProbe{5000};
 
 Status require_dom0() {
@@ -41,6 +42,7 @@ struct Toolstack::State {
   std::mutex mutex;
   std::vector<std::shared_ptr<Worker>> idle;
   std::size_t workers = 0;
+  std::size_t lasting = 0;
   bool stopped = false;
 };
 
@@ -63,6 +65,17 @@ Toolstack::~Toolstack() {
     worker->changed.notify_all();
   }
   state_->idle.clear();
+}
+
+Result<std::shared_ptr<void>> Toolstack::take_place(const std::string& operation) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->lasting == kLasting)
+    return fail(Code::unavailable, operation + ": " + std::to_string(kLasting) + " domains are on their way already");
+  ++state_->lasting;
+  return std::shared_ptr<void>(nullptr, [state = state_](void*) {
+    const std::lock_guard inner(state->mutex);
+    --state->lasting;
+  });
 }
 
 Status Toolstack::run(const std::string& operation, Job job) {

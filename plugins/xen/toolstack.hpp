@@ -42,7 +42,11 @@ class Toolstack {
   // this returns success; `work` tells on its own when it is done.
   template <class Work>
   Status start(const std::string& operation, Work work) {
-    return run(operation, [operation, work = std::move(work)](const Result<Libxl*>& libxl) mutable { work(libxl); });
+    VMSEC_TRY(auto place, take_place(operation));
+    return run(operation, [place = std::move(place), work = std::move(work)](const Result<Libxl*>& libxl) mutable {
+      work(libxl);
+      place.reset();
+    });
   }
 
  private:
@@ -51,6 +55,8 @@ class Toolstack {
   using Job = std::function<void(const Result<Libxl*>&)>;
   explicit Toolstack(std::shared_ptr<State> state);
   Status run(const std::string& operation, Job job);
+  // Of those for what lasts: they leave enough workers for short calls. Given back when it is dropped.
+  Result<std::shared_ptr<void>> take_place(const std::string& operation);
   static void work(const std::shared_ptr<State>& state, const std::shared_ptr<Worker>& worker);
 
   std::shared_ptr<State> state_;
