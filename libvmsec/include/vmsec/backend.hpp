@@ -12,6 +12,7 @@
 #include "vmsec/capability/boot_evidence.hpp"
 #include "vmsec/capability/domain_control.hpp"
 #include "vmsec/capability/events.hpp"
+#include "vmsec/capability/interchange.hpp"
 #include "vmsec/capability/io_control.hpp"
 #include "vmsec/capability/memory_access.hpp"
 #include "vmsec/capability/migration.hpp"
@@ -41,6 +42,7 @@ class Backend {
   virtual Result<MemoryAccess*> memory_access() { return lacks("MemoryAccess"); }
   virtual Result<BootEvidence*> boot_evidence() { return lacks("BootEvidence"); }
   virtual Result<Events*> events() { return lacks("Events"); }
+  virtual Result<Interchange*> interchange() { return lacks("Interchange"); }
 
  protected:
   [[nodiscard]] std::unexpected<Error> lacks(std::string_view capability) const {
@@ -50,7 +52,7 @@ class Backend {
 
 // Changes with every change of the classes above: a plugin loads only into the
 // libvmsec whose headers it was built with.
-inline constexpr std::uint32_t kPluginAbi = 1;
+inline constexpr std::uint32_t kPluginAbi = 2;
 
 struct PluginEntry {
   std::uint32_t size;  // sizeof(PluginEntry)

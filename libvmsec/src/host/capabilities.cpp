@@ -16,6 +16,7 @@ void for_each_capability(Visit&& visit) {
   visit(Methods<MemoryAccess>::kName, &Backend::memory_access);
   visit(Methods<BootEvidence>::kName, &Backend::boot_evidence);
   visit(Methods<Events>::kName, &Backend::events);
+  visit(Methods<Interchange>::kName, &Backend::interchange);
 }
 
 // The calls that end a migration may come when its domain is gone from here, or
@@ -146,6 +147,7 @@ std::string Capabilities::method_name(std::string_view interface, std::uint32_t 
   look(static_cast<MemoryAccess*>(nullptr));
   look(static_cast<BootEvidence*>(nullptr));
   look(static_cast<Events*>(nullptr));
+  look(static_cast<Interchange*>(nullptr));
   return name;
 }
 

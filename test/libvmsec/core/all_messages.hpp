@@ -4,6 +4,7 @@
 #include "vmsec/capability/boot_evidence.hpp"
 #include "vmsec/capability/domain_control.hpp"
 #include "vmsec/capability/events.hpp"
+#include "vmsec/capability/interchange.hpp"
 #include "vmsec/capability/io_control.hpp"
 #include "vmsec/capability/memory_access.hpp"
 #include "vmsec/capability/migration.hpp"
@@ -39,15 +40,16 @@ using AllMessages =
              SetDiskLimit, SetNicLimit, IoCounters, IoStatistics, MemoryRegion, MemoryMap, ReadMemory, MemoryBytes,
              HostEvidence, Event, NextEvents, EventList, DomainDescription, MigrationOptions, SessionRef, StartOutgoing,
              PrepareIncoming, OpenChannel, ChannelEnd, NextSessionEvent, SessionEvent, GateDecision, TransferProgress,
-             Holding, AuditEntry, LogLine, Record, RecordKey, RecordList, CallModule, ModuleReply, PeerContext,
-             ConnectPeer, ConnectionRef, CallPeer, PeerReply, OpenStream, StreamEnd, IncomingCall, IncomingStream,
-             StreamReady, TicketClaims, SignedTicket, SpendTicket, EnforcementTarget, Change, Changes, AttestHost,
-             PcrValue, AttestationReport, EnrolHost, Enrolment, LearnReference, ReferenceText, MigrateRequest,
-             MigrationRef, MigrationStatus, MigrationList, ResolveMigration, CapabilityInfo, ModuleInfo, PluginInfo,
-             HostInfo, PolicyText, DomainChanges, GrantChange, PolicyReport>;
+             Holding, DefinedDisk, DefinedNic, Boot, DomainDefinition, Loss, Translation, ExportedDomain, DefineDomain,
+             AuditEntry, LogLine, Record, RecordKey, RecordList, CallModule, ModuleReply, PeerContext, ConnectPeer,
+             ConnectionRef, CallPeer, PeerReply, OpenStream, StreamEnd, IncomingCall, IncomingStream, StreamReady,
+             TicketClaims, SignedTicket, SpendTicket, EnforcementTarget, Change, Changes, AttestHost, PcrValue,
+             AttestationReport, EnrolHost, Enrolment, LearnReference, ReferenceText, MigrateRequest, MigrationRef,
+             MigrationStatus, MigrationList, ResolveMigration, CapabilityInfo, ModuleInfo, PluginInfo, HostInfo,
+             PolicyText, DomainChanges, GrantChange, PolicyReport>;
 
 using AllInterfaces =
-    TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events, Migration, Journal, Records,
-             Modules, Peers, PeerHandler, Authority, Enforcement, Attestation, Migrator, HostControl>;
+    TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events, Interchange, Migration,
+             Journal, Records, Modules, Peers, PeerHandler, Authority, Enforcement, Attestation, Migrator, HostControl>;
 
 }  // namespace vmsec::test

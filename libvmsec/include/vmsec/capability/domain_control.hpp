@@ -40,8 +40,8 @@ struct DomainInfo {
   Uuid domain;
   std::string name;
   DomainState state = DomainState::unknown;
-  std::uint32_t vcpus = 0;
-  Bytes memory;  // what the guest has now
+  std::uint32_t vcpus = 0;  // that it has now
+  Bytes memory;             // what the guest has now
   Bytes memory_maximum;
   Microseconds cpu_time;  // of all vCPUs since the domain started
   std::vector<Disk> disks;
@@ -49,6 +49,7 @@ struct DomainInfo {
   bool persistent = false;
   bool tpm = false;  // has a virtual TPM
   std::vector<std::string> tags;
+  std::uint32_t vcpus_maximum = 0;  // how many it may be given while it runs
   static constexpr std::string_view kMessage = "vmsec.DomainInfo";
   static constexpr auto fields() {
     return wire::fields(
@@ -57,7 +58,8 @@ struct DomainInfo {
         wire::field(5, "memory", &DomainInfo::memory), wire::field(6, "memory_maximum", &DomainInfo::memory_maximum),
         wire::field(7, "cpu_time", &DomainInfo::cpu_time), wire::field(8, "disks", &DomainInfo::disks),
         wire::field(9, "nics", &DomainInfo::nics), wire::field(10, "persistent", &DomainInfo::persistent),
-        wire::field(11, "tpm", &DomainInfo::tpm), wire::field(12, "tags", &DomainInfo::tags));
+        wire::field(11, "tpm", &DomainInfo::tpm), wire::field(12, "tags", &DomainInfo::tags),
+        wire::field(13, "vcpus_maximum", &DomainInfo::vcpus_maximum));
   }
 };
 

@@ -30,12 +30,16 @@ struct ResourceLimits {
   // Upper bound of the host memory that the domain may take. 0 is unlimited.
   std::optional<Bytes> memory_limit;
   std::vector<VcpuPin> pins;  // in a request: only the vCPUs to change
+  // How many vCPUs the domain has: 1 to DomainInfo::vcpus_maximum. The guest takes part: set() returns
+  // when the hypervisor gave or took them; `timeout` when the guest did not let them go. `wrong_state`
+  // for a domain that is paused. A vCPU's pins and the others' limits stay.
+  std::optional<std::uint32_t> vcpus;
   static constexpr std::string_view kMessage = "vmsec.ResourceLimits";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "cpu_weight", &ResourceLimits::cpu_weight),
                         wire::field(2, "cpu_quota_millis", &ResourceLimits::cpu_quota_millis),
                         wire::field(3, "memory_limit", &ResourceLimits::memory_limit),
-                        wire::field(4, "pins", &ResourceLimits::pins));
+                        wire::field(4, "pins", &ResourceLimits::pins), wire::field(5, "vcpus", &ResourceLimits::vcpus));
   }
 };
 
