@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 
 # Libraries by the first part of their include path.
-HYPERVISOR = ("libvirt/", "libxl", "xenctrl", "xenforeignmemory", "xenguest", "xen/")
+HYPERVISOR = ("libvirt/", "libxl", "xenctrl", "xenforeignmemory", "xenguest", "xenstore", "xen/")
 LIBRARIES = {
     "openssl": ("openssl/",), "toml": ("toml++/",), "spdlog": ("spdlog/", "fmt/"), "protozero": ("protozero/",),
     "tss2": ("tss2/",), "libvirt": ("libvirt/",), "xml": ("libxml/",), "cli": ("CLI/",), "json": ("nlohmann/",),

@@ -23,10 +23,26 @@ bool contains(const fs::path& folder, const fs::path& path) {
   return at != path.end();
 }
 
-bool lies_in(const fs::path& path, const fs::path& folder) {
+// A volume's name, /dev/vg0/web, is a link that this host's own udev made to /dev/dm-3. Others can make links in
+// /dev/shm, which is another file system.
+bool is_named_device(const fs::path& path, const fs::path& real, const fs::path& folder) {
+  static const fs::path kDevices = "/dev";
+  if (!contains(kDevices, folder) || !contains(kDevices, real)) return false;
+  std::error_code failed;
+  const fs::path real_folder = fs::canonical(folder, failed);
+  if (failed) return false;
+  const fs::path parent = fs::canonical(path.parent_path(), failed);
+  if (failed || (parent != real_folder && !contains(real_folder, parent))) return false;
+  struct stat link{};
+  struct stat devices{};
+  return ::lstat(path.c_str(), &link) == 0 && ::stat(kDevices.c_str(), &devices) == 0 && link.st_dev == devices.st_dev;
+}
+
+bool lies_in(const fs::path& path, const fs::path& folder, PathUse use) {
   std::error_code failed;
   const fs::path real = fs::weakly_canonical(path, failed);
   if (failed) return false;
+  if (use == PathUse::device && is_named_device(path, real, folder)) return true;
   const fs::path real_folder = fs::weakly_canonical(folder, failed);
   return !failed && contains(folder, path) && contains(real_folder, real);
 }
@@ -66,7 +82,7 @@ Result<Fd> walk(const std::string& folder, const std::string& path) {
 Result<Fd> locate(const std::string& path, const std::vector<std::string>& folders, PathUse use) {
   if (!is_plain_path(path)) return denied("is not a plain absolute path");
   const auto folder =
-      std::find_if(folders.begin(), folders.end(), [&](const std::string& each) { return lies_in(path, each); });
+      std::find_if(folders.begin(), folders.end(), [&](const std::string& each) { return lies_in(path, each, use); });
   if (folder == folders.end()) return denied("lies below none of the allowed folders");
   if (use == PathUse::data) return walk(*folder, path);
   Fd found(::open(path.c_str(), O_PATH | O_CLOEXEC));
@@ -97,8 +113,9 @@ bool is_plain_path(const std::string& path) {
 }
 
 bool lies_below(const std::string& path, const std::vector<std::string>& folders) {
-  return is_plain_path(path) &&
-         std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) { return lies_in(path, folder); });
+  return is_plain_path(path) && std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) {
+           return lies_in(path, folder, PathUse::program);
+         });
 }
 
 Status check_use(const std::string& path, const std::vector<std::string>& folders, PathUse use) {

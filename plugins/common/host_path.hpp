@@ -25,7 +25,7 @@ bool lies_below(const std::string& path, const std::vector<std::string>& folders
 enum class PathUse {
   data,     // a regular file that no symbolic link below the folder leads to
   program,  // a regular file, perhaps by links within the folder: what the host's own packages bring
-  device,   // a block device of this host's own /dev
+  device,   // a block device of this host's own /dev, perhaps by a name that udev gave it: /dev/vg0/web
 };
 // What is not there yet is no error: some hypervisors make files themselves.
 Status check_use(const std::string& path, const std::vector<std::string>& folders, PathUse use);

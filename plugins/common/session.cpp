@@ -93,6 +93,7 @@ void Session::close() {
     if (control_) control_->break_off();
     break_data();
   }
+  const std::lock_guard joining(joining_);
   if (engine_.joinable()) engine_.join();
   if (control_reader_.joinable()) control_reader_.join();
 }

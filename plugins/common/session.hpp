@@ -41,7 +41,7 @@ class Session {
   [[nodiscard]] bool ended();
   virtual Result<ChannelEnd> open(const OpenChannel& request);
   // Ends it, whatever it does, and its threads. Where the word is out already,
-  // the end is `doubt`.
+  // the end is `doubt`. Any number may call, at once too: each returns when it has ended.
   void close();
 
  protected:
@@ -101,6 +101,7 @@ class Session {
   std::unique_ptr<Stream> control_;
   std::deque<Control> inbox_;
   std::optional<Error> control_end_;
+  std::mutex joining_;
   std::thread engine_;
   std::thread control_reader_;
 };

@@ -9,6 +9,7 @@
 
 #include "event_ring.hpp"
 #include "held_domains.hpp"
+#include "lent_domains.hpp"
 #include "observer.hpp"
 #include "toolstack.hpp"
 #include "vmsec/backend.hpp"
@@ -22,6 +23,7 @@ struct Context {
   std::shared_ptr<Toolstack> toolstack;
   std::string pool;  // of CPUs; empty: all of the host
   HeldDomains held;
+  LentDomains lent;
   std::mutex pause_mutex;  // Xen counts pauses: looking and pausing is one step
   std::shared_ptr<EventRing> events = std::make_shared<EventRing>();
   std::shared_ptr<Observer> observer = std::make_shared<Observer>(events);

@@ -82,16 +82,19 @@ Status Incoming::ask_libxl() {
     if (!fd->valid()) return fail(errno_error("duplicate the main channel"));
     asked_ = true;
   }
+  context_->lent.lend(domain_.uuid);
   Status started = context_->toolstack->start(
       "receive " + domain_.name, [self = shared_from_this(), fd](const Result<Libxl*>& libxl) {
         Status answer = libxl ? self->restore(**libxl, fd->get()) : Status(fail(libxl.error()));
         fd->reset();
+        self->context_->lent.come_back(self->domain_.uuid);
         if (!answer) self->fail_data(answer.error());
         const std::lock_guard lock(self->mutex_);
         self->answer_ = std::move(answer);
         self->changed_.notify_all();
       });
   if (started) return started;
+  context_->lent.come_back(domain_.uuid);
   const std::lock_guard lock(mutex_);
   asked_ = false;
   return started;

@@ -28,6 +28,7 @@ class XenMigration final : public Migration {
   Result<Empty> start(const StartOutgoing& request) override {
     VMSEC_CHECK(check_options(request.options));
     return sessions_.start(request.migration, request.domain, [&]() -> Result<std::shared_ptr<common::Session>> {
+      VMSEC_CHECK(context_->lent.require_back(request.domain, "migrate domain " + request.domain.text()));
       VMSEC_TRY(const Transfer transfer, check_outgoing(*context_, request.domain, request.options.stop_and_copy));
       VMSEC_TRY(const auto description, describe_domain(*context_, request.domain));
       return Outgoing::start(context_, request, description, transfer);
@@ -45,6 +46,7 @@ class XenMigration final : public Migration {
       return fail(Code::unsupported, what + ": xen takes a description in " + std::string(kFormat) + ", not \"" +
                                          description.format + "\"");
     return sessions_.start(request.migration, request.domain, [&]() -> Result<std::shared_ptr<common::Session>> {
+      VMSEC_CHECK(context_->lent.require_back(request.domain, what));
       VMSEC_CHECK(check_absent(*context_, description));
       VMSEC_TRY(auto configuration,
                 accept_configuration(policy_, description, {context_->pool, std::string(kIncoming)}));
@@ -77,7 +79,7 @@ class XenMigration final : public Migration {
   Result<Empty> close(const SessionRef& request) override { return sessions_.close(request); }
 
   Result<Holding> holding(const SessionRef& request) override {
-    const bool busy = sessions_.busy(request.domain);
+    const bool busy = sessions_.busy(request.domain) || context_->lent.has(request.domain);
     VMSEC_TRY(Holding holding, holding_of(*context_, request.domain));
     holding.migrating = busy;
     return holding;
@@ -112,6 +114,7 @@ class XenMigration final : public Migration {
   Result<Empty> resolve(const std::string& verb, const SessionRef& request, Act&& act) {
     const std::string what = verb + " " + request.domain.text();
     return sessions_.resolve(what, request.domain, [&]() -> Status {
+      VMSEC_CHECK(context_->lent.require_back(request.domain, what));
       VMSEC_CHECK(act(what));
       context_->held.release(request.domain);
       return {};

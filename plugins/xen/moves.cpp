@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "suspend_request.hpp"
+
 namespace vmsec::xen {
 namespace {
 
@@ -75,7 +77,10 @@ Status activate(Libxl& libxl, const std::string& pool, const Uuid& uuid, const s
 Status reclaim(Libxl& libxl, const std::string& pool, const Uuid& uuid, Paused paused, const std::string& operation) {
   VMSEC_TRY(const Seen seen, find_domain(libxl, pool, uuid, operation));
   VMSEC_CHECK(require_active(seen, operation));
-  if (!seen.suspended) return paused == Paused::stays ? Status() : unpause_domain(libxl, seen.domid, operation);
+  if (!seen.suspended) {
+    VMSEC_CHECK(withdraw_suspend(seen.domid, operation));
+    return paused == Paused::stays ? Status() : unpause_domain(libxl, seen.domid, operation);
+  }
   // The guest is told that its suspend was called off: its devices are connected still.
   constexpr int kCalledOff = 1;
   if (const int code = libxl_domain_resume(libxl.get(), seen.domid, kCalledOff, nullptr); code != 0)

@@ -85,15 +85,18 @@ Status Outgoing::ask_libxl() {
     const std::lock_guard lock(mutex_);
     asked_ = true;
   }
+  context_->lent.lend(domain_.uuid);
   Status started = context_->toolstack->start(
       "migrate " + domain_.name, [self = shared_from_this(), shared](const Result<Libxl*>& libxl) {
         Status answer = libxl ? self->suspend(**libxl, shared->get()) : Status(fail(libxl.error()));
         shared->reset();
+        self->context_->lent.come_back(self->domain_.uuid);
         const std::lock_guard lock(self->mutex_);
         self->answer_ = std::move(answer);
         self->changed_.notify_all();
       });
   if (started) return started;
+  context_->lent.come_back(domain_.uuid);
   const std::lock_guard lock(mutex_);
   asked_ = false;
   return started;

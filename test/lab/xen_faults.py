@@ -143,6 +143,24 @@ class XenFaults:
         self.duration = time.monotonic() - started
         print(f"a migration that nobody cuts takes {self.duration:.0f} s", flush=True)
 
+    def pending_suspend(self):
+        """vmsecd dies when the guest was asked to suspend itself and has not answered: resolved, it goes on for good."""
+        source = self.owner()
+        destination = next(peer for peer in HOSTS if peer != source)
+        host, agent = self.lab.hosts[source], self.lab.agents[source]
+        migration = self.begin(source, destination)
+        wait_for("the copy", lambda: "--incoming" in self.lab.hosts[destination].sh("xl list"), 120)
+        host.sh(f"xl pause {GUEST}")
+        request = f"xenstore-read /local/domain/$(xl domid {GUEST})/control/shutdown 2>/dev/null || true"
+        wait_for("the request to suspend", lambda: "suspend" in host.sh(request), 120)
+        agent.kill()
+        host.result(migration, 180)
+        agent.start()
+        self.resolve()
+        if self.owner() != source:
+            raise AssertionError("the guest was never sent whole, and runs at the destination")
+        print("vmsecd of the source killed while the guest is asked to suspend: it goes on at the source", flush=True)
+
     # ---- the host itself -------------------------------------------------------
 
     def typed(self, what, *arguments):
@@ -186,6 +204,7 @@ class XenFaults:
         self.typed("xenstored is dead: vm list", "vm", "list")
 
     def faults(self):
+        self.pending_suspend()
         self.vanishing_domain()
         self.store()
 
