@@ -1,4 +1,4 @@
-// A DomainDefinition: what makes one valid. Header only: plugins ask it too.
+// A DomainDefinition: what makes one valid, and the file that people write it in (docs/interchange.md).
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "vmsec/capability/interchange.hpp"
+#include "vmsec/export.hpp"
 
 namespace vmsec {
 
@@ -118,7 +119,7 @@ inline Flaw tags(const DomainDefinition& d) {
 
 }  // namespace definition_detail
 
-// The first thing wrong with it; none where it is a definition. Looks at no file.
+// The first thing wrong with it; none where it is a definition. Looks at no file. Header only: plugins ask it too.
 inline std::optional<DefinitionFlaw> find_flaw(const DomainDefinition& definition) {
   using namespace definition_detail;
   if (auto flaw = sizes(definition)) return flaw;
@@ -127,5 +128,27 @@ inline std::optional<DefinitionFlaw> find_flaw(const DomainDefinition& definitio
   if (auto flaw = boot(definition.boot)) return flaw;
   return tags(definition);
 }
+
+// As the file has them.
+inline std::string_view to_string(GuestKind kind) {
+  constexpr std::string_view kNames[] = {"usual", "hvm", "pv", "pvh"};
+  return kind <= GuestKind::pvh ? kNames[static_cast<std::size_t>(kind)] : "unknown";
+}
+
+inline std::string_view to_string(Firmware firmware) {
+  constexpr std::string_view kNames[] = {"none", "bios", "uefi"};
+  return firmware <= Firmware::uefi ? kNames[static_cast<std::size_t>(firmware)] : "unknown";
+}
+
+inline std::string_view to_string(DiskFormat format) {
+  constexpr std::string_view kNames[] = {"raw", "qcow2"};
+  return format <= DiskFormat::qcow2 ? kNames[static_cast<std::size_t>(format)] : "unknown";
+}
+
+// A definition's file (TOML). `invalid_argument` with all that is wrong, each with its place: "web-1.toml:3:10: memory:
+// ...". The UUID may be missing: it is nil then, and whoever defines the domain draws one.
+VMSEC_EXPORT Result<DomainDefinition> parse_definition(std::string_view text, std::string_view file_name);
+// parse_definition() of it gives an equal definition, where this is one.
+VMSEC_EXPORT std::string write_definition(const DomainDefinition& definition);
 
 }  // namespace vmsec

@@ -41,6 +41,11 @@ inline constexpr std::array<std::string_view, 7> kGrantableInterfaces = {
     "vmsec.DomainControl", "vmsec.ResourceControl", "vmsec.IoControl", "vmsec.Migration",
     "vmsec.MemoryAccess",  "vmsec.BootEvidence",    "vmsec.Events"};
 
+// What no [[grant]] gives and no module gets: these capabilities are for who operates the host.
+inline constexpr std::array<std::string_view, 1> kOperatorsInterfaces = {"vmsec.Interchange"};
+inline constexpr std::string_view kOperatorsReason =
+    "it is for who operates the host and for no module: a definition decides which files of the host a guest opens";
+
 struct PolicyLimits {
   static constexpr std::size_t kFileSize = 1 << 20;
   static constexpr std::size_t kRules = 1000;  // of [[vm]], and of [[grant]]

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "vmsec/policy.hpp"
+
 namespace vmsec::host {
 namespace {
 
@@ -24,6 +26,10 @@ void for_each_capability(Visit&& visit) {
 template <class M>
 constexpr bool kBeginsMigration = std::is_same_v<M, PrepareIncoming> || std::is_same_v<M, StartOutgoing>;
 
+// A definition has a UUID, and there need not be such a domain.
+template <class M>
+constexpr bool kIsAboutDomain = requires(const M& message) { message.domain; } && !std::is_same_v<M, DomainDefinition>;
+
 struct Act {
   std::string_view interface;
   std::string_view method;
@@ -44,7 +50,10 @@ constexpr Act kActs[] = {{"vmsec.DomainControl", "Pause", "domain.pause"},
                          {"vmsec.Migration", "Activate", "session.activate"},
                          {"vmsec.Migration", "Discard", "session.discard"},
                          {"vmsec.Migration", "Reclaim", "session.reclaim"},
-                         {"vmsec.Migration", "Release", "session.release"}};
+                         {"vmsec.Migration", "Release", "session.release"},
+                         {"vmsec.Interchange", "Define", "domain.define"},
+                         {"vmsec.Interchange", "Start", "domain.start"},
+                         {"vmsec.Interchange", "Undefine", "domain.undefine"}};
 
 // Null: the call changes nothing.
 const Act* act_of(std::string_view interface, std::string_view method) {
@@ -83,15 +92,17 @@ Result<Packet> call_capability(I& capability, std::uint32_t number, Packet reque
   std::optional<AuditEntry> begun;
   auto before = [&](const auto& method, const auto& message) -> Status {
     constexpr std::string_view kInterface = Methods<I>::kName;
+    using Message = std::remove_cvref_t<decltype(message)>;
     if constexpr (requires { message.description.name; }) names.announce(message.domain, message.description.name);
-    if constexpr (!requires { message.domain; }) return caller.check(kInterface, nullptr);
-    if constexpr (requires { message.domain; }) {
+    if constexpr (requires { message.definition.name; }) names.announce(message.domain, message.definition.name);
+    if constexpr (!kIsAboutDomain<Message>) return caller.check(kInterface, nullptr);
+    if constexpr (kIsAboutDomain<Message>) {
       const Act* act = act_of(kInterface, method.name);
       if (act != nullptr && caller.leave == Caller::Leave::to_look)
         return fail(Code::denied, std::string(kInterface) + "." + std::string(method.name) +
                                       ": while a policy is compared, nothing is changed");
       VMSEC_CHECK(caller.check(kInterface, &message.domain));
-      if constexpr (kBeginsMigration<std::remove_cvref_t<decltype(message)>>) VMSEC_CHECK(names.keep(message.domain));
+      if constexpr (kBeginsMigration<Message>) VMSEC_CHECK(names.keep(message.domain));
       if (act != nullptr && is_recorded(*act, caller)) {
         AuditEntry entry{std::string(act->action), Outcome::unknown, message.domain, {}, "begins"};
         VMSEC_CHECK(record_begin(entry, caller));
@@ -132,6 +143,10 @@ bool Capabilities::is_capability(std::string_view interface) {
   return found;
 }
 
+bool Capabilities::is_for_modules(std::string_view interface) {
+  return std::ranges::find(kOperatorsInterfaces, interface) == kOperatorsInterfaces.end();
+}
+
 std::string Capabilities::method_name(std::string_view interface, std::uint32_t number) {
   std::string name = std::to_string(number);
   const auto look = [&]<class I>(I*) {
@@ -163,6 +178,8 @@ Status Capabilities::available(std::string_view interface) {
 
 Result<Packet> Capabilities::call(std::string_view interface, std::uint32_t method, Packet request,
                                   const Caller& caller) {
+  if (caller.kind == Caller::Kind::module && !is_for_modules(interface))
+    return fail(Code::denied, std::string(interface) + ": " + std::string(kOperatorsReason));
   Result<Packet> answer = fail(Code::not_found, std::string(interface) + " is no capability");
   for_each_capability([&](std::string_view name, auto accessor) {
     if (name != interface) return;

@@ -38,6 +38,8 @@ class VMSEC_EXPORT Capabilities {
   explicit Capabilities(Backend& backend) : backend_(backend), names_(domains_of(backend)) {}
 
   [[nodiscard]] static bool is_capability(std::string_view interface);
+  // Some are for who operates the host, whatever a policy grants.
+  [[nodiscard]] static bool is_for_modules(std::string_view interface);
   // Is it there on this backend? The error says why not.
   Status available(std::string_view interface);
   // Checks the request's domain before the backend sees it. Of a list of domains

@@ -88,6 +88,8 @@ void ModuleLink::entry(void* context, const vmsec_call* call, vmsec_reply* reply
 // call, what it may use on which domain.
 Result<Packet> ModuleLink::open_handle(Packet request) {
   VMSEC_TRY(const OpenHandle open, wire::unpack<OpenHandle>(std::move(request)));
+  if (!Capabilities::is_for_modules(open.interface))
+    return refuse(Code::denied, open.interface, 0, Uuid(), std::string(kOperatorsReason));
   if (std::ranges::find(manifest_.needs, open.interface) == manifest_.needs.end())
     return refuse(Code::denied, open.interface, 0, Uuid(), "its manifest does not need it");
   if (!services_.contains(open.interface) && !Capabilities::is_capability(open.interface))

@@ -172,6 +172,8 @@ class PolicyReader {
   }
 
   static std::string unknown_interface(const std::string& name) {
+    if (std::ranges::find(kOperatorsInterfaces, name) != kOperatorsInterfaces.end())
+      return "[[grant]]: " + name + " cannot be granted: " + std::string(kOperatorsReason);
     std::string message = "[[grant]]: no interface \"" + policy::printable(name) + "\" can be granted: want one of ";
     for (const auto known : kGrantableInterfaces)
       message += std::string(known == kGrantableInterfaces.front() ? "" : ", ") + std::string(known);

@@ -43,6 +43,7 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
   Result<ResourceControl*> resource_control() override { return &resources_; }
   Result<Events*> events() override { return this; }
   Result<Migration*> migration() override { return &migration_; }
+  Result<Interchange*> interchange() override { return &interchange_; }
 
   Result<DomainList> list(const Empty&) override { return DomainList{domains}; }
   Result<DomainInfo> get(const DomainRef& ref) override {
@@ -90,6 +91,19 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
     FakeBackend& backend;
   };
 
+  struct FakeInterchange final : Interchange {
+    explicit FakeInterchange(FakeBackend& owner) : backend(owner) {}
+    Result<Translation> translate(const DomainDefinition&) override { return Translation{"fake", "text", {}}; }
+    Result<DomainRef> define(const DefineDomain& request) override {
+      VMSEC_CHECK(backend.count());
+      return DomainRef{request.domain};
+    }
+    Result<Empty> start(const DomainRef&) override { return backend.count(); }
+    Result<Empty> undefine(const DomainRef&) override { return backend.count(); }
+    Result<ExportedDomain> export_domain(const DomainRef&) override { return ExportedDomain{}; }
+    FakeBackend& backend;
+  };
+
   Result<Empty> count() {
     ++calls;
     return Empty{};
@@ -97,6 +111,7 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
 
   FakeMigration migration_;
   FakeResources resources_{*this};
+  FakeInterchange interchange_{*this};
 };
 
 }  // namespace vmsec::test

@@ -41,7 +41,7 @@ struct Bench {
                        "",
                        {},
                        {"vmsec.DomainControl", "vmsec.ResourceControl", "vmsec.Events", "vmsec.Migration",
-                        "vmsec.IoControl", "vmsec.Nothing"},
+                        "vmsec.IoControl", "vmsec.Interchange", "vmsec.Nothing"},
                        {}},
       capabilities, grants,
       [this](const std::string&, std::string_view interface, std::uint32_t method, const Uuid& domain,
@@ -240,6 +240,65 @@ TEST_CASE("a module opens what its manifest needs, and nothing else") {
   CHECK(code_of(link.open<Records>()) == Code::denied);
   REQUIRE(bench.refusals.size() == 2);
   CHECK_THAT(bench.refusals[0].cause, Catch::Contains("manifest"));
+}
+
+TEST_CASE("no module gets Interchange: not by its manifest, not as trusted, and not with a handle of it") {
+  Bench bench(true);
+  const auto refused = HostLink(bench.link.host()).open<Interchange>();
+  CHECK(code_of(refused) == Code::denied);
+  CHECK_THAT(message_of(refused), Catch::Contains("vmsec.Interchange") && Catch::Contains("for no module"));
+  REQUIRE(bench.refusals.size() == 1);
+  CHECK(bench.refusals[0].interface == "vmsec.Interchange");
+  Caller module = Caller::host();
+  module.kind = Caller::Kind::module;
+  for_each_method<Interchange>([&](const auto& method) {
+    CHECK(code_of(bench.capabilities.call("vmsec.Interchange", method.number, {}, module)) == Code::denied);
+  });
+  CHECK(bench.backend.calls == 0);
+}
+
+TEST_CASE("what is defined, started and undefined is on record; what is only translated is about no domain") {
+  Bench bench;
+  std::vector<AuditEntry> records;
+  std::vector<Uuid> checked;
+  Caller caller = Caller::host();
+  caller.record = [&](const AuditEntry& entry) -> Status {
+    records.push_back(entry);
+    return {};
+  };
+  caller.check = [&](std::string_view, const Uuid* domain) -> Status {
+    checked.push_back(domain == nullptr ? Uuid() : *domain);
+    return {};
+  };
+  const auto call = [&](std::uint32_t method, const auto& request) {
+    return bench.capabilities.call("vmsec.Interchange", method, wire::pack(request), caller);
+  };
+  DefineDomain define{uuid_of(5), {}, {}};
+  define.definition.domain = uuid_of(5);
+  define.definition.name = "web-5";
+  CHECK(call(1, define.definition));
+  CHECK(call(5, kWeb));
+  CHECK(records.empty());
+  CHECK(call(2, define));
+  CHECK(bench.capabilities.names().of(uuid_of(5)).name == "web-5");
+  CHECK(call(3, kWeb));
+  CHECK(call(4, kWeb));
+  CHECK(checked == std::vector{Uuid(), uuid_of(1), uuid_of(5), uuid_of(1), uuid_of(1)});
+  std::vector<std::string> actions;
+  for (const auto& record : records) actions.push_back(record.action);
+  CHECK(actions == std::vector<std::string>{"domain.define", "domain.define", "domain.start", "domain.start",
+                                            "domain.undefine", "domain.undefine"});
+  CHECK(records[0].outcome == Outcome::unknown);
+  CHECK(records[0].domain == uuid_of(5));
+  CHECK(records[1].outcome == Outcome::succeeded);
+
+  SECTION("and what cannot be written down does not happen") {
+    const int calls = bench.backend.calls;
+    caller.record = [](const AuditEntry&) -> Status { return fail(Code::io, "the disk is full"); };
+    CHECK(code_of(call(2, define)) == Code::io);
+    CHECK(code_of(call(4, kWeb)) == Code::io);
+    CHECK(bench.backend.calls == calls);
+  }
 }
 
 TEST_CASE("what the backend lacks is unsupported and says whose lack it is") {

@@ -102,6 +102,18 @@ TEST_CASE("what an operator does to a domain is on record before it happens, and
   CHECK(acts[5].entry.action == "domain.set_resources");
 }
 
+TEST_CASE("a module that tries to define a domain is refused, trusted or not, and the audit log says so") {
+  Home home;
+  home.options.trusted_without_policy = GENERATE(false, true);
+  const auto host = good(open_host(home.options));
+  const auto refused = host->open<Enforcement>()->apply(level(14));
+  CHECK(code_of(refused) == Code::denied);
+  if (!home.options.trusted_without_policy) return;  // it was refused the domain before
+  CHECK_THAT(message_of(refused), Catch::Contains("vmsec.Interchange") && Catch::Contains("for no module"));
+  CHECK(home.acts().back().entry.action == "grant.refuse");
+  CHECK(good(host->open<DomainControl>()->list({})).domains.size() == 1);
+}
+
 TEST_CASE("a policy is on record before its grants are in force, with the digest of its text") {
   Home home;
   home.options.policy_file = home.dir.path() / "policy.toml";

@@ -79,7 +79,7 @@ TEST_CASE("a module is described by its manifest and the digest of its file") {
   CHECK(info.name == "toy");
   CHECK(info.section == "toy");
   CHECK(info.digest.size() == 64);
-  CHECK(info.needs == std::vector<std::string>{"vmsec.DomainControl"});
+  CHECK(info.needs == std::vector<std::string>{"vmsec.DomainControl", "vmsec.Interchange"});
 }
 
 TEST_CASE("a bad manifest is refused with its place") {
