@@ -10,11 +10,28 @@ namespace vmsec::sim {
 namespace {
 
 constexpr int kOperationsPerStep = 64;
+constexpr std::uint64_t kLeastDisk = 4096;
 
 }  // namespace
 
+Status measure_disk(DiskSpec& disk) {
+  if (disk.capacity.value != 0) return {};
+  const std::string what = "measure disk " + disk.target + ", " + disk.source;
+  struct stat status{};
+  if (::lstat(disk.source.c_str(), &status) != 0)
+    return fail(errno_error(what, errno, errno == ENOENT ? Code::not_found : Code::io));
+  if (!S_ISREG(status.st_mode)) return fail(Code::invalid_argument, what + ": not a regular file");
+  disk.capacity.value = static_cast<std::uint64_t>(status.st_size);
+  if (disk.capacity.value < kLeastDisk)
+    return fail(Code::invalid_argument, what + ": it has " + std::to_string(disk.capacity.value) +
+                                            " bytes, and a disk at least " + std::to_string(kLeastDisk));
+  disk.block.value = std::min(disk.block.value, disk.capacity.value);
+  return {};
+}
+
 Result<Fd> open_disk(const DiskSpec& spec, const std::string& path, MakeFile make) {
   const std::string what = "open disk " + spec.target + ", " + path;
+  if (spec.capacity.value == 0) return fail(Code::invalid_argument, what + ": its capacity is missing");
   const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make == MakeFile::yes ? O_CREAT : 0);
   Fd file(::open(path.c_str(), flags, 0600));
   if (!file.valid()) return fail(errno_error(what, errno, errno == ENOENT ? Code::not_found : Code::io));

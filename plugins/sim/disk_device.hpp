@@ -11,6 +11,9 @@
 
 namespace vmsec::sim {
 
+// A disk without a capacity, by the path of a file that is there, gets the file's.
+Status measure_disk(DiskSpec& disk);
+
 // Opens the disk's file. A new one is made, sparse, where `make` says so.
 enum class MakeFile { yes, no };
 Result<Fd> open_disk(const DiskSpec& spec, const std::string& path, MakeFile make);

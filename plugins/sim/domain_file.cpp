@@ -14,14 +14,14 @@ constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
 bool is_name(std::string_view text) {
   const auto allowed = [](unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.';
+           c == '.' || c == '+';
   };
   return !text.empty() && text.front() != '.' && text.front() != '-' && std::ranges::all_of(text, allowed);
 }
 
 Status read_name(const TomlTable& table, std::string_view key, std::size_t longest, std::string& out) {
   VMSEC_CHECK(table.text(key, Need::required, longest, out));
-  if (!is_name(out)) return table.bad(key, "want letters, digits, '-', '_' and '.'");
+  if (!is_name(out)) return table.bad(key, "want letters, digits, '-', '_', '+' and '.'");
   return {};
 }
 
@@ -72,12 +72,15 @@ Result<DiskSpec> read_disk(const TomlTable& table) {
   VMSEC_CHECK(read_name(table, "target", 32, disk.target));
   VMSEC_CHECK(table.text("source", Need::required, 1024, disk.source));
   if (!is_source(disk.source)) return table.bad("source", "want a file name, or an absolute path without \"..\"");
-  VMSEC_CHECK(table.size("capacity", Need::required, {kPage, 64 * kTiB}, disk.capacity.value));
+  // A file that is named by its path may be there, with a size of its own.
+  const Need capacity = disk.source.starts_with('/') ? Need::optional : Need::required;
+  VMSEC_CHECK(table.size("capacity", capacity, {kPage, 64 * kTiB}, disk.capacity.value));
   VMSEC_CHECK(table.rate("read", disk.read.value));
   VMSEC_CHECK(table.rate("write", disk.write.value));
-  disk.block.value = std::min(disk.block.value, disk.capacity.value);
+  if (disk.capacity.value != 0) disk.block.value = std::min(disk.block.value, disk.capacity.value);
   VMSEC_CHECK(table.size("block", Need::optional, {512, kMiB}, disk.block.value));
-  if (disk.block > disk.capacity) return table.bad("block", "more than the disk's capacity");
+  if (disk.capacity.value != 0 && disk.block > disk.capacity)
+    return table.bad("block", "more than the disk's capacity");
   return disk;
 }
 
@@ -94,7 +97,7 @@ Result<NicSpec> read_nic(const TomlTable& table) {
 
 template <class Spec, class Read>
 Status read_devices(const TomlTable& domain, std::string_view key, Read&& read, std::vector<Spec>& out) {
-  VMSEC_TRY(const auto tables, domain.tables(key, 16));
+  VMSEC_TRY(const auto tables, domain.tables(key, 26));
   std::set<std::string> targets;
   for (const auto& table : tables) {
     VMSEC_TRY(Spec spec, read(table));
@@ -113,14 +116,14 @@ Result<DomainSpec> read_domain(const TomlTable& table) {
   const auto parsed = Uuid::parse(uuid);
   if (!parsed || parsed->is_nil()) return table.bad("uuid", "want a UUID, 8-4-4-4-12 digits, not all zero");
   spec.uuid = *parsed;
-  VMSEC_CHECK(table.size("memory", Need::required, {kMiB, kTiB}, spec.memory.value));
+  VMSEC_CHECK(table.size("memory", Need::required, {kMiB, 16 * kTiB}, spec.memory.value));
   if (spec.memory.value % kPage != 0) return table.bad("memory", "want a multiple of 4096 bytes");
   std::uint64_t vcpus = 1;
-  VMSEC_CHECK(table.number("vcpus", Need::optional, {1, 64}, vcpus));
+  VMSEC_CHECK(table.number("vcpus", Need::optional, {1, 128}, vcpus));
   spec.vcpus = static_cast<std::uint32_t>(vcpus);
   VMSEC_CHECK(table.number("seed", Need::optional, {0, INT64_MAX}, spec.seed));
   VMSEC_CHECK(table.boolean("tpm", spec.tpm));
-  VMSEC_CHECK(table.texts("tags", 32, 64, spec.tags));
+  VMSEC_CHECK(table.texts("tags", 64, 64, spec.tags));
   VMSEC_CHECK(read_workload(table, spec.workload));
   VMSEC_CHECK(read_devices(table, "disk", read_disk, spec.disks));
   VMSEC_CHECK(read_devices(table, "nic", read_nic, spec.nics));

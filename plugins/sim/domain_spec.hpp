@@ -25,8 +25,8 @@ struct CpuWorkload {
 
 struct DiskSpec {
   std::string target;
-  std::string source;  // a name in the host's folder of disks, or an absolute path
-  Bytes capacity;
+  std::string source;   // a name in the host's folder of disks, or an absolute path
+  Bytes capacity;       // 0: its file's (measure_disk())
   BytesPerSecond read;  // what the guest wants
   BytesPerSecond write;
   Bytes block{65536};

@@ -59,7 +59,7 @@ std::string write_domain(const DomainSpec& spec) {
     out.table("[[disk]]");
     out.line("target", quoted(disk.target));
     out.line("source", quoted(disk.source));
-    out.line("capacity", disk.capacity.value);
+    if (disk.capacity.value != 0) out.line("capacity", disk.capacity.value);
     out.line("read", disk.read.value);
     out.line("write", disk.write.value);
     out.line("block", disk.block.value);

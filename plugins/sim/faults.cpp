@@ -41,7 +41,7 @@ bool has_method(std::string_view text) {
 bool is_method(std::string_view text) {
   return has_method<DomainControl>(text) || has_method<ResourceControl>(text) || has_method<IoControl>(text) ||
          has_method<Migration>(text) || has_method<MemoryAccess>(text) || has_method<BootEvidence>(text) ||
-         has_method<Events>(text);
+         has_method<Events>(text) || has_method<Interchange>(text);
 }
 
 bool read_number(std::string_view text, std::uint64_t& out) {

@@ -47,7 +47,7 @@ Result<std::unique_ptr<SimHost>> SimHost::open(HostSettings settings, std::uniqu
   VMSEC_CHECK(host->define_all());
   if (host->settings_.autostart == Autostart::no) return host;
   for (auto& [uuid, domain] : host->domains_) {
-    if (domain.held) continue;
+    if (domain.held || domain.off) continue;
     VMSEC_CHECK(host->power_on(domain, "the host starts"));
     VMSEC_CHECK(host->let_run(domain, "the host starts"));
   }
@@ -66,7 +66,7 @@ Status SimHost::define_all() {
   for (const auto& [uuid, record] : stored) {
     if (record.gone || domains_.contains(uuid)) continue;
     VMSEC_TRY(auto spec, parse_domain(record.configuration, "record of " + uuid.text()));
-    VMSEC_CHECK(add(std::move(spec), record.limits, record.held));
+    VMSEC_CHECK(add(std::move(spec), record.limits, record.held, record.off ? Power::off : Power::as_host));
   }
   return {};
 }
@@ -74,6 +74,8 @@ Status SimHost::define_all() {
 Status SimHost::define(const std::string& path, const std::map<Uuid, StoredDomain>& stored) {
   VMSEC_TRY(const auto text, read_file(path, kDomainFileMaximum));
   VMSEC_TRY(auto spec, parse_domain(text, path));
+  for (auto& disk : spec.disks)
+    if (auto measured = measure_disk(disk); !measured) return fail(measured.error().in(path));
   const auto record = stored.find(spec.uuid);
   if (record == stored.end()) {
     Limits limits = unlimited(spec);
@@ -85,13 +87,13 @@ Status SimHost::define(const std::string& path, const std::map<Uuid, StoredDomai
   return {};
 }
 
-Status SimHost::add(DomainSpec spec, const Limits& limits, bool held) {
+Status SimHost::add(DomainSpec spec, const Limits& limits, bool held, Power power) {
   for (const auto& [uuid, other] : domains_) {
     if (uuid == spec.uuid || other.spec.name == spec.name)
       return fail(Code::already_exists, "define " + spec.name + " " + spec.uuid.text() + ": " + other.spec.name + " " +
                                             uuid.text() + " is here");
   }
-  Domain domain{.spec = std::move(spec), .limits = {}, .machine = nullptr, .held = held};
+  Domain domain{.spec = std::move(spec), .limits = {}, .machine = nullptr, .held = held, .off = power == Power::off};
   domain.limits = fit(limits, domain.spec);
   VMSEC_CHECK(check_room(domain.spec));
   VMSEC_CHECK(write_down(domain, held, false));

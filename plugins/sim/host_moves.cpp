@@ -116,7 +116,8 @@ Status SimHost::take_up(const Uuid& uuid, const std::string& why) {
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(auto* domain, find(uuid, why));
   if (!domain->machine) VMSEC_CHECK(power_on(*domain, why + ": booted anew, its memory was lost"));
-  if (domain->held) VMSEC_CHECK(write_down(*domain, false, false));
+  const bool was_off = std::exchange(domain->off, false);
+  if (domain->held || was_off) VMSEC_CHECK(write_down(*domain, false, false));
   domain->held = false;
   return let_run(*domain, why);
 }

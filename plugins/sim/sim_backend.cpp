@@ -11,6 +11,7 @@ SimBackend::SimBackend(std::unique_ptr<SimHost> host, const std::string& tcti, c
       memory_access_(*host_),
       boot_evidence_(*host_, tcti, event_log, std::move(tpm)),
       events_(*host_),
+      interchange_(*host_),
       migration_(*host_) {}
 
 SimBackend::~SimBackend() { host_->events().close(); }

@@ -4,6 +4,7 @@
 #include "boot_evidence.hpp"
 #include "domain_control.hpp"
 #include "events.hpp"
+#include "interchange.hpp"
 #include "io_control.hpp"
 #include "memory_access.hpp"
 #include "migration.hpp"
@@ -26,6 +27,7 @@ class SimBackend final : public Backend {
   Result<MemoryAccess*> memory_access() override { return &memory_access_; }
   Result<BootEvidence*> boot_evidence() override { return &boot_evidence_; }
   Result<Events*> events() override { return &events_; }
+  Result<Interchange*> interchange() override { return &interchange_; }
 
  private:
   std::unique_ptr<SimHost> host_;
@@ -35,6 +37,7 @@ class SimBackend final : public Backend {
   SimMemoryAccess memory_access_;
   SimBootEvidence boot_evidence_;
   SimEvents events_;
+  SimInterchange interchange_;
   SimMigration migration_;  // the last: its sessions end first
 };
 

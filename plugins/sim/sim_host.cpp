@@ -159,7 +159,7 @@ void SimHost::share_cpus() {
 }
 
 Status SimHost::write_down(const Domain& domain, bool held, bool gone) {
-  return store_.put({domain.spec.uuid, write_domain(domain.spec), domain.limits, held, gone});
+  return store_.put({domain.spec.uuid, write_domain(domain.spec), domain.limits, held, gone, domain.off});
 }
 
 void SimHost::erase(const Uuid& uuid, const std::string& why) {

@@ -34,6 +34,13 @@ class SimHost {
   Result<DomainSpec> spec(const Uuid& uuid);
   Status pause(const Uuid& uuid);
   Status resume(const Uuid& uuid);
+  // A new domain, shut off. Its disks' files are there.
+  Status define_new(DomainSpec spec);
+  Status start(const Uuid& uuid);
+  // `wrong_state` unless it is shut off, and no migration's.
+  Status undefine(const Uuid& uuid);
+  // As spec(), its disks by their whole paths.
+  Result<DomainSpec> spec_with_paths(const Uuid& uuid);
   // `wrong_state` where the domain is shut off. `what` begins the errors.
   Result<std::shared_ptr<Machine>> machine(const Uuid& uuid, const std::string& what);
   Result<Limits> limits(const Uuid& uuid, const std::string& what);
@@ -74,6 +81,7 @@ class SimHost {
     bool paused = false;               // by pause()
     bool stopped = false;              // by a move that is not decided
     bool held = false;
+    bool off = false;  // defined, and not started yet
   };
 
   SimHost(HostSettings settings, std::unique_ptr<Faults> faults, Store store)
@@ -81,7 +89,8 @@ class SimHost {
 
   Status define_all();
   Status define(const std::string& path, const std::map<Uuid, StoredDomain>& stored);
-  Status add(DomainSpec spec, const Limits& limits, bool held);
+  enum class Power { as_host, off };
+  Status add(DomainSpec spec, const Limits& limits, bool held, Power power = Power::as_host);
   [[nodiscard]] Result<std::string> disk_path(const DiskSpec& disk) const;
   Result<std::vector<Fd>> open_disks(const DomainSpec& spec, MakeFile make) const;
   [[nodiscard]] Status check_room(const DomainSpec& spec) const;
