@@ -16,6 +16,10 @@ const std::vector<Words> kCommands = {{"host", "info"},
                                       {"vm", "show"},
                                       {"vm", "pause"},
                                       {"vm", "resume"},
+                                      {"vm", "define"},
+                                      {"vm", "export"},
+                                      {"vm", "start"},
+                                      {"vm", "undefine"},
                                       {"vm", "limits"},
                                       {"vm", "stats"},
                                       {"vm", "events"},
@@ -86,6 +90,13 @@ TEST_CASE("a wrong command line is the caller's mistake, says so, and prints no 
                                        {"vm", "show"},
                                        {"vm", "show", "a", "b"},
                                        {"vm", "list", "--colour"},
+                                       {"vm", "define"},
+                                       {"vm", "define", "a", "b"},
+                                       {"vm", "define", "a", "--without"},
+                                       {"vm", "define", "a", "--dry-run", "--without", "tpm"},
+                                       {"vm", "export"},
+                                       {"vm", "start"},
+                                       {"vm", "undefine", "a", "--force"},
                                        {"vm", "events", "--after", "soon"},
                                        {"vm", "events", "--count", "0"},
                                        {"--uri", "sim:a", "vm", "list"},
@@ -182,10 +193,10 @@ TEST_CASE("the completion script is good bash and completes commands") {
              "PATH=" VMSEC_BINARY_DIR "/bin:$PATH; source " + folder / "vmsec.bash" +
                  "\n"
                  "try() { COMP_WORDS=(vmsec \"$@\"); COMP_CWORD=$#; _vmsec; echo \"${COMPREPLY[*]}\"; }\n"
-                 "try p; try policy ''; try migrate re; try ticket create --des; try --plugin ''\n");
+                 "try p; try vm und; try policy ''; try migrate re; try ticket create --des; try --plugin ''\n");
   const std::string command = "bash '" + folder / "try" + "' > '" + folder / "out" + "' 2>&1";
   REQUIRE(std::system(command.c_str()) == 0);
   const std::string out = read_file(folder / "out");
   INFO(out);
-  CHECK(out == "policy pki plugin\ncheck diff apply\nresolve\n--destination-cert\nkvm sim\n");
+  CHECK(out == "policy pki plugin\nundefine\ncheck diff apply\nresolve\n--destination-cert\nkvm sim\n");
 }

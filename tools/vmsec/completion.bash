@@ -79,7 +79,7 @@ _vmsec() {
         return
     fi
     case "${words[0]} ${words[1]}" in
-        "vm show" | "vm pause" | "vm resume" | "vm limits" | "vm stats" | "migrate start")
+        "vm show" | "vm pause" | "vm resume" | "vm start" | "vm undefine" | "vm export" | "vm limits" | "vm stats" | "migrate start")
             candidates=$(_vmsec_vms "${globals[@]}")
             ;;
         "attest enrol" | "attest learn")
@@ -92,7 +92,7 @@ _vmsec() {
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
             return
             ;;
-        "policy check" | "policy diff" | "policy apply" | "ticket show" | "audit show" | "audit verify" | "pki "*)
+        "vm define" | "policy check" | "policy diff" | "policy apply" | "ticket show" | "audit show" | "audit verify" | "pki "*)
             mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[@]:0:2}")" -f -- "$current")
             ((${#words[@]} == 1)) && mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[0]}")" -- "$current")
             return

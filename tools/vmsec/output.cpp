@@ -120,7 +120,7 @@ void Table::add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
-void Table::print() const {
+void Table::print(std::FILE* to) const {
   const std::size_t columns = rows_.front().size();
   std::vector<std::size_t> widths(columns, 0);
   std::vector<bool> figures(columns, rows_.size() > 1);
@@ -139,7 +139,7 @@ void Table::print() const {
       if (c + 1 < columns) line += "  ";
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    std::puts(line.c_str());
+    std::fprintf(to, "%s\n", line.c_str());
   }
 }
 

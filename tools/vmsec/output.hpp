@@ -1,6 +1,7 @@
 // What people read: aligned tables, sizes with units, colours on a terminal only.
 #pragma once
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ class Table {
   // Control characters in it are written out: names from elsewhere do not steer the terminal.
   void add(std::vector<std::string> row);
   // Columns that hold figures only are aligned to the right.
-  void print() const;
+  void print(std::FILE* to = stdout) const;
 
  private:
   std::vector<std::vector<std::string>> rows_;

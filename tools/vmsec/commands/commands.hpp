@@ -10,6 +10,7 @@ namespace vmsec::cli {
 
 void add_host(CLI::App& app, Context& context);
 void add_vm(CLI::App& app, Context& context);
+void add_vm_define(CLI::App& vm, Context& context);
 void add_vm_limits(CLI::App& vm, Context& context);
 void add_vm_events(CLI::App& vm, Context& context);
 void add_policy(CLI::App& app, Context& context);

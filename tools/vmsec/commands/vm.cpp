@@ -81,7 +81,7 @@ Ending change(Context& context, const std::string& vm, Act act) {
 }  // namespace
 
 void add_vm(CLI::App& app, Context& context) {
-  auto* vm = app.add_subcommand("vm", "VMs: list, show, pause, resume, limits, events");
+  auto* vm = app.add_subcommand("vm", "VMs: list, show, pause, resume, define, export, limits, events");
   vm->require_subcommand(1);
   vm->footer("A VM is named by its name or its UUID.\n\nExamples:\n  vmsec vm list\n  vmsec vm pause web-1");
 
@@ -102,6 +102,7 @@ void add_vm(CLI::App& app, Context& context) {
              [&context, name] { return change(context, *name, Act::pause); });
   context.on(with_name("resume", "Let its vCPUs go on"),
              [&context, name] { return change(context, *name, Act::resume); });
+  add_vm_define(*vm, context);
   add_vm_limits(*vm, context);
   add_vm_events(*vm, context);
 }
