@@ -63,9 +63,8 @@ class Muted final : public Control {
       : host_(std::move(host)), method_(std::move(method)) {}
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
     const bool muted =
-        !method_->empty() &&
-        capability_method<DomainControl, ResourceControl, IoControl, MemoryAccess, Events, BootEvidence, Migration>(
-            interface, method) == *method_;
+        !method_->empty() && capability_method<DomainControl, ResourceControl, IoControl, MemoryAccess, Events,
+                                               BootEvidence, Migration, Interchange>(interface, method) == *method_;
     if (muted) return Packet{};
     return host_->call(interface, method, std::move(request));
   }

@@ -18,6 +18,16 @@ struct HostSetup {
   std::map<std::string, std::string> settings;
 };
 
+// Of what the checks of Interchange make domains on host a: all of it is there, and free for them.
+struct NewDomains {
+  std::vector<std::string> disks;  // two: raw images, or block devices
+  std::string kernel;
+  std::string initrd;
+  std::string command_line;
+  std::string bridge;
+  std::uint64_t memory_mib = 64;
+};
+
 struct Setup {
   std::string plugin;
   std::string plugin_path;
@@ -26,6 +36,7 @@ struct Setup {
   std::string disk;       // target
   std::string nic;        // target; empty: none
   std::string traveller;  // runs on host a; is migrated to host b
+  NewDomains fresh;
   HostSetup a;
   HostSetup b;
 };

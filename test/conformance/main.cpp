@@ -24,6 +24,18 @@ void add_host_options(CLI::App& app, const std::string& side, HostSetup& setup, 
   app.add_option("--setting-" + side, settings, "key=value for the plugin on host " + side);
 }
 
+void add_new_options(CLI::App& app, NewDomains& fresh) {
+  app.add_option("--new-disk", fresh.disks,
+                 "two disks on host a for domains that the checks define; their content is free")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--new-kernel", fresh.kernel, "their kernel");
+  app.add_option("--new-initrd", fresh.initrd);
+  app.add_option("--new-command-line", fresh.command_line);
+  app.add_option("--new-bridge", fresh.bridge, "a bridge of host a for their NIC");
+  app.add_option("--new-memory", fresh.memory_mib, "their memory, in MiB");
+}
+
 bool take_settings(const std::vector<std::string>& settings, HostSetup& setup) {
   for (const auto& setting : settings) {
     const auto equals = setting.find('=');
@@ -67,6 +79,7 @@ int main(int count, char** arguments) {
   app.add_option("--disk", setup.disk, "a disk of that domain")->required();
   app.add_option("--nic", setup.nic, "a NIC of that domain");
   app.add_option("--traveller", setup.traveller, "runs on host a, is migrated to host b")->required();
+  add_new_options(app, setup.fresh);
   app.add_option("--json", json, "write the results to this file");
   app.add_option("--only", only, "one capability");
   add_host_options(app, "a", setup.a, settings_a);
@@ -91,7 +104,7 @@ int main(int count, char** arguments) {
     std::printf("%-11s %-15s sha256 %s\n", each.kind.c_str(), each.name.c_str(), each.digest.c_str());
   Checks checks;
   for (const auto add : {add_domain_control, add_resource_control, add_io_control, add_memory_access, add_events,
-                         add_boot_evidence, add_migration, add_sessions, add_modules, add_silence})
+                         add_boot_evidence, add_interchange, add_migration, add_sessions, add_modules, add_silence})
     add(checks);
 
   std::vector<Row> rows;

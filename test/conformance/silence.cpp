@@ -184,6 +184,7 @@ void add_silence(Checks& checks) {
   add("MemoryAccess", [](Fixture& f) { return every_call<MemoryAccess>(f, kMemoryProofs); });
   add("Events", [](Fixture& f) { return every_call<Events>(f, {{"Next", events_are_told}}); });
   add("BootEvidence", [](Fixture& f) { return every_call<BootEvidence>(f, {{"Host", boot_is_told}}); });
+  add("Interchange", interchange_calls_act);
   add("Migration", migration_calls_act);
 }
 

@@ -57,5 +57,6 @@ Outcome every_call(Fixture& fixture, const std::vector<Proof>& proofs) {
 }
 
 Outcome migration_calls_act(Fixture& fixture);
+Outcome interchange_calls_act(Fixture& fixture);
 
 }  // namespace vmsec::conformance

@@ -44,6 +44,7 @@ void add_memory_access(Checks&);
 void add_events(Checks&);
 void add_boot_evidence(Checks&);
 void add_migration(Checks&);
+void add_interchange(Checks&);
 void add_sessions(Checks&);
 void add_modules(Checks&);
 void add_silence(Checks&);  // last: it uses up the traveller

@@ -153,12 +153,12 @@ class Interchange {
   // not built (libxl). `unsupported`, with each place and reason, for a loss that `without` does not
   // name; `invalid_argument` for a name in `without` that is no loss; `already_exists` for a UUID or a
   // name that is taken; `not_found` for a file or a bridge that is not on this host. After a failure
-  // there is no such domain.
+  // there is no such domain. Told as domain_defined; where a defined domain is built, as domain_started.
   virtual Result<DomainRef> define(const DefineDomain&) = 0;
   // Starts what define() left: `wrong_state` for a domain that runs, or was paused after it ran.
   virtual Result<Empty> start(const DomainRef&) = 0;
   // Forgets a domain that has no memory that could be lost: shut off, or built and never run. Its disks
-  // stay. `wrong_state` otherwise.
+  // stay. `wrong_state` otherwise. Told as domain_undefined.
   virtual Result<Empty> undefine(const DomainRef&) = 0;
   // The definition of a domain, and what of it no definition can say. With no losses, define()
   // elsewhere of what this gives makes the same domain.
