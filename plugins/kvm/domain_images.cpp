@@ -15,12 +15,6 @@ std::unexpected<Error> denied(const DomainImage& image, const std::string& cause
   return fail(Code::denied, image.place + ": " + shown(image.path) + ": " + cause);
 }
 
-const xmlNode* child(const xmlNode* node, std::string_view name) {
-  for (const xmlNode* each = node->children; each != nullptr; each = each->next)
-    if (each->type == XML_ELEMENT_NODE && view(each->name) == name) return each;
-  return nullptr;
-}
-
 std::string attribute_of(const xmlNode* node, std::string_view element, const char* name) {
   const xmlNode* found = child(node, element);
   return found == nullptr ? std::string() : attribute(found, name);

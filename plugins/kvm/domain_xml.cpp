@@ -10,9 +10,6 @@
 namespace vmsec::kvm {
 namespace {
 
-// The namespace of our element below <metadata>.
-constexpr std::string_view kTagsNamespace = "https://vmsec.example/domain/1";
-
 struct DocFree {
   void operator()(xmlDoc* doc) const { xmlFreeDoc(doc); }
 };

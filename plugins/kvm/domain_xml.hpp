@@ -33,6 +33,9 @@ struct DomainXml {
   std::vector<std::string> tags;
 };
 
+// The namespace of the element <tags> below <metadata>.
+inline constexpr std::string_view kTagsNamespace = "https://vmsec.example/domain/1";
+
 // The longest XML that is looked at.
 inline constexpr std::size_t kMaximumDomainXml = 1 << 20;
 

@@ -22,6 +22,18 @@ std::string attribute(const xmlNode* node, const char* name) {
   return std::string(view(value.get()));
 }
 
+std::string content(const xmlNode* node) {
+  const TextPtr text(xmlNodeGetContent(node));
+  return std::string(view(text.get()));
+}
+
+const xmlNode* child(const xmlNode* node, std::string_view name) {
+  if (node == nullptr) return nullptr;
+  for (const xmlNode* each = node->children; each != nullptr; each = each->next)
+    if (each->type == XML_ELEMENT_NODE && view(each->name) == name) return each;
+  return nullptr;
+}
+
 Result<DocumentPtr> parse_policy_xml(std::string_view xml, std::string_view what) {
   const std::string name(what);
   if (xml.size() > kXmlLimit)

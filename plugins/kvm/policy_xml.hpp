@@ -27,6 +27,10 @@ inline std::string_view view(const xmlChar* text) {
 }
 // Empty where the element has none.
 std::string attribute(const xmlNode* node, const char* name);
+// The element's text, with that of the elements below.
+std::string content(const xmlNode* node);
+// The first element of this name below `node`; null where there is none, or no `node`.
+const xmlNode* child(const xmlNode* node, std::string_view name);
 
 using common::kShownLimit;
 using common::shown;
