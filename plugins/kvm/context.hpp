@@ -33,6 +33,7 @@ Result<std::unique_ptr<ResourceControl>> make_resource_control(std::shared_ptr<C
 Result<std::unique_ptr<IoControl>> make_io_control(std::shared_ptr<Context> context);
 Result<std::unique_ptr<Migration>> make_migration(std::shared_ptr<Context> context);
 Result<std::unique_ptr<MemoryAccess>> make_memory_access(std::shared_ptr<Context> context);
+Result<std::unique_ptr<Interchange>> make_interchange(std::shared_ptr<Context> context);
 Result<std::unique_ptr<Events>> make_events(std::shared_ptr<Context> context);
 
 }  // namespace vmsec::kvm

@@ -18,6 +18,7 @@ class KvmBackend final : public Backend {
     VMSEC_TRY(memory_access_, make_memory_access(context_));
     boot_evidence_ = common::make_boot_evidence(context_->options);
     VMSEC_TRY(migration_, make_migration(context_));
+    VMSEC_TRY(interchange_, make_interchange(context_));
     return {};
   }
 
@@ -29,6 +30,7 @@ class KvmBackend final : public Backend {
   Result<MemoryAccess*> memory_access() override { return memory_access_.get(); }
   Result<BootEvidence*> boot_evidence() override { return boot_evidence_.get(); }
   Result<Events*> events() override { return events_.get(); }
+  Result<Interchange*> interchange() override { return interchange_.get(); }
 
  private:
   std::shared_ptr<Context> context_;
@@ -39,6 +41,7 @@ class KvmBackend final : public Backend {
   std::unique_ptr<MemoryAccess> memory_access_;
   std::unique_ptr<BootEvidence> boot_evidence_;
   std::unique_ptr<Migration> migration_;
+  std::unique_ptr<Interchange> interchange_;
 };
 
 Result<std::unique_ptr<Backend>> open(const BackendOptions& options) {
