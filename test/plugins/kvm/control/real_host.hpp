@@ -67,6 +67,7 @@ struct Host {
     io = must(make_io_control(context));
     memory = must(make_memory_access(context));
     events = must(make_events(context));
+    interchange = must(make_interchange(context));
   }
   std::shared_ptr<Context> context;
   std::unique_ptr<DomainControl> domains;
@@ -74,6 +75,7 @@ struct Host {
   std::unique_ptr<IoControl> io;
   std::unique_ptr<MemoryAccess> memory;
   std::unique_ptr<Events> events;
+  std::unique_ptr<Interchange> interchange;
 };
 
 struct GuestPlan {
