@@ -1,4 +1,4 @@
-// What libvirt chooses for a domain that says nothing of it, on this host.
+// What libvirt chooses for a domain that says nothing of it, on this host, and what it can give to one.
 #pragma once
 
 #include <string>
@@ -12,6 +12,8 @@ struct DomainHost {
   std::string type;  // "kvm", or "qemu" where the host's processor does not help
   std::string arch;
   std::string emulator;
+  bool uefi = false;  // there is a firmware
+  bool tpm = false;   // there is an emulator
   friend bool operator==(const DomainHost&, const DomainHost&) = default;
 };
 

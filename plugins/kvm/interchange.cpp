@@ -19,7 +19,16 @@ namespace {
 
 using TextPtr = std::unique_ptr<char, decltype(&std::free)>;
 
-// `place` is libvirt's "file" and "block": a device goes by its name below /dev, a file lies elsewhere.
+// libvirt itself would say so only when the domain starts.
+Status check_host_gives(const DomainDefinition& definition, const DomainHost& host) {
+  if (definition.boot.firmware == Firmware::uefi && !host.uefi)
+    return fail(Code::not_found, "boot.firmware: libvirt finds no UEFI firmware on this host (Debian: ovmf)");
+  if (definition.tpm && !host.tpm)
+    return fail(Code::not_found, "tpm: libvirt finds no emulator of TPMs on this host (Debian: swtpm, swtpm-tools)");
+  return {};
+}
+
+// libvirt's types are "file" and "block": a device goes by its path below /dev, a file lies elsewhere.
 Status check_disk_types(const DomainDefinition& definition) {
   for (const auto& disk : definition.disks) {
     std::error_code error;
@@ -85,6 +94,7 @@ class KvmInterchange final : public Interchange {
     VMSEC_TRY(const DomainHost host, domain_host(operation));
     const Translation translation = to_libvirt_xml(definition, host);
     Status checked = common::check_define(request, translation.losses);
+    if (checked) checked = check_host_gives(definition, host);
     if (checked) checked = check_disk_types(definition);
     if (!checked) return fail(checked.error().in(operation));
     const std::lock_guard lock(mutex_);

@@ -67,6 +67,39 @@ TEST_CASE("a domain that is not there is not found, one that is shut off is in t
   CHECK(io->set_disk({uuid, {.target = "vda"}}).error().code == Code::wrong_state);
 }
 
+TEST_CASE("a type of domains that is neither kvm nor qemu is refused, by the setting's name") {
+  const auto context = fresh();
+  context->options.settings["domain_type"] = "xen";
+  const auto interchange = make_interchange(context);
+  REQUIRE_FALSE(interchange);
+  CHECK(interchange.error().message.contains("domain_type"));
+  context->options.settings["domain_type"] = "qemu";
+  CHECK(make_interchange(context));
+}
+
+TEST_CASE("where libvirt makes no domains of our kind, nothing is translated or defined") {
+  const auto context = fresh();
+  const auto interchange = *make_interchange(context);
+  CHECK(interchange->translate({}).error().code == Code::invalid_argument);
+  DefineDomain request;
+  request.definition.domain = request.domain = Uuid({1});
+  request.definition.name = "web";
+  request.definition.vcpus = request.definition.vcpus_maximum = 1;
+  request.definition.memory.value = 1 << 20;
+  CHECK(interchange->translate(request.definition).error().code == Code::unsupported);
+  CHECK(interchange->define(request).error().code == Code::unsupported);
+}
+
+TEST_CASE("a running domain is neither started nor undefined") {
+  const auto context = fresh();
+  const auto interchange = *make_interchange(context);
+  const auto control = *make_domain_control(context);
+  const Uuid domain = control->list({})->domains.front().domain;
+  CHECK(interchange->start({domain}).error().code == Code::wrong_state);
+  CHECK(interchange->undefine({domain}).error().code == Code::wrong_state);
+  CHECK(control->get({domain})->state == DomainState::running);
+}
+
 TEST_CASE("what happens to a domain is told") {
   const auto context = fresh();
   const auto events = *make_events(context);

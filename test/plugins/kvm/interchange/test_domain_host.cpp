@@ -28,6 +28,19 @@ TEST_CASE("libvirt's choice of type, processor and emulator is read") {
   CHECK(parse_domain_host(capabilities("qemu", "x86_64"))->type == "qemu");
 }
 
+TEST_CASE("whether the host has UEFI and TPMs is read") {
+  std::string xml = capabilities("kvm", "x86_64");
+  CHECK_FALSE(parse_domain_host(xml)->uefi);
+  CHECK_FALSE(parse_domain_host(xml)->tpm);
+  xml.insert(xml.rfind("</"),
+             "<os><enum name='firmware'><value>efi</value></enum></os><devices><tpm><enum name='model'><value>emulator"
+             "</value></enum><enum name='backendModel'><value>passthrough</value></enum></tpm></devices>");
+  CHECK(parse_domain_host(xml)->uefi);
+  CHECK_FALSE(parse_domain_host(xml)->tpm);
+  xml.insert(xml.find("<value>passthrough"), "<value>emulator</value>");
+  CHECK(parse_domain_host(xml)->tpm);
+}
+
 TEST_CASE("a host that has no such domains is unsupported, and other bytes are no capabilities") {
   CHECK(code(capabilities("xen", "x86_64")) == Code::unsupported);
   CHECK(code(capabilities("kvm", "aarch64")) == Code::unsupported);
