@@ -130,6 +130,7 @@ class Checker {
       case ValueKind::vdev:
         return vdev(given, path);
       default:
+        if (given.empty()) return {};  // connected to none: check_whole() looks whether that is so
         if (std::ranges::find(policy_.bridges, given) != policy_.bridges.end()) return {};
         return denied(path, shown(given) + " is not in this host's incoming.bridges");
     }
@@ -192,7 +193,8 @@ Status check_whole(const json& document) {
   if (document.at("b_info").contains(pv ? "type.pvh" : "type.pv"))
     return denied("b_info", "is of another type than c_info.type");
   for (const json& nic : document.value("nics", json::array()))
-    if (!nic.contains("bridge")) return denied("nics", "one has no bridge: libxl would choose one");
+    if (nic.value("bridge", "").empty() && !(nic.contains("bridge") && nic.value("script", "") == "/bin/true"))
+      return denied("nics", "one has no bridge: libxl would choose one");
   for (const json& disk : document.value("disks", json::array()))
     if (!disk.contains("pdev_path") || !disk.contains("vdev")) return denied("disks", "one has no pdev_path or vdev");
   return {};

@@ -74,7 +74,7 @@ constexpr Rule kRules[] = {
     {"nics[].rate_bytes_per_interval", number},
     {"nics[].rate_interval_usecs", number},
     {"nics[].backend_domid", one_of, " 0 "},
-    {"nics[].script", one_of, " /etc/xen/scripts/vif-bridge vif-bridge "},
+    {"nics[].script", one_of, " /etc/xen/scripts/vif-bridge vif-bridge /bin/true "},
     {"nics[].trusted", flag},
     {"on_poweroff", one_of, kActions},
     {"on_reboot", one_of, kActions},

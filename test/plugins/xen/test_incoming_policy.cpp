@@ -135,6 +135,17 @@ TEST_CASE("paths, bridges and interfaces outside of the policy are refused") {
   host.refuse("/nics/0/ifname", "vif9.0", "nics[0].ifname");
   host.refuse("/nics/0/mtu", 68, "nics[0].mtu");
   host.refuse("/nics/0", {{"devid", 0}}, "has no bridge");
+  host.refuse("/nics/0/bridge", "", "has no bridge");
+  host.refuse("/nics/0", {{"devid", 0}, {"script", "/bin/true"}}, "has no bridge");
+}
+
+TEST_CASE("a NIC that is connected to nothing is taken") {
+  Host host;
+  host.document["nics"][0]["bridge"] = "";
+  host.document["nics"][0]["script"] = "/bin/true";
+  const auto accepted = host.accept();
+  INFO((accepted ? "" : accepted.error().message));
+  CHECK(accepted);
 }
 
 TEST_CASE("what libxl would trip over, or take as more than was announced, is refused") {
