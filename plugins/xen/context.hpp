@@ -45,6 +45,7 @@ std::unique_ptr<IoControl> make_io_control(std::shared_ptr<Context> context);
 std::unique_ptr<MemoryAccess> make_memory_access(std::shared_ptr<Context> context);
 // `invalid_argument` for settings that are none.
 Result<std::unique_ptr<Migration>> make_migration(std::shared_ptr<Context> context);
+std::unique_ptr<Interchange> make_interchange(std::shared_ptr<Context> context);
 std::unique_ptr<Events> make_events(std::shared_ptr<Context> context);
 
 }  // namespace vmsec::xen

@@ -1,6 +1,7 @@
 #include "domain.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 namespace vmsec::xen {
@@ -107,7 +108,7 @@ Status unpause_domain(Libxl& libxl, std::uint32_t domid, const std::string& oper
   return fail(Code::internal, operation + ": it stays paused");
 }
 
-Status read_built_config(Libxl& libxl, std::uint32_t domid, DomainConfig& config, const std::string& operation) {
+Result<std::string> read_built_json(Libxl& libxl, std::uint32_t domid, const std::string& operation) {
   const std::string what = operation + ": read its configuration";
   std::uint8_t* raw = nullptr;
   int length = 0;
@@ -115,9 +116,15 @@ Status read_built_config(Libxl& libxl, std::uint32_t domid, DomainConfig& config
   const std::unique_ptr<std::uint8_t, Free> data(raw);
   if (read != 0) return fail(libxl.error(what, read, domid));
   if (length == 0) return fail(Code::not_found, what + ": libxl keeps none (it is gone, or another tool built it)");
-  const std::string json(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(length));
+  std::string json(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(length));
+  json.resize(std::min(json.find('\0'), json.size()));  // libxl writes one behind it
+  return json;
+}
+
+Status read_built_config(Libxl& libxl, std::uint32_t domid, DomainConfig& config, const std::string& operation) {
+  VMSEC_TRY(const std::string json, read_built_json(libxl, domid, operation));
   const int parsed = libxl_domain_config_from_json(libxl.get(), config.get(), json.c_str());
-  if (parsed != 0) return fail(libxl.error(what, parsed, domid));
+  if (parsed != 0) return fail(libxl.error(operation + ": read its configuration", parsed, domid));
   return {};
 }
 
@@ -132,6 +139,13 @@ Devices Devices::of(Libxl& libxl, std::uint32_t domid) {
     out.nics_ = {nics, FreeNics{count}};
   }
   return out;
+}
+
+std::string mac_of(const libxl_device_nic& nic) {
+  char mac[18];
+  std::snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", nic.mac[0], nic.mac[1], nic.mac[2], nic.mac[3],
+                nic.mac[4], nic.mac[5]);
+  return mac;
 }
 
 std::string nic_name(std::uint32_t domid, const libxl_device_nic& nic) {

@@ -40,8 +40,9 @@ std::string name_of(Libxl& libxl, std::uint32_t domid);
 bool is_incoming(Libxl& libxl, std::uint32_t domid);
 // Somebody else may have paused it as well: it is unpaused until it runs.
 Status unpause_domain(Libxl& libxl, std::uint32_t domid, const std::string& operation);
-// As it was built, without what was attached since. libxl's own way to the whole configuration forks, and hangs where
-// several threads ask at once.
+// As it was built, and as libxl has changed it since: it writes down what it attaches. libxl's own way to the whole
+// configuration forks, and hangs where several threads ask at once.
+Result<std::string> read_built_json(Libxl& libxl, std::uint32_t domid, const std::string& operation);
 Status read_built_config(Libxl& libxl, std::uint32_t domid, DomainConfig& config, const std::string& operation);
 struct FreeDisks {
   int count = 0;
@@ -66,6 +67,7 @@ class Devices {
   std::unique_ptr<libxl_device_nic, FreeNics> nics_;
 };
 
+std::string mac_of(const libxl_device_nic& nic);
 // The host's side of it.
 std::string nic_name(std::uint32_t domid, const libxl_device_nic& nic);
 

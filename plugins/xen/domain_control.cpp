@@ -37,6 +37,9 @@ Result<DomainInfo> info_of(Libxl& libxl, const Seen& seen, const std::string& op
   DomainConfig config;
   VMSEC_CHECK(read_built_config(libxl, seen.domid, config, operation));
   out.memory_maximum.value = config->b_info.max_memkb * kKibibyte;
+  // A guest brings its other vCPUs up by itself: until it runs, Xen counts one.
+  if (seen.cpu_nanoseconds == 0 && config->b_info.avail_vcpus.size > 0)
+    out.vcpus = static_cast<std::uint32_t>(libxl_bitmap_count_set(&config->b_info.avail_vcpus));
   // Xen counts pages of its own for the domain too.
   out.memory = std::min(out.memory, out.memory_maximum);
   const Devices devices = Devices::of(libxl, seen.domid);
@@ -45,10 +48,7 @@ Result<DomainInfo> info_of(Libxl& libxl, const Seen& seen, const std::string& op
     out.disks.push_back({text_of(disk.vdev), source, capacity_of(source)});
   }
   for (const libxl_device_nic& nic : devices.nics()) {
-    char mac[18];
-    std::snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", nic.mac[0], nic.mac[1], nic.mac[2], nic.mac[3],
-                  nic.mac[4], nic.mac[5]);
-    out.nics.push_back({nic_name(seen.domid, nic), mac});
+    out.nics.push_back({nic_name(seen.domid, nic), mac_of(nic)});
   }
   out.tpm = config->num_vtpms > 0;
   return out;

@@ -15,6 +15,7 @@ class XenBackend final : public Backend {
         memory_access_(make_memory_access(context)),
         migration_(std::move(migration)),
         boot_evidence_(common::make_boot_evidence(context->options)),
+        interchange_(make_interchange(context)),
         events_(make_events(context)) {}
   ~XenBackend() override { context_->events->stop(); }
 
@@ -25,6 +26,7 @@ class XenBackend final : public Backend {
   Result<MemoryAccess*> memory_access() override { return memory_access_.get(); }
   Result<Migration*> migration() override { return migration_.get(); }
   Result<BootEvidence*> boot_evidence() override { return boot_evidence_.get(); }
+  Result<Interchange*> interchange() override { return interchange_.get(); }
   Result<Events*> events() override { return events_.get(); }
 
  private:
@@ -35,6 +37,7 @@ class XenBackend final : public Backend {
   std::unique_ptr<MemoryAccess> memory_access_;
   std::unique_ptr<Migration> migration_;
   std::unique_ptr<BootEvidence> boot_evidence_;
+  std::unique_ptr<Interchange> interchange_;
   std::unique_ptr<Events> events_;
 };
 
