@@ -39,12 +39,14 @@ Status require_room(Libxl& libxl, const Plan& plan, const std::string& operation
                                         " MiB, and Xen has " + std::to_string(free_kib / kKibibyte) + " MiB free");
 }
 
-// By its number: no other domain has that before the host has seen some 32,000 more.
-void take_down(Libxl& libxl, std::uint32_t domid, const Uuid& uuid) {
+// By its number, which no other domain gets before Xen has made some 32,000 more.
+Status take_down(Libxl& libxl, std::uint32_t domid, const Uuid& uuid) {
   DomInfo info;
-  if (domid == static_cast<std::uint32_t>(INVALID_DOMID) || libxl_domain_info(libxl.get(), info.get(), domid) != 0)
-    return;
-  if (uuid_of(info->uuid) == uuid) libxl_domain_destroy(libxl.get(), domid, nullptr);
+  if (domid == static_cast<std::uint32_t>(INVALID_DOMID)) return {};
+  if (libxl_domain_info(libxl.get(), info.get(), domid) != 0 || uuid_of(info->uuid) != uuid) return {};
+  libxl.begin();
+  const int code = libxl_domain_destroy(libxl.get(), domid, nullptr);
+  return code == 0 ? Status() : Status(fail(libxl.error("take it down", code)));
 }
 
 Status mark(Libxl& libxl, std::uint32_t domid, const std::string& operation) {
@@ -63,11 +65,12 @@ Result<std::uint32_t> build(Libxl& libxl, const Context& context, const Plan& pl
   std::uint32_t domid = INVALID_DOMID;
   const int code = libxl_domain_create_new(libxl.get(), config.get(), &domid, nullptr, nullptr);
   Status built = code == 0 ? mark(libxl, domid, operation) : Status(fail(libxl.error(operation, code)));
-  // Somebody else may have made one meanwhile: libxl knows no order between the two.
-  if (built) built = require_alone(libxl, context, plan, domid, operation);
+  // Somebody else may have made one meanwhile: libxl keeps names apart, and not UUIDs.
+  if (Status alone = require_alone(libxl, context, plan, domid, operation); !alone) built = std::move(alone);
   if (built) return domid;
-  take_down(libxl, domid, plan.domain);
-  return fail(built.error());
+  Error why = built.error();
+  if (const Status gone = take_down(libxl, domid, plan.domain); !gone) why.message += "; and " + gone.error().message;
+  return fail(std::move(why));
 }
 
 // Between the caller, who waits for some time, and the worker, which takes as long as libxl does.
@@ -84,7 +87,7 @@ void deliver(Libxl& libxl, Errand& errand, const Uuid& domain, const Result<std:
   errand.changed.notify_all();
   const bool unwanted = errand.given_up;
   lock.unlock();
-  if (unwanted && built) take_down(libxl, *built, domain);
+  if (unwanted && built) static_cast<void>(take_down(libxl, *built, domain));
 }
 
 }  // namespace
@@ -132,6 +135,11 @@ Status require_never_ran(Libxl& libxl, const Seen& seen, const std::string& oper
   if (length > 0) return {};
   // Another tool's, or one that came from elsewhere: paused, and its memory may be all that there is of it.
   return fail(Code::wrong_state, operation + ": no definition made it: what its memory holds is not known");
+}
+
+void forget_mark(Libxl& libxl, const Seen& seen) {
+  // Where it cannot be forgotten, the CPU time tells.
+  if (seen.cpu_nanoseconds == 0) libxl_userdata_store(libxl.get(), seen.domid, kMark, nullptr, 0);
 }
 
 }  // namespace vmsec::xen

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "builder.hpp"
 #include "context.hpp"
 #include "domain.hpp"
 
@@ -82,7 +83,9 @@ Status resume_domain(Libxl& libxl, const Seen& seen, const std::string& operatio
   if (is_incoming(libxl, seen.domid))
     return fail(Code::wrong_state,
                 operation + ": it came from another host and was not committed (resolve its migration)");
-  return unpause_domain(libxl, seen.domid, operation);
+  VMSEC_CHECK(unpause_domain(libxl, seen.domid, operation));
+  forget_mark(libxl, seen);
+  return {};
 }
 
 class XenDomainControl final : public DomainControl {

@@ -130,14 +130,15 @@ class Reader {
     VMSEC_TRY(const std::uint64_t cdrom, number_at(disk, "is_cdrom", path, 0));
     DefinedDisk out;
     VMSEC_TRY(out.source, text_at(disk, "pdev_path", path));
-    if (cdrom != 0) return std::string("a definition has no CD-ROMs");
+    if (cdrom != 0) return shown(vdev) + " is a CD-ROM, and a definition has none";
     if (!vdev.starts_with("xvd")) return "a definition has no disk of the name " + shown(vdev);
-    if (format != "raw" && format != "qcow2") return "a definition has no disk of the format " + shown(format);
+    if (format != "raw" && format != "qcow2")
+      return shown(vdev) + " is of the format " + shown(format) + ", and a definition knows raw and qcow2";
     out.target = "vd" + vdev.substr(3);
     out.format = format == "raw" ? DiskFormat::raw : DiskFormat::qcow2;
     out.read_only = writable == 0;
     const auto flaw = change([&](DomainDefinition& next) { next.disks.push_back(out); });
-    return flaw ? flaw->message : std::string();
+    return flaw ? shown(vdev) + ": " + flaw->message : std::string();
   }
 
   Status read_nics() {

@@ -1,7 +1,6 @@
 // Interchange over libxl.
 #include <unistd.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "builder.hpp"
@@ -20,11 +19,9 @@ Status check_buildable(const DomainDefinition& definition) {
   const bool hvm = definition.guest == GuestKind::hvm;
   if (!hvm && definition.boot.kernel.empty())
     return fail(Code::unsupported, "boot.kernel: without firmware and without kernel there is nothing to build");
-  const bool wants_qemu =
-      hvm || std::ranges::any_of(definition.disks, [](const auto& disk) { return disk.format != DiskFormat::raw; });
-  if (!wants_qemu || ::access(kQemu, X_OK) == 0) return {};
-  return fail(Code::unsupported, std::string(hvm ? "an HVM guest" : "a disk that is not raw") +
-                                     " needs QEMU in dom0, and there is no " + kQemu + " (Debian: qemu-system-xen)");
+  if (!hvm || ::access(kQemu, X_OK) == 0) return {};
+  return fail(Code::unsupported, std::string("guest: an HVM guest needs QEMU in dom0, and there is no ") + kQemu +
+                                     " (Debian: qemu-system-xen)");
 }
 
 std::string for_this_host(const std::string& text, const std::string& pool) {
@@ -75,8 +72,10 @@ class XenInterchange final : public Interchange {
 
   Result<Empty> start(const DomainRef& request) override {
     return change("start " + request.domain.text(), request.domain, Toolstack::kUsual,
-                  [](Libxl& libxl, const Seen& seen, const std::string& operation) {
-                    return unpause_domain(libxl, seen.domid, operation);
+                  [](Libxl& libxl, const Seen& seen, const std::string& operation) -> Status {
+                    VMSEC_CHECK(unpause_domain(libxl, seen.domid, operation));
+                    forget_mark(libxl, seen);
+                    return {};
                   });
   }
 

@@ -63,29 +63,30 @@ class Writer {
     return out;
   }
 
+  // What cannot be had as it is meant is left out: never read as raw, never made writable.
   json all_disks() {
     json out = json::array();
     for (const DefinedDisk& disk : from_.disks)
-      if (!hvm() || emulated(disk)) out.push_back(disk_of(disk));
+      if (const std::string why = flaw_of(disk); why.empty())
+        out.push_back(disk_of(disk));
+      else
+        lose("disk." + disk.target, why);
     return out;
   }
 
-  // A disk that must not be written is left out, never made one that may.
-  bool emulated(const DefinedDisk& disk) {
-    const std::string place = "disk." + disk.target;
-    if (disk.read_only && disk.target.back() <= kLastEmulated)
-      lose(place, "an HVM guest's disks vda to vdd are IDE disks too, and QEMU has none that is read-only");
-    else if (disk.source.contains(','))
-      lose(place, "libxl hands the path to QEMU in a list that commas separate");
-    else
-      return true;
-    return false;
+  [[nodiscard]] std::string flaw_of(const DefinedDisk& disk) const {
+    if (disk.format != DiskFormat::raw)
+      return "the kernel's blkback reads raw only; a disk that QEMU serves under Xen can be neither limited nor moved";
+    if (hvm() && disk.read_only && disk.target.back() <= kLastEmulated)
+      return "an HVM guest's disks vda to vdd are IDE disks too, and QEMU has none that is read-only";
+    if (hvm() && disk.source.contains(',')) return "libxl hands the path to QEMU in a list that commas separate";
+    return {};
   }
 
   static json disk_of(const DefinedDisk& disk) {
     return {{"pdev_path", disk.source},
             {"vdev", "xvd" + disk.target.substr(2)},
-            {"format", disk.format == DiskFormat::qcow2 ? "qcow2" : "raw"},
+            {"format", "raw"},
             {"readwrite", disk.read_only ? 0 : 1}};
   }
 

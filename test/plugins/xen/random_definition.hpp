@@ -47,8 +47,8 @@ inline DomainDefinition random_definition(std::mt19937& random) {
   out.memory.value = (1 + below(random, std::size_t{1} << 24)) << 20;
   for (char letter = 'z'; letter >= 'a'; --letter)
     if (below(random, 8) == 0)
-      out.disks.push_back({std::string("vd") + letter, random_path(random), static_cast<DiskFormat>(below(random, 2)),
-                           below(random, 2) == 0});
+      out.disks.push_back({std::string("vd") + letter, random_path(random),
+                           below(random, 40) == 0 ? DiskFormat::qcow2 : DiskFormat::raw, below(random, 2) == 0});
   for (std::size_t i = below(random, 17); i > 0; --i)
     out.nics.push_back({random_mac(random, i), below(random, 3) == 0 ? "" : random_text(random, "br01", 15)});
   for (DefinedNic& nic : out.nics)

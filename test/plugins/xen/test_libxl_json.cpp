@@ -19,7 +19,7 @@ DomainDefinition web() {
   out.vcpus = 2;
   out.vcpus_maximum = 3;
   out.memory.value = 128ULL << 20;
-  out.disks = {{"vda", "/srv/web.img", DiskFormat::raw, false}, {"vdc", "/dev/vg/data", DiskFormat::qcow2, true}};
+  out.disks = {{"vda", "/srv/web.img", DiskFormat::raw, false}, {"vdc", "/dev/vg/data", DiskFormat::raw, true}};
   out.nics = {{"52:54:00:12:34:56", "br0"}, {"52:54:00:12:34:57", ""}};
   out.boot = {Firmware::none, "/boot/vmlinuz", "/boot/initrd", "console=hvc0 quiet"};
   return out;
@@ -78,7 +78,7 @@ TEST_CASE("a definition becomes the JSON that libxl reads") {
   CHECK(text["disks"][0] ==
         json({{"pdev_path", "/srv/web.img"}, {"vdev", "xvda"}, {"format", "raw"}, {"readwrite", 1}}));
   CHECK(text["disks"][1] ==
-        json({{"pdev_path", "/dev/vg/data"}, {"vdev", "xvdc"}, {"format", "qcow2"}, {"readwrite", 0}}));
+        json({{"pdev_path", "/dev/vg/data"}, {"vdev", "xvdc"}, {"format", "raw"}, {"readwrite", 0}}));
   CHECK(text["nics"][0] == json({{"devid", 0}, {"mac", "52:54:00:12:34:56"}, {"bridge", "br0"}, {"nictype", "vif"}}));
   CHECK(
       text["nics"][1] ==
@@ -106,6 +106,16 @@ TEST_CASE("an HVM guest's disk that must not be written is left out, and not mad
   const json text = json::parse(to_libxl_json(definition).text);
   REQUIRE(text["disks"].size() == 1);
   CHECK(text["disks"][0]["vdev"] == "xvda");
+}
+
+TEST_CASE("a qcow2 disk is left out, and not read as raw") {
+  DomainDefinition definition = web();
+  definition.disks[0].format = DiskFormat::qcow2;
+  const Translation native = to_libxl_json(definition);
+  CHECK(places(native.losses) == Places{"disk.vda"});
+  const json text = json::parse(native.text);
+  REQUIRE(text["disks"].size() == 1);
+  CHECK(text["disks"][0]["vdev"] == "xvdc");
 }
 
 TEST_CASE("an HVM guest has no display, and the firmware that was asked for") {
@@ -193,6 +203,7 @@ TEST_CASE("what no definition says is lost with its place") {
 
 TEST_CASE("a device that no definition has is left out, and lost as a whole") {
   Built built;
+  CHECK(built.lost_with("/disks/0/format", "qcow2") == Places{});
   CHECK(built.lost_with("/disks/0/is_cdrom", 1) == Places{"disks[0]"});
   CHECK(built.lost_with("/disks/0/vdev", "hda") == Places{"disks[0]"});
   CHECK(built.lost_with("/disks/0/vdev", "xvda1") == Places{"disks[0]"});
