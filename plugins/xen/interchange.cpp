@@ -65,7 +65,6 @@ class XenInterchange final : public Interchange {
                              {request.domain, definition.name, definition.memory,
                               for_this_host(native.text, context_->pool), std::move(reservation)},
                              operation));
-    context_->events->push(EventKind::domain_defined, request.domain, definition.name, {});
     context_->observer->note({request.domain, definition.name, DomainState::paused});
     return DomainRef{request.domain};
   }
