@@ -107,9 +107,21 @@ Status read_devices(const TomlTable& domain, std::string_view key, Read&& read, 
   return {};
 }
 
+Status read_vcpus(const TomlTable& table, DomainSpec& spec) {
+  constexpr std::uint64_t kMost = 128;
+  std::uint64_t vcpus = 1;
+  VMSEC_CHECK(table.number("vcpus", Need::optional, {1, kMost}, vcpus));
+  std::uint64_t maximum = vcpus;
+  VMSEC_CHECK(table.number("vcpus_maximum", Need::optional, {vcpus, kMost}, maximum));
+  spec.vcpus = static_cast<std::uint32_t>(vcpus);
+  spec.vcpus_maximum = static_cast<std::uint32_t>(maximum);
+  return {};
+}
+
 Result<DomainSpec> read_domain(const TomlTable& table) {
   DomainSpec spec;
-  VMSEC_CHECK(table.only({"name", "uuid", "memory", "vcpus", "seed", "tpm", "tags", "workload", "disk", "nic"}));
+  VMSEC_CHECK(table.only(
+      {"name", "uuid", "memory", "vcpus", "vcpus_maximum", "seed", "tpm", "tags", "workload", "disk", "nic"}));
   VMSEC_CHECK(read_name(table, "name", 64, spec.name));
   std::string uuid;
   VMSEC_CHECK(table.text("uuid", Need::required, 36, uuid));
@@ -118,9 +130,7 @@ Result<DomainSpec> read_domain(const TomlTable& table) {
   spec.uuid = *parsed;
   VMSEC_CHECK(table.size("memory", Need::required, {kMiB, 16 * kTiB}, spec.memory.value));
   if (spec.memory.value % kPage != 0) return table.bad("memory", "want a multiple of 4096 bytes");
-  std::uint64_t vcpus = 1;
-  VMSEC_CHECK(table.number("vcpus", Need::optional, {1, 128}, vcpus));
-  spec.vcpus = static_cast<std::uint32_t>(vcpus);
+  VMSEC_CHECK(read_vcpus(table, spec));
   VMSEC_CHECK(table.number("seed", Need::optional, {0, INT64_MAX}, spec.seed));
   VMSEC_CHECK(table.boolean("tpm", spec.tpm));
   VMSEC_CHECK(table.texts("tags", 64, 64, spec.tags));

@@ -15,7 +15,7 @@ std::string_view to_string(Pattern pattern);
 
 struct CpuWorkload {
   Pattern pattern = Pattern::uniform;
-  std::uint64_t dirty_rate = 0;  // pages a second, of all vCPUs together
+  std::uint64_t dirty_rate = 0;  // pages a second, of all vCPUs that it may have together
   double hot_fraction = 0.1;     // of the memory, for Pattern::hot
   double fill = 0.5;             // of the memory is written at boot
   double cpu = 1;                // of each vCPU's time is wanted
@@ -45,7 +45,8 @@ struct DomainSpec {
   Uuid uuid;
   std::string name;
   Bytes memory;
-  std::uint32_t vcpus = 1;
+  std::uint32_t vcpus = 1;          // that it has when it starts
+  std::uint32_t vcpus_maximum = 1;  // that it may be given
   std::uint64_t seed = 0;
   bool tpm = false;
   std::vector<std::string> tags;

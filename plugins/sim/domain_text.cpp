@@ -43,6 +43,7 @@ std::string write_domain(const DomainSpec& spec) {
   out.line("uuid", quoted(spec.uuid.text()));
   out.line("memory", spec.memory.value);
   out.line("vcpus", spec.vcpus);
+  out.line("vcpus_maximum", spec.vcpus_maximum);
   out.line("seed", spec.seed);
   out.line("tpm", std::string(spec.tpm ? "true" : "false"));
   std::string tags;

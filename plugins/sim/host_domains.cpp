@@ -15,9 +15,10 @@ Limits fit(const Limits& stored, const DomainSpec& spec) {
   const auto& from = stored.resources;
   if (from.cpu_weight) out.resources.cpu_weight = from.cpu_weight;
   if (from.cpu_quota_millis) out.resources.cpu_quota_millis = from.cpu_quota_millis;
+  if (from.vcpus && *from.vcpus >= 1 && *from.vcpus <= spec.vcpus_maximum) out.resources.vcpus = from.vcpus;
   if (from.memory_limit) out.resources.memory_limit = from.memory_limit;
   for (const auto& pin : from.pins)
-    if (pin.vcpu < spec.vcpus) out.resources.pins[pin.vcpu] = pin;
+    if (pin.vcpu < spec.vcpus_maximum) out.resources.pins[pin.vcpu] = pin;
   const auto take = [](auto& to, const auto& all) {
     for (auto& each : to) {
       const auto found = std::ranges::find_if(all, [&](const auto& other) { return other.target == each.target; });
@@ -83,7 +84,11 @@ Status SimHost::define(const std::string& path, const std::map<Uuid, StoredDomai
     return {};
   }
   if (record->second.gone || record->second.held) return {};
-  if (auto added = add(std::move(spec), record->second.limits, false); !added) return fail(added.error().in(path));
+  Limits limits = record->second.limits;
+  // Its file was edited since: that is the later word.
+  VMSEC_TRY(const DomainSpec recorded, parse_domain(record->second.configuration, "record of " + spec.uuid.text()));
+  if (recorded.vcpus != spec.vcpus) limits.resources.vcpus = spec.vcpus;
+  if (auto added = add(std::move(spec), limits, false); !added) return fail(added.error().in(path));
   return {};
 }
 

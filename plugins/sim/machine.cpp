@@ -29,7 +29,8 @@ Limits unlimited(const DomainSpec& spec) {
   limits.resources.cpu_weight = 1024;
   limits.resources.cpu_quota_millis = 0;
   limits.resources.memory_limit = Bytes{0};
-  for (std::uint32_t i = 0; i < spec.vcpus; ++i) limits.resources.pins.push_back({i, {}});
+  limits.resources.vcpus = spec.vcpus;
+  for (std::uint32_t i = 0; i < spec.vcpus_maximum; ++i) limits.resources.pins.push_back({i, {}});
   for (const auto& disk : spec.disks) limits.io.disks.push_back({.target = disk.target});
   for (const auto& nic : spec.nics) limits.io.nics.push_back({.target = nic.target});
   return limits;
@@ -42,11 +43,12 @@ Result<std::shared_ptr<Machine>> Machine::create(const DomainSpec& spec, std::ve
 
 Machine::Machine(const DomainSpec& spec, std::unique_ptr<GuestMemory> memory, std::vector<Fd> disks)
     : spec_(spec), memory_(std::move(memory)) {
-  for (std::uint32_t i = 0; i < spec_.vcpus; ++i)
+  for (std::uint32_t i = 0; i < spec_.vcpus_maximum; ++i)
     vcpus_.push_back(std::make_unique<Vcpu>(spec_, i, *memory_, cpu_time_));
   for (std::size_t i = 0; i < spec_.disks.size(); ++i)
     disks_.push_back(std::make_unique<DiskDevice>(spec_.disks[i], std::move(disks[i]), spec_.seed));
   for (const auto& nic : spec_.nics) nics_.push_back(std::make_unique<NicDevice>(nic));
+  set_vcpus(spec_.vcpus);
   process_cpus();
   for (auto& vcpu : vcpus_) start(*vcpu);
   for (auto& disk : disks_) start(*disk);
@@ -92,6 +94,10 @@ void Machine::throttle(std::uint32_t percent) {
   for (auto& vcpu : vcpus_) vcpu->throttle(percent);
 }
 
+void Machine::set_vcpus(std::uint32_t count) {
+  for (std::size_t i = 0; i < vcpus_.size(); ++i) vcpus_[i]->set_online(i < count);
+}
+
 Status Machine::pin(const VcpuPin& pin) {
   const std::string what = "pin vCPU " + std::to_string(pin.vcpu) + " of " + spec_.name;
   const std::lock_guard lock(threads_mutex_);
@@ -134,6 +140,7 @@ Status Machine::apply(const Limits& limits) {
   for (const auto& each : limits.io.nics) set_nic(each);
   VMSEC_CHECK(set_memory_limit(limits.resources.memory_limit.value_or(Bytes{0})));
   for (const auto& each : limits.resources.pins) VMSEC_CHECK(pin(each));
+  set_vcpus(limits.resources.vcpus.value_or(spec_.vcpus));
   return {};
 }
 
@@ -158,6 +165,10 @@ Status Machine::restore(const MachineState& state) {
   if (state.vcpus.size() != vcpus_.size() || !same(spec_.disks, state.disks) || !same(spec_.nics, state.nics) ||
       !same(spec_.disks, state.limits.io.disks) || !same(spec_.nics, state.limits.io.nics))
     return fail(Code::invalid_argument, "load the state of " + spec_.name + ": it is of another domain's shape");
+  const std::uint32_t vcpus = state.limits.resources.vcpus.value_or(spec_.vcpus);
+  if (vcpus == 0 || vcpus > vcpus_.size())
+    return fail(Code::invalid_argument, "load the state of " + spec_.name + ": it has " + std::to_string(vcpus) +
+                                            " vCPUs, its configuration allows 1 to " + std::to_string(vcpus_.size()));
   if (state.tick != memory_->tick() || state.writes != memory_->writes())
     return fail(Code::invalid_argument, "load the state of " + spec_.name + ": its memory is of another moment");
   cpu_time_.set_used(state.cpu_time.value);

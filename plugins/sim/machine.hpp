@@ -25,7 +25,7 @@ struct Limits {
   }
 };
 
-// No limit at all, for each vCPU and device of this domain.
+// No limit at all, for each device of this domain and each vCPU that it may have.
 Limits unlimited(const DomainSpec& spec);
 
 // What a machine is beside its RAM.
@@ -71,6 +71,8 @@ class Machine {
   // Bounds the domain's CPU time, in CPU microseconds a second.
   void set_cpu_rate(std::uint64_t micros) { cpu_time_.set_rate(micros); }
   void throttle(std::uint32_t percent);
+  // The first `count` vCPUs work, the others do not.
+  void set_vcpus(std::uint32_t count);
   // Read back: an error where the kernel did not take it.
   Status pin(const VcpuPin& pin);
   Status set_memory_limit(Bytes limit);

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include "vcpu_number.hpp"
+
 namespace vmsec::sim {
 namespace {
+
+using common::check_vcpus;
 
 constexpr std::uint32_t kWeightLeast = 2;
 constexpr std::uint32_t kWeightMost = 262144;
@@ -20,6 +24,9 @@ Result<HostResources> SimResourceControl::host(const Empty&) {
 Result<ResourceLimits> SimResourceControl::get(const DomainRef& request) {
   VMSEC_CHECK(host_.faults().call("ResourceControl.Get"));
   VMSEC_TRY(auto limits, host_.limits(request.domain, "get resource limits of"));
+  // Kept for all that it may have, told of those that it has.
+  auto& pins = limits.resources.pins;
+  pins.resize(std::min<std::size_t>(pins.size(), limits.resources.vcpus.value_or(0)));
   return limits.resources;
 }
 
@@ -57,10 +64,14 @@ Status SimResourceControl::edit(const DomainSpec& spec, const ResourceLimits& wa
                                             " bytes are below the least, " + std::to_string(kMemoryLeast));
     limits.memory_limit = wanted.memory_limit;
   }
+  if (wanted.vcpus) {
+    VMSEC_CHECK(check_vcpus(*wanted.vcpus, spec.vcpus_maximum, "set the number of vCPUs on " + spec.name));
+    limits.vcpus = wanted.vcpus;
+  }
   for (const auto& pin : wanted.pins) {
     const std::string what = "pin vCPU " + std::to_string(pin.vcpu) + on;
-    if (pin.vcpu >= spec.vcpus)
-      return fail(Code::invalid_argument, what + "it has " + std::to_string(spec.vcpus) + " vCPUs");
+    const std::uint32_t vcpus = limits.vcpus.value_or(spec.vcpus);
+    if (pin.vcpu >= vcpus) return fail(Code::invalid_argument, what + "it has " + std::to_string(vcpus) + " vCPUs");
     if (std::ranges::adjacent_find(pin.cpus, std::ranges::greater_equal()) != pin.cpus.end())
       return fail(Code::invalid_argument, what + "the CPUs are not ascending");
     if (!pin.cpus.empty() && pin.cpus.back() >= settings.cpus)

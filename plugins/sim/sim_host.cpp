@@ -28,12 +28,17 @@ DomainState SimHost::state_of(const Domain& domain) {
   return domain.machine->running() ? DomainState::running : DomainState::paused;
 }
 
+std::uint32_t SimHost::vcpus_of(const Domain& domain) {
+  return domain.limits.resources.vcpus.value_or(domain.spec.vcpus);
+}
+
 DomainInfo SimHost::info_of(const Domain& domain) const {
   DomainInfo info;
   info.domain = domain.spec.uuid;
   info.name = domain.spec.name;
   info.state = state_of(domain);
-  info.vcpus = domain.spec.vcpus;
+  info.vcpus = vcpus_of(domain);
+  info.vcpus_maximum = domain.spec.vcpus_maximum;
   info.memory_maximum = domain.spec.memory;
   if (domain.machine) {
     info.memory = domain.spec.memory;
@@ -65,7 +70,9 @@ Result<DomainInfo> SimHost::info(const Uuid& uuid) {
 Result<DomainSpec> SimHost::spec(const Uuid& uuid) {
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(const auto* domain, find(uuid, "describe domain"));
-  return domain->spec;
+  DomainSpec spec = domain->spec;
+  spec.vcpus = vcpus_of(*domain);
+  return spec;
 }
 
 Status SimHost::pause(const Uuid& uuid) {
@@ -124,6 +131,9 @@ Status SimHost::change_limits(const Uuid& uuid, const std::string& what, const E
   const Limits before = domain->limits;
   Limits next = before;
   VMSEC_CHECK(edit(domain->spec, next));
+  if (next.resources.vcpus != before.resources.vcpus && !domain->machine->running())
+    return fail(Code::wrong_state, what + " " + domain->spec.name +
+                                       ": it is paused, and a guest takes part in a change of its vCPUs: resume it");
   if (auto applied = apply(*domain, next); !applied) {
     static_cast<void>(apply(*domain, before));
     return fail(applied.error().in(what + " " + domain->spec.name + ", nothing is changed"));
@@ -148,7 +158,7 @@ void SimHost::share_cpus() {
   for (auto& [uuid, domain] : domains_) {
     if (!domain.machine || !domain.machine->running()) continue;
     const auto& limits = domain.limits.resources;
-    double wanted = domain.spec.vcpus * domain.spec.workload.cpu;
+    double wanted = vcpus_of(domain) * domain.spec.workload.cpu;
     if (const auto quota = limits.cpu_quota_millis.value_or(0); quota != 0) wanted = std::min(wanted, quota / 1000.0);
     shares.push_back({static_cast<double>(limits.cpu_weight.value_or(1024)), wanted});
     machines.push_back(domain.machine.get());

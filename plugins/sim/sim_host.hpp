@@ -31,6 +31,7 @@ class SimHost {
   // ---- domains ----
   DomainList list();
   Result<DomainInfo> info(const Uuid& uuid);
+  // With the number of vCPUs that it has now.
   Result<DomainSpec> spec(const Uuid& uuid);
   Status pause(const Uuid& uuid);
   Status resume(const Uuid& uuid);
@@ -44,7 +45,8 @@ class SimHost {
   // `wrong_state` where the domain is shut off. `what` begins the errors.
   Result<std::shared_ptr<Machine>> machine(const Uuid& uuid, const std::string& what);
   Result<Limits> limits(const Uuid& uuid, const std::string& what);
-  // Lets `edit` change the limits, writes them down, and applies them: all or none.
+  // Lets `edit` change the limits, writes them down, and applies them: all or none. `wrong_state` for another
+  // number of vCPUs where it is paused.
   using EditLimits = std::function<Status(const DomainSpec&, Limits&)>;
   Status change_limits(const Uuid& uuid, const std::string& what, const EditLimits& edit);
 
@@ -102,6 +104,7 @@ class SimHost {
   void share_cpus();
   void erase(const Uuid& uuid, const std::string& why);
   void tell(EventKind kind, const Domain& domain, std::string detail = {});
+  static std::uint32_t vcpus_of(const Domain& domain);
   static DomainState state_of(const Domain& domain);
   [[nodiscard]] DomainInfo info_of(const Domain& domain) const;
 

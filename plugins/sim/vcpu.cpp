@@ -11,7 +11,7 @@ constexpr std::uint64_t kHotPercent = 90;
 
 double write_rate(const DomainSpec& spec) {
   if (spec.workload.pattern == Pattern::idle) return 0;
-  return static_cast<double>(spec.workload.dirty_rate) / spec.vcpus;
+  return static_cast<double>(spec.workload.dirty_rate) / spec.vcpus_maximum;
 }
 
 }  // namespace
@@ -19,13 +19,19 @@ double write_rate(const DomainSpec& spec) {
 Vcpu::Vcpu(const DomainSpec& spec, std::uint32_t index, GuestMemory& memory, CpuTime& time)
     : workload_(spec.workload),
       index_(index),
-      vcpus_(spec.vcpus),
       memory_(memory),
       time_(time),
-      state_{splitmix64(spec.seed + index), memory.pages() / spec.vcpus * index},
+      state_{splitmix64(spec.seed + index), memory.pages() / spec.vcpus_maximum * index},
       writes_(write_rate(spec)) {}
 
+void Vcpu::set_online(bool online) {
+  const std::lock_guard lock(stepping_);
+  online_ = online;
+}
+
 Next Vcpu::step(TimePoint now, double seconds) {
+  const std::lock_guard lock(stepping_);
+  if (!online_) return Next::sleep;
   const double wanted = workload_.cpu * seconds * (100 - throttle_.load()) / 100;
   const double granted = wanted > 0 ? time_.take(wanted * 1e6, now) / 1e6 : 0;
   // The timer interrupt: it comes while the domain runs, however little CPU it gets.

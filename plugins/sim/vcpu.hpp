@@ -60,6 +60,8 @@ class Vcpu final : public Worker {
  public:
   Vcpu(const DomainSpec& spec, std::uint32_t index, GuestMemory& memory, CpuTime& time);
   Next step(TimePoint now, double seconds) override;
+  // Takes it away, or gives it back. When this returns, one that was taken away does nothing any more.
+  void set_online(bool online);
   // Per cent of the work that the migration engine takes away, to converge.
   void throttle(std::uint32_t percent) { throttle_.store(percent); }
 
@@ -72,10 +74,11 @@ class Vcpu final : public Worker {
 
   const CpuWorkload workload_;
   const std::uint32_t index_;
-  const std::uint32_t vcpus_;
   GuestMemory& memory_;
   CpuTime& time_;
   std::atomic<std::uint32_t> throttle_{0};
+  std::mutex stepping_;
+  bool online_ = true;
   VcpuState state_;
   Demand writes_;
   double ticks_ = 0;

@@ -81,6 +81,8 @@ TEST_CASE("a state is loaded only into the machine that it is of") {
     return !(*machine)->restore(state);
   };
   CHECK(refused([](auto& s) { s.vcpus.clear(); }));
+  CHECK(refused([](auto& s) { s.limits.resources.vcpus = 0; }));
+  CHECK(refused([](auto& s) { s.limits.resources.vcpus = 2; }));
   CHECK(refused([](auto& s) { s.nics.clear(); }));
   CHECK(refused([](auto& s) { s.nics[0].target = "other"; }));
   CHECK(refused([](auto& s) { s.limits.io.nics.clear(); }));

@@ -58,6 +58,20 @@ TEST_CASE("a domain file gives the domain that it describes") {
   CHECK(spec->tags.at(1) == "a \"quoted\" one");
 }
 
+TEST_CASE("a domain may be given as many vCPUs as it has, unless its file says more") {
+  const auto same = parse_domain(kGood, "web-1.toml");
+  REQUIRE(same);
+  CHECK(same->vcpus == 2);
+  CHECK(same->vcpus_maximum == 2);
+  std::string text = kGood;
+  text.replace(text.find("vcpus = 2"), 9, "vcpus = 2\nvcpus_maximum = 6");
+  const auto more = parse_domain(text, "web-1.toml");
+  REQUIRE(more);
+  CHECK(more->vcpus == 2);
+  CHECK(more->vcpus_maximum == 6);
+  CHECK(parse_domain(write_domain(*more), "text") == *more);
+}
+
 TEST_CASE("the text of a domain reads back as the same domain, and is always the same") {
   const auto spec = parse_domain(kGood, "web-1.toml");
   REQUIRE(spec);
@@ -90,6 +104,8 @@ TEST_CASE("a bad domain file is an error with file, line, column and cause") {
       {"vcpus = 2", "vcpus = 0", ":4:9: vcpus", "want 1 to 64"},
       {"vcpus = 2", "vcpus = 2.5", ":4:9: vcpus", "whole number"},
       {"vcpus = 2", "vcpu = 2", ":4:1: vcpu", "unknown key"},
+      {"vcpus = 2", "vcpus_maximum = 65", ":4:17: vcpus_maximum", "want 1 to 64"},
+      {"seed = 42", "vcpus_maximum = 1", ":5:17: vcpus_maximum", "want 2 to 64"},
       {"seed = 42", "seed = -1", ":5:8: seed", "want 0 to"},
       {"tpm = true", "tpm = 1", ":6:7: tpm", "true or false"},
       {"[\"web\"", "[3", ":7:9: tags", "want a text"},

@@ -49,6 +49,13 @@ void check_reaches(const std::function<std::uint64_t()>& counter, double least) 
   CHECK(rate > least);
 }
 
+// The text of domain_text(), whose domain has two vCPUs, with a maximum.
+std::string with_maximum(int maximum, std::string text, int vcpus = 2) {
+  const std::string was = "vcpus = 2\n";
+  return text.replace(text.find(was), was.size(),
+                      "vcpus = " + std::to_string(vcpus) + "\nvcpus_maximum = " + std::to_string(maximum) + "\n");
+}
+
 struct Host {
   TempDir root;
   TestHost a{root, "a"};
@@ -131,6 +138,54 @@ TEST_CASE("a CPU quota bounds the CPU time and the work") {
   limits.cpu_quota_millis = 0;
   REQUIRE(host.a.resources().set({kVm, limits}));
   check_reaches([&] { return cpu_time(host.a, kVm); }, 800'000);
+}
+
+TEST_CASE("a domain uses as much CPU as it has vCPUs, and its work stops with them") {
+  Host host(with_maximum(2, domain_text(1, "dirty_rate = 4000")));
+  REQUIRE(host.a.resources().set({kVm, {.vcpus = 1}}));
+  CHECK(host.a.control().get({kVm})->vcpus == 1);
+  CHECK(host.a.control().get({kVm})->vcpus_maximum == 2);
+  CHECK(host.a.resources().get({kVm})->vcpus == 1u);
+  CHECK(host.a.resources().get({kVm})->pins.size() == 1);
+  check_holds([&] { return cpu_time(host.a, kVm); }, 1'000'000);
+  REQUIRE(host.a.resources().set({kVm, {.vcpus = 2}}));
+  check_reaches([&] { return cpu_time(host.a, kVm); }, 1'300'000);
+}
+
+TEST_CASE("a number of vCPUs that cannot be is refused, and changes nothing") {
+  Host host(with_maximum(3, domain_text(1, "")));
+  const auto refusal = [&](std::uint32_t vcpus) { return host.a.resources().set({kVm, {.vcpus = vcpus}}).error(); };
+  CHECK(refusal(0).code == Code::invalid_argument);
+  CHECK(refusal(4).code == Code::limit_exceeded);
+  CHECK(refusal(4).message.find("4 vCPUs exceed the domain's maximum of 3") != std::string::npos);
+  REQUIRE(host.a.control().pause({kVm}));
+  CHECK(refusal(3).code == Code::wrong_state);
+  CHECK(host.a.resources().set({kVm, {.vcpus = 2}}));
+  REQUIRE(host.a.control().resume({kVm}));
+  CHECK(host.a.control().get({kVm})->vcpus == 2);
+  const auto pin = host.a.resources().set({kVm, {.pins = {{2, {0}}}}});
+  CHECK(pin.error().code == Code::invalid_argument);
+  CHECK(host.a.resources().set({kVm, {.pins = {{2, {0}}}, .vcpus = 3}}));
+}
+
+TEST_CASE("a vCPU that comes back has the pin that it had") {
+  Host host(with_maximum(2, domain_text(1, "")));
+  REQUIRE(host.a.resources().set({kVm, {.pins = {{1, {0}}}}}));
+  REQUIRE(host.a.resources().set({kVm, {.vcpus = 1}}));
+  REQUIRE(host.a.resources().set({kVm, {.vcpus = 2}}));
+  CHECK(host.a.resources().get({kVm})->pins == std::vector<VcpuPin>{{0, {}}, {1, {0}}});
+}
+
+TEST_CASE("a changed number of vCPUs outlives the process, until the domain's file is edited") {
+  Host host(with_maximum(4, domain_text(1, "")));
+  REQUIRE(host.a.resources().set({kVm, {.vcpus = 4}}));
+  host.a.stop();
+  host.a.start();
+  CHECK(host.a.control().get({kVm})->vcpus == 4);
+  host.a.stop();
+  host.a.file("vm-1", with_maximum(4, domain_text(1, ""), 3));
+  host.a.start();
+  CHECK(host.a.control().get({kVm})->vcpus == 3);
 }
 
 TEST_CASE("CPU weights divide a busy host") {

@@ -105,6 +105,23 @@ TEST_CASE("the limits travel with the domain") {
   hosts.require_runs_at(hosts.b, hosts.a);
 }
 
+TEST_CASE("a domain has as many vCPUs after it has moved, also where their number changes on the way") {
+  Pair hosts("dirty_rate = 2000");
+  REQUIRE(hosts.a.resources().set({hosts.vm, {.vcpus = 1}}));
+  const auto description = hosts.a.migration().describe({hosts.vm});
+  CHECK(description->vcpus == 1);
+  CHECK(description->configuration.find("vcpus = 1\nvcpus_maximum = 2\n") != std::string::npos);
+  const bool changes = GENERATE(false, true);
+  Move move(hosts.a, hosts.b, hosts.vm);
+  REQUIRE(move.begin());
+  if (changes) REQUIRE(hosts.a.resources().set({hosts.vm, {.vcpus = 2}}));
+  move.finish();
+  REQUIRE(move.received.kind == SessionEventKind::done);
+  REQUIRE(hosts.b.migration().activate(move.ref));
+  CHECK(hosts.b.control().get({hosts.vm})->vcpus == (changes ? 2 : 1));
+  CHECK(hosts.b.control().get({hosts.vm})->vcpus_maximum == 2);
+}
+
 TEST_CASE("a domain moves there and back, and a restart brings it back where it is") {
   Pair hosts;
   for (int i = 0; i < 2; ++i) {

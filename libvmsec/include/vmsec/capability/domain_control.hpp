@@ -43,7 +43,8 @@ struct DomainInfo {
   std::uint32_t vcpus = 0;  // that it has now
   Bytes memory;             // what the guest has now
   Bytes memory_maximum;
-  Microseconds cpu_time;  // of all vCPUs since the domain started
+  // Of all vCPUs since the domain started; some hypervisors forget the time of one that was taken away.
+  Microseconds cpu_time;
   std::vector<Disk> disks;
   std::vector<Nic> nics;
   bool persistent = false;

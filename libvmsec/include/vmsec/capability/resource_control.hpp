@@ -31,8 +31,9 @@ struct ResourceLimits {
   std::optional<Bytes> memory_limit;
   std::vector<VcpuPin> pins;  // in a request: only the vCPUs to change
   // How many vCPUs the domain has: 1 to DomainInfo::vcpus_maximum. The guest takes part: set() returns
-  // when the hypervisor gave or took them; `timeout` when the guest did not let them go. `wrong_state`
-  // for a domain that is paused. A vCPU's pins and the others' limits stay.
+  // when the hypervisor gave or took them; `timeout` when the guest did not do its part. `wrong_state`
+  // for a domain that is paused, unless it has that number already. A vCPU's pins and the others' limits
+  // stay. In one call with others it comes first: pins are of the vCPUs that the domain then has.
   std::optional<std::uint32_t> vcpus;
   static constexpr std::string_view kMessage = "vmsec.ResourceLimits";
   static constexpr auto fields() {
