@@ -95,7 +95,7 @@ class Isolation final : public Enforcement {
 VMSEC_MODULE(vmsec::isolation::Isolation, R"(
 name = "isolation"
 version = "0.1.0"
-summary = "CPU weight, quota and pinning, and the memory limit of each VM"
+summary = "CPU weight, quota and pinning, the memory limit and the number of vCPUs of each VM"
 section = "isolation"
 provides = ["vmsec.Enforcement"]
 needs = ["vmsec.ResourceControl", "vmsec.DomainControl", "vmsec.Journal"]

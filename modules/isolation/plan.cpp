@@ -41,19 +41,34 @@ Status need(const std::optional<T>& is, std::string_view what, const HostResourc
 Result<std::map<std::uint32_t, Cpus>> wanted_pins(const Wanted& wanted, const DomainInfo& domain,
                                                   const HostResources& host) {
   std::map<std::uint32_t, Cpus> pins;
+  // Those that it has afterwards.
+  const std::uint32_t vcpus = wanted.vcpus.value_or(domain.vcpus);
   if (wanted.pin)
-    for (std::uint32_t vcpu = 0; vcpu < domain.vcpus; ++vcpu) pins[vcpu] = *wanted.pin;
+    for (std::uint32_t vcpu = 0; vcpu < vcpus; ++vcpu) pins[vcpu] = *wanted.pin;
   for (const auto& [vcpu, cpus] : wanted.vcpu_pins) pins[vcpu] = cpus;
   for (auto& [vcpu, cpus] : pins) {
     const std::string what = "pin of vCPU " + std::to_string(vcpu);
-    if (vcpu >= domain.vcpus)
-      return fail(Code::limit_exceeded, what + ": the domain has " + std::to_string(domain.vcpus) + " vCPUs, from 0");
+    if (vcpu >= vcpus)
+      return fail(Code::limit_exceeded, what + ": the domain has " + std::to_string(vcpus) + " vCPUs, from 0");
     if (!cpus.empty() && cpus.back() >= host.cpus)
       return fail(Code::limit_exceeded, what + " to CPU " + std::to_string(cpus.back()) + ": the host has " +
                                             std::to_string(host.cpus) + " CPUs, from 0");
     cpus = normal(std::move(cpus), host);
   }
   return pins;
+}
+
+Status plan_vcpus(Plan& plan, const Wanted& wanted, const ResourceLimits& is, const DomainInfo& domain,
+                  const HostResources& host) {
+  if (!wanted.vcpus) return {};
+  VMSEC_CHECK(need(is.vcpus, "vcpus", host));
+  if (*wanted.vcpus > domain.vcpus_maximum)
+    return fail(Code::limit_exceeded, "vcpus: " + std::to_string(*wanted.vcpus) + " exceed the domain's maximum of " +
+                                          std::to_string(domain.vcpus_maximum));
+  if (*is.vcpus == *wanted.vcpus) return {};
+  plan.limits.vcpus = wanted.vcpus;
+  plan.changes.changes.push_back({"vcpus", std::to_string(*is.vcpus), std::to_string(*wanted.vcpus)});
+  return {};
 }
 
 Status plan_pins(Plan& plan, const Wanted& wanted, const ResourceLimits& is, const DomainInfo& domain,
@@ -96,6 +111,7 @@ Result<Plan> make_plan(const Wanted& wanted, const ResourceLimits& is, const Dom
       changes.push_back({"memory_limit", memory_text(*is.memory_limit), memory_text(*wanted.memory_limit)});
     }
   }
+  VMSEC_CHECK(plan_vcpus(plan, wanted, is, domain, host));
   VMSEC_CHECK(plan_pins(plan, wanted, is, domain, host));
   return plan;
 }

@@ -13,7 +13,7 @@ struct Plan {
 };
 
 // Errors: `unsupported` for a limit that this backend does not have,
-// `limit_exceeded` for a vCPU or a host CPU that is not there.
+// `limit_exceeded` for a vCPU or a host CPU that is not there, or more vCPUs than the domain may have.
 Result<Plan> make_plan(const Wanted& wanted, const ResourceLimits& is, const DomainInfo& domain,
                        const HostResources& host);
 

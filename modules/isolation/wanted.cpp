@@ -9,7 +9,8 @@ namespace vmsec::isolation {
 namespace {
 
 constexpr std::uint32_t kLargestWeight = 10'000;
-constexpr std::uint32_t kLargestCpu = 4095;  // beyond any host's; bounds what a typing error can ask for
+constexpr std::uint32_t kLargestVcpus = 4096;  // beyond any domain's, as the next
+constexpr std::uint32_t kLargestCpu = 4095;    // beyond any host's; bounds what a typing error can ask for
 constexpr std::uint64_t kLargestQuota = 4096UL * 1000;
 
 Result<Cpus> cpus_of(const Setting& setting) {
@@ -56,11 +57,15 @@ Status read_one(const Setting& setting, const SettingPath& path, Wanted& wanted)
     wanted.memory_limit = Bytes{limit};
     return {};
   }
+  if (path.size() == 1 && path[0] == "vcpus") {
+    VMSEC_TRY(wanted.vcpus, integer_of(setting, 1, kLargestVcpus));
+    return {};
+  }
   if (path.size() == 1 && path[0] == "pin") {
     VMSEC_TRY(wanted.pin, cpus_of(setting));
     return {};
   }
-  return unknown_key("cpu_weight, cpu_quota, memory_limit, pin or vcpu.<number>.pin");
+  return unknown_key("cpu_weight, cpu_quota, memory_limit, vcpus, pin or vcpu.<number>.pin");
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct Wanted {
   std::optional<std::uint32_t> cpu_weight;
   std::optional<std::uint32_t> cpu_quota_millis;  // 0: unlimited
   std::optional<Bytes> memory_limit;              // 0: unlimited
+  std::optional<std::uint32_t> vcpus;             // how many
   std::optional<Cpus> pin;                        // of each vCPU that is not in vcpu_pins
   std::map<std::uint32_t, Cpus> vcpu_pins;
 };

@@ -23,6 +23,7 @@ class FakeResources final : public ResourceControl {
     if (ignores) return Empty{};
     if (request.limits.cpu_weight) limits.cpu_weight = request.limits.cpu_weight;
     if (request.limits.cpu_quota_millis) limits.cpu_quota_millis = *request.limits.cpu_quota_millis - rounding;
+    if (request.limits.vcpus) limits.vcpus = request.limits.vcpus;
     if (request.limits.memory_limit) limits.memory_limit = Bytes{request.limits.memory_limit->value / 1024 * 1024};
     for (const VcpuPin& pin : request.limits.pins) {
       const auto found = std::ranges::find(limits.pins, pin.vcpu, &VcpuPin::vcpu);
@@ -34,7 +35,7 @@ class FakeResources final : public ResourceControl {
     return Empty{};
   }
 
-  ResourceLimits limits{1024, 0, Bytes{0}, {{0, {0, 1, 2, 3}}, {1, {}}}};
+  ResourceLimits limits{1024, 0, Bytes{0}, {{0, {0, 1, 2, 3}}, {1, {}}}, 2};
   ResourceLimits last;
   std::uint32_t rounding = 0;
   int sets = 0;
@@ -48,6 +49,7 @@ struct Bench {
     domains.info.domain = Uuid({7});
     domains.info.name = "web-1";
     domains.info.vcpus = 2;
+    domains.info.vcpus_maximum = 4;
     host.serve<ResourceControl>(resources);
     host.serve<DomainControl>(domains);
     host.serve<Journal>(journal);
@@ -139,6 +141,30 @@ TEST_CASE("isolation: unlimited and all CPUs are values that can be asked for") 
   CHECK(bench.face->diff(bench.target(all))->changes.empty());
 }
 
+TEST_CASE("isolation: a number of vCPUs is set once, and pins are of those that there are then") {
+  Bench bench;
+  const Settings wanted = SectionBuilder().integer("vcpus", 3).list("vcpu.2.pin", {"1"});
+  const auto first = bench.face->apply(bench.target(wanted));
+  REQUIRE(first);
+  CHECK(lines(*first) == "vcpus: 2 -> 3\nvcpu.2.pin: all CPUs -> CPU 1\n");
+  CHECK(bench.resources.last.vcpus == 3u);
+  CHECK(bench.resources.last.pins == std::vector<VcpuPin>{{2, {1}}});
+  CHECK_FALSE(bench.resources.last.cpu_weight.has_value());
+  bench.domains.info.vcpus = 3;
+  CHECK(bench.face->apply(bench.target(wanted))->changes.empty());
+  CHECK(bench.resources.sets == 1);
+  REQUIRE(bench.face->apply(bench.target(SectionBuilder().integer("cpu_weight", 512))));
+  CHECK_FALSE(bench.resources.last.vcpus.has_value());
+}
+
+TEST_CASE("isolation: a pin of a vCPU that a policy takes away is refused") {
+  Bench bench;
+  const auto refused = bench.face->apply(bench.target(SectionBuilder().integer("vcpus", 1).list("vcpu.1.pin", {"1"})));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == "isolate web-1: pin of vCPU 1: the domain has 1 vCPUs, from 0");
+  CHECK(bench.resources.sets == 0);
+}
+
 TEST_CASE("isolation: what the backend rounded is as wanted") {
   Bench bench;
   bench.resources.rounding = 1;
@@ -202,6 +228,11 @@ TEST_CASE("isolation: what hypervisor, host or domain do not have is an error th
   CHECK(cpu.message == "isolate web-1: pin of vCPU 0 to CPU 4: the host has 4 CPUs, from 0");
   const Error vcpu = error(SectionBuilder().list("vcpu.2.pin", {"0"}));
   CHECK(vcpu.message == "isolate web-1: pin of vCPU 2: the domain has 2 vCPUs, from 0");
+  const Error many = error(SectionBuilder().integer("vcpus", 5));
+  CHECK(many.code == Code::limit_exceeded);
+  CHECK(many.message == "isolate web-1: vcpus: 5 exceed the domain's maximum of 4");
+  bench.resources.limits.vcpus.reset();
+  CHECK(error(SectionBuilder().integer("vcpus", 2)).code == Code::unsupported);
   bench.resources.limits.memory_limit.reset();
   const Error lacks = error(SectionBuilder().text("memory_limit", "1 GiB"));
   CHECK(lacks.code == Code::unsupported);
@@ -239,6 +270,10 @@ TEST_CASE("isolation: check finds each bad value with its place and cause") {
       {b().text("memory_limit", "512 MB/s"), "unknown unit \"MB/s\""},
       {b().text("memory_limit", "99999999999 TiB"), "it is too large"},
       {b().text("memory_limit", "Unlimited"), "does not begin with a number"},
+      {b().integer("vcpus", 0), "vcpus: 0 is out of range: want an integer of 1 to 4096"},
+      {b().integer("vcpus", 4097), "vcpus: 4097 is out of range"},
+      {b().text("vcpus", "2"), "vcpus: it is a text: want an integer"},
+      {b().integer("vcpus", 2).integer("vcpus", 2), "vcpus: it is set twice"},
       {b().integer("pin", 1), "pin: it is an integer: want a list of host CPUs"},
       {b().list("pin", {"0", "x"}), "\"x\" is no host CPU"},
       {b().list("pin", {"-1"}), "\"-1\" is no host CPU"},

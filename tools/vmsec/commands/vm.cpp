@@ -30,7 +30,7 @@ void print_domain(const DomainInfo& domain) {
   print_facts({{"name", domain.name},
                {"UUID", domain.domain.text()},
                {"state", state_text(domain.state)},
-               {"vCPUs", std::to_string(domain.vcpus)},
+               {"vCPUs", std::to_string(domain.vcpus) + " of " + std::to_string(domain.vcpus_maximum)},
                {"memory", human(domain.memory) + " of " + human(domain.memory_maximum)},
                {"CPU time", human(domain.cpu_time)},
                {"persistent", domain.persistent ? "yes" : "no"},

@@ -44,6 +44,7 @@ void print_resources(const Part<ResourceLimits>& part) {
   facts.push_back({"CPU weight", limits.cpu_weight ? std::to_string(*limits.cpu_weight) : none});
   facts.push_back({"CPU quota", limits.cpu_quota_millis ? limit_text(PerMille{*limits.cpu_quota_millis}) : none});
   facts.push_back({"memory limit", limits.memory_limit ? limit_text(*limits.memory_limit) : none});
+  facts.push_back({"vCPUs", limits.vcpus ? std::to_string(*limits.vcpus) : none});
   for (const auto& pin : limits.pins)
     facts.push_back({"vCPU " + std::to_string(pin.vcpu) + " on CPUs", numbers(pin.cpus)});
   print_facts(facts);
