@@ -4,6 +4,7 @@
 
 #include "context.hpp"
 #include "domain.hpp"
+#include "vcpu_count.hpp"
 
 namespace vmsec::kvm {
 namespace {
@@ -47,6 +48,7 @@ Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation) {
   if (virDomainGetInfo(domain, &info) < 0) return fail(virt_error(operation));
   out.state = state_of(info.state);
   out.vcpus = info.nrVirtCpu;
+  VMSEC_TRY(out.vcpus_maximum, vcpus_maximum_of(domain, std::string(operation)));
   out.memory_maximum.value = info.maxMem * kKibibyte;
   if (out.state != DomainState::shut_off) {
     out.memory.value = info.memory * kKibibyte;

@@ -130,6 +130,7 @@ Result<DomainXml> parse_domain_xml(std::string_view xml) {
   const xmlNode* domain = xmlDocGetRootElement(doc.get());
   if (domain == nullptr || !is(domain, "domain")) return bad("the root element is not <domain>");
   DomainXml out;
+  out.type = attribute(domain, "type");
   out.name = content(child(domain, "name"));
   out.uuid = content(child(domain, "uuid"));
   out.machine = attribute(child(child(domain, "os"), "type"), "machine");

@@ -21,6 +21,7 @@ struct XmlNic {
 };
 
 struct DomainXml {
+  std::string type;  // of virtualisation: "kvm", "qemu"
   std::string name;
   std::string uuid;
   std::string machine;        // "pc-i440fx-7.2"

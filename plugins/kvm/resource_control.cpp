@@ -5,6 +5,8 @@
 #include "cpu_limits.hpp"
 #include "domain.hpp"
 #include "typed_params.hpp"
+#include "vcpu_count.hpp"
+#include "vcpu_number.hpp"
 #include "vcpu_pins.hpp"
 
 namespace vmsec::kvm {
@@ -64,6 +66,7 @@ struct Sizes {
   std::uint32_t host_cpus = 0;
   std::uint64_t host_memory = 0;
   std::uint32_t vcpus = 0;
+  std::uint32_t vcpus_maximum = 0;
   std::uint64_t memory = 0;  // what the domain is configured to have
 };
 
@@ -92,6 +95,19 @@ Status check_memory(std::uint64_t bytes, const Sizes& sizes, const std::string& 
   return {};
 }
 
+// Only where the number changes: QEMU plugs in a paused guest too, but the guest takes no part in it.
+Status check_vcpu_change(virDomainPtr domain, const Uuid& uuid, const HeldDomains& held, std::uint32_t wanted,
+                         const Sizes& sizes, const std::string& operation) {
+  VMSEC_CHECK(common::check_vcpus(wanted, sizes.vcpus_maximum, operation));
+  if (wanted == sizes.vcpus) return {};
+  if (held.is_held(uuid))
+    return fail(Code::wrong_state, operation + ": it belongs to a migration that is not decided; its vCPUs stay");
+  VMSEC_TRY(const DomainState state, state_of(domain, operation));
+  if (state == DomainState::running) return wanted < sizes.vcpus ? check_unplug(domain, operation) : Status();
+  return fail(Code::wrong_state,
+              operation + ": it is paused, and a guest takes part in a change of its vCPUs: resume it");
+}
+
 class KvmResourceControl final : public ResourceControl {
  public:
   explicit KvmResourceControl(std::shared_ptr<Context> context) : context_(std::move(context)) {}
@@ -117,6 +133,9 @@ class KvmResourceControl final : public ResourceControl {
     VMSEC_CHECK(require_active(domain.get(), operation));
     VMSEC_TRY(const Sizes sizes, sizes_of(domain.get(), operation));
     VMSEC_CHECK(check(request.limits, sizes, operation));
+    if (request.limits.vcpus)
+      VMSEC_CHECK(
+          check_vcpu_change(domain.get(), request.domain, context_->held, *request.limits.vcpus, sizes, operation));
     std::string done;
     const Status written = write(domain.get(), request.limits, sizes, operation, done);
     if (!written) {
@@ -124,7 +143,12 @@ class KvmResourceControl final : public ResourceControl {
       if (!done.empty()) error.message += " (set before:" + done + ")";
       return fail(std::move(error));
     }
-    VMSEC_CHECK(verify(domain.get(), request.limits, sizes, operation));
+    // With the number of vCPUs of now: a quota is divided by it.
+    VMSEC_TRY(const Sizes after, sizes_of(domain.get(), operation));
+    VMSEC_CHECK(verify(domain.get(), request.limits, after, operation));
+    // Of the other limits libvirt itself tells.
+    if (after.vcpus != sizes.vcpus)
+      context_->events->push(EventKind::limits_changed, request.domain, name_of(domain.get()), "number of vCPUs");
     return Empty{};
   }
 
@@ -149,22 +173,25 @@ class KvmResourceControl final : public ResourceControl {
     virDomainInfo info{};
     if (virDomainGetInfo(domain, &info) < 0) return fail(virt_error(operation));
     VMSEC_TRY(const HostResources host, host_of(virDomainGetConnect(domain), operation));
-    return Sizes{host.cpus, host.memory.value, info.nrVirtCpu, std::uint64_t{info.maxMem} * kKibibyte};
+    VMSEC_TRY(const std::uint32_t maximum, vcpus_maximum_of(domain, operation));
+    return Sizes{host.cpus, host.memory.value, info.nrVirtCpu, maximum, std::uint64_t{info.maxMem} * kKibibyte};
   }
 
   static Status check(const ResourceLimits& limits, const Sizes& sizes, const std::string& operation) {
+    const std::uint32_t vcpus = limits.vcpus.value_or(sizes.vcpus);
     if (limits.cpu_weight) VMSEC_CHECK(check_weight(*limits.cpu_weight, operation));
     if (limits.cpu_quota_millis) {
       VMSEC_CHECK(check_quota(*limits.cpu_quota_millis, sizes, operation));
-      VMSEC_CHECK(bandwidth_of(*limits.cpu_quota_millis, sizes.vcpus, operation));
+      VMSEC_CHECK(bandwidth_of(*limits.cpu_quota_millis, vcpus, operation));
     }
     if (limits.memory_limit) VMSEC_CHECK(check_memory(limits.memory_limit->value, sizes, operation));
-    for (const auto& pin : limits.pins) VMSEC_CHECK(check_pin(pin, sizes.vcpus, sizes.host_cpus, operation));
+    for (const auto& pin : limits.pins) VMSEC_CHECK(check_pin(pin, vcpus, sizes.host_cpus, operation));
     return {};
   }
 
   static Result<ResourceLimits> read(virDomainPtr domain, const Sizes& sizes, const std::string& operation) {
     ResourceLimits out;
+    out.vcpus = sizes.vcpus;
     auto scheduler = read_scheduler(domain, operation);
     if (scheduler) {
       out.cpu_weight = weight_of(scheduler->shares, host_cgroup_version());
@@ -196,9 +223,9 @@ class KvmResourceControl final : public ResourceControl {
     return write_scheduler(domain, params, flags, operation + ": CPU weight");
   }
 
-  static Status write_quota(virDomainPtr domain, std::uint32_t millis, const Sizes& sizes, unsigned int flags,
+  static Status write_quota(virDomainPtr domain, std::uint32_t millis, std::uint32_t vcpus, unsigned int flags,
                             const std::string& operation) {
-    VMSEC_TRY(const CpuBandwidth each, bandwidth_of(millis, sizes.vcpus, operation));
+    VMSEC_TRY(const CpuBandwidth each, bandwidth_of(millis, vcpus, operation));
     VMSEC_TRY(const Scheduler now, read_scheduler(domain, operation));
     TypedParams params;
     // A bound of the whole process that somebody else set would hold beside ours.
@@ -218,15 +245,44 @@ class KvmResourceControl final : public ResourceControl {
     return {};
   }
 
+  // Of all vCPUs together; 0: none that is divided among them.
+  static Result<std::uint32_t> divided_quota(virDomainPtr domain, std::uint32_t vcpus, const std::string& operation) {
+    const auto scheduler = read_scheduler(domain, operation);
+    if (!scheduler && scheduler.error().code == Code::unsupported) return 0;
+    if (!scheduler) return fail(scheduler.error());
+    const std::uint32_t quota = millis_of(scheduler->vcpu, vcpus);
+    return quota == 0 ? 0 : tighter(quota, millis_of(scheduler->global, 1));
+  }
+
+  // The quota is divided anew before there are more vCPUs and after there are fewer: their sum never exceeds it.
+  static Status change_vcpus(virDomainPtr domain, std::uint32_t count, std::uint32_t& vcpus, unsigned int flags,
+                             const std::string& operation) {
+    if (count == vcpus) return {};
+    VMSEC_TRY(const std::uint32_t quota, divided_quota(domain, vcpus, operation));
+    if (quota != 0 && count > vcpus) VMSEC_CHECK(write_quota(domain, quota, count, flags, operation));
+    const Status written = write_vcpus(domain, count, flags, operation);
+    // Where it failed too: libvirt plugs one vCPU after the other.
+    virDomainInfo info{};
+    if (virDomainGetInfo(domain, &info) < 0) return fail(virt_error(operation));
+    vcpus = info.nrVirtCpu;
+    if (quota != 0) VMSEC_CHECK(write_quota(domain, quota, vcpus, flags, operation));
+    return written;
+  }
+
   static Status write(virDomainPtr domain, const ResourceLimits& limits, const Sizes& sizes,
                       const std::string& operation, std::string& done) {
     VMSEC_TRY(const unsigned int flags, affect_flags(domain, operation));
+    std::uint32_t vcpus = sizes.vcpus;
+    if (limits.vcpus) {
+      VMSEC_CHECK(change_vcpus(domain, *limits.vcpus, vcpus, flags, operation));
+      done += " number of vCPUs";
+    }
     if (limits.cpu_weight) {
       VMSEC_CHECK(write_weight(domain, *limits.cpu_weight, flags, operation));
       done += " CPU weight";
     }
     if (limits.cpu_quota_millis) {
-      VMSEC_CHECK(write_quota(domain, *limits.cpu_quota_millis, sizes, flags, operation));
+      VMSEC_CHECK(write_quota(domain, *limits.cpu_quota_millis, vcpus, flags, operation));
       done += " CPU quota";
     }
     if (limits.memory_limit) {
@@ -249,6 +305,8 @@ class KvmResourceControl final : public ResourceControl {
   static Status verify(virDomainPtr domain, const ResourceLimits& wanted, const Sizes& sizes,
                        const std::string& operation) {
     VMSEC_TRY(const ResourceLimits is, read(domain, sizes, operation));
+    if (wanted.vcpus && sizes.vcpus != *wanted.vcpus)
+      return not_taken(operation, "the number of vCPUs", *wanted.vcpus, sizes.vcpus);
     if (wanted.cpu_weight) {
       const CgroupVersion version = host_cgroup_version();
       const std::uint32_t now = is.cpu_weight.value_or(0);

@@ -83,6 +83,7 @@ struct GuestPlan {
   std::string command_line = "verify=0";
   int memory_mib = 64;
   int vcpus = 1;
+  int vcpus_maximum = 0;  // 0: as many
   std::string machine = "pc-i440fx-7.2";
   std::string devices;   // more XML
   std::string metadata;  // more XML
@@ -100,8 +101,10 @@ class Guest {
         "<domain type='qemu'><name>" + name + "</name>" + plan.metadata + "<memory unit='MiB'>" +
         std::to_string(plan.memory_mib) + "</memory>" +
         (plan.memory_file ? "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>" : "") +
-        "<vcpu>" + std::to_string(plan.vcpus) + "</vcpu><os><type arch='x86_64' machine='" + plan.machine +
-        "'>hvm</type><kernel>" + environment("VMSEC_TEST_KVM_KERNEL") + "</kernel><cmdline>" + plan.command_line +
+        "<vcpu current='" + std::to_string(plan.vcpus) + "'>" +
+        std::to_string(std::max(plan.vcpus, plan.vcpus_maximum)) + "</vcpu><os><type arch='x86_64' machine='" +
+        plan.machine + "'>hvm</type><kernel>" + environment("VMSEC_TEST_KVM_KERNEL") + "</kernel><cmdline>" +
+        plan.command_line +
         "</cmdline></os><features><acpi/></features><devices><controller type='usb' model='none'/>" +
         "<memballoon model='none'/>" + plan.devices + "</devices></domain>";
     if (plan.persistent) {
