@@ -28,6 +28,7 @@ Seen seen_of(const libxl_dominfo& info) {
   out.pv = info.domain_type == LIBXL_DOMAIN_TYPE_PV;
   out.pool = info.cpupool;
   out.vcpus = info.vcpu_online;
+  out.vcpus_maximum = info.vcpu_max_id + 1;
   out.memory_kib = info.current_memkb;
   out.maximum_kib = info.max_memkb;
   out.cpu_nanoseconds = info.cpu_time;

@@ -18,8 +18,9 @@ struct Seen {
   DomainState state = DomainState::unknown;
   bool suspended = false;  // it was stopped for a migration or a save, and lets itself be resumed
   bool pv = false;
-  std::uint32_t pool = 0;  // of CPUs
-  std::uint32_t vcpus = 0;
+  std::uint32_t pool = 0;   // of CPUs
+  std::uint32_t vcpus = 0;  // that run, or could
+  std::uint32_t vcpus_maximum = 0;
   std::uint64_t memory_kib = 0;
   std::uint64_t maximum_kib = 0;
   std::uint64_t cpu_nanoseconds = 0;

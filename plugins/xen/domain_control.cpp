@@ -33,6 +33,7 @@ Result<DomainInfo> info_of(Libxl& libxl, const Seen& seen, const std::string& op
   out.name = name_of(libxl, seen.domid);
   out.state = seen.state;
   out.vcpus = seen.vcpus;
+  out.vcpus_maximum = seen.vcpus_maximum;
   out.memory.value = seen.memory_kib * kKibibyte;
   out.cpu_time.value = seen.cpu_nanoseconds / 1000;
   DomainConfig config;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "suspend_request.hpp"
+#include "vcpus.hpp"
 
 namespace vmsec::xen {
 namespace {
@@ -11,6 +12,20 @@ constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kRoomKib = 8 * 1024;  // what Xen takes for a domain beside its memory
 // Taking a domain down waits for its devices.
 constexpr std::chrono::seconds kDestroy{60};
+
+// libxl keeps the vCPUs that it was built with; the destination writes these into xenstore, where the guest reads which
+// it may run.
+Status tell_vcpus(Libxl& libxl, const Seen& seen, libxl_domain_config& config, const std::string& operation) {
+  VMSEC_TRY(const Vcpus vcpus, Vcpus::of(libxl, seen.domid, operation));
+  libxl_bitmap& map = config.b_info.avail_vcpus;
+  libxl_bitmap_dispose(&map);
+  libxl_bitmap_init(&map);
+  if (const int code = libxl_cpu_bitmap_alloc(libxl.get(), &map, config.b_info.max_vcpus); code != 0)
+    return fail(libxl.error(operation, code));
+  for (const auto& each : vcpus.all())
+    if (each.online) libxl_bitmap_set(&map, static_cast<int>(each.vcpuid));
+  return {};
+}
 
 Result<DomainDescription> describe(Libxl& libxl, const std::string& pool, const Uuid& uuid,
                                    const std::string& operation) {
@@ -31,6 +46,7 @@ Result<DomainDescription> describe(Libxl& libxl, const std::string& pool, const 
     config->b_info.sched_params.weight = shares->weight;
     config->b_info.sched_params.cap = shares->cap;
   }
+  VMSEC_CHECK(tell_vcpus(libxl, seen, *config, operation));
   const Text json(libxl_domain_config_to_json(libxl.get(), config.get()));
   if (!json) return fail(libxl.error(operation, ERROR_FAIL, seen.domid));
   DomainDescription out;

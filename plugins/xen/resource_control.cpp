@@ -5,12 +5,16 @@
 #include "context.hpp"
 #include "domain.hpp"
 #include "scheduler_units.hpp"
+#include "vcpu_number.hpp"
+#include "vcpus.hpp"
 
 namespace vmsec::xen {
 namespace {
 
 constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kPage = 4096;
+// Longer than a guest is waited for to change its vCPUs.
+constexpr std::chrono::seconds kSetLimit{60};
 
 struct Host {
   std::uint32_t cpus = 0;
@@ -29,23 +33,14 @@ Result<Host> read_host(Libxl& libxl, const std::string& operation) {
   return Host{info->nr_cpus, info->total_pages * kPage};
 }
 
-struct VcpusFree {
-  int count = 0;
-  void operator()(libxl_vcpuinfo* list) const { libxl_vcpuinfo_list_free(list, count); }
-};
-
-Result<std::vector<VcpuPin>> read_pins(Libxl& libxl, const Seen& seen, std::uint32_t cpus,
-                                       const std::string& operation) {
-  int count = 0;
-  int host_cpus = 0;
-  libxl_vcpuinfo* raw = libxl_list_vcpu(libxl.get(), seen.domid, &count, &host_cpus);
-  if (raw == nullptr) return fail(libxl.error(operation + ": list vCPUs", ERROR_FAIL, seen.domid));
-  const std::unique_ptr<libxl_vcpuinfo, VcpusFree> list(raw, VcpusFree{count});
+// Of the vCPUs that it has. Xen keeps those of the others, too.
+std::vector<VcpuPin> read_pins(const Vcpus& vcpus, std::uint32_t cpus) {
   std::vector<VcpuPin> out;
-  for (int i = 0; i < count; ++i) {
-    VcpuPin pin{raw[i].vcpuid, {}};
+  for (const libxl_vcpuinfo& vcpu : vcpus.all()) {
+    if (!vcpu.online) continue;
+    VcpuPin pin{vcpu.vcpuid, {}};
     for (std::uint32_t cpu = 0; cpu < cpus; ++cpu)
-      if (libxl_bitmap_test(&raw[i].cpumap, static_cast<int>(cpu)) != 0) pin.cpus.push_back(cpu);
+      if (libxl_bitmap_test(&vcpu.cpumap, static_cast<int>(cpu)) != 0) pin.cpus.push_back(cpu);
     if (pin.cpus.size() == cpus) pin.cpus.clear();  // all of them: not pinned
     out.push_back(std::move(pin));
   }
@@ -64,7 +59,9 @@ Result<ResourceLimits> read(Libxl& libxl, const Seen& seen, const std::string& o
   }
   const std::uint64_t most = seen.maximum_kib * kKibibyte;
   out.memory_limit = Bytes{most >= host.memory ? 0 : most};
-  VMSEC_TRY(out.pins, read_pins(libxl, seen, host.cpus, operation));
+  VMSEC_TRY(const Vcpus vcpus, Vcpus::of(libxl, seen.domid, operation));
+  out.vcpus = vcpus.online();
+  out.pins = read_pins(vcpus, host.cpus);
   return out;
 }
 
@@ -92,11 +89,15 @@ bool belongs_to_pool(Libxl& libxl, const Seen& seen, std::uint32_t cpu) {
 
 Status check_pins(Libxl& libxl, const ResourceLimits& limits, const Seen& seen, const Host& host,
                   const std::string& operation) {
+  if (limits.pins.empty()) return {};
+  VMSEC_TRY(const Vcpus vcpus, Vcpus::of(libxl, seen.domid, operation));
+  // The first ones, where their number is set; else those that the guest has left on.
+  const auto has = [&](std::uint32_t vcpu) { return limits.vcpus ? vcpu < *limits.vcpus : vcpus.is_online(vcpu); };
   for (const auto& pin : limits.pins) {
     const std::string vcpu = std::to_string(pin.vcpu);
-    if (pin.vcpu >= seen.vcpus)
-      return fail(Code::invalid_argument,
-                  operation + ": the domain has no vCPU " + vcpu + ", it has " + std::to_string(seen.vcpus));
+    if (!has(pin.vcpu))
+      return fail(Code::invalid_argument, operation + ": the domain has no vCPU " + vcpu + ", it has " +
+                                              std::to_string(limits.vcpus.value_or(seen.vcpus)));
     for (const std::uint32_t cpu : pin.cpus) {
       const std::string what = operation + ": vCPU " + vcpu + " cannot be pinned to CPU " + std::to_string(cpu) + ", ";
       if (cpu >= host.cpus) return fail(Code::limit_exceeded, what + "the host has " + std::to_string(host.cpus));
@@ -105,6 +106,18 @@ Status check_pins(Libxl& libxl, const ResourceLimits& limits, const Seen& seen, 
     }
   }
   return {};
+}
+
+Status check_vcpus(const Context& context, const ResourceLimits& limits, const Seen& seen,
+                   const std::string& operation) {
+  if (!limits.vcpus) return {};
+  VMSEC_CHECK(common::check_vcpus(*limits.vcpus, seen.vcpus_maximum, operation));
+  if (*limits.vcpus == seen.vcpus) return {};
+  if (seen.state != DomainState::running)
+    return fail(Code::wrong_state,
+                operation + ": it is paused, and a guest takes part in a change of its vCPUs: resume it");
+  if (!context.held.is_held(seen.uuid)) return {};
+  return fail(Code::wrong_state, operation + ": it belongs to a migration that is not decided; its vCPUs stay");
 }
 
 Status check(Libxl& libxl, const ResourceLimits& limits, const Seen& seen, const Host& host,
@@ -159,6 +172,10 @@ Status write_pin(Libxl& libxl, const Seen& seen, const VcpuPin& pin, const std::
 
 Status write(Libxl& libxl, const Seen& seen, const ResourceLimits& limits, const Host& host,
              const std::string& operation, std::string& done) {
+  if (limits.vcpus && *limits.vcpus != seen.vcpus) {
+    VMSEC_CHECK(change_vcpus(libxl, seen, *limits.vcpus, operation));
+    done += " number of vCPUs";
+  }
   VMSEC_CHECK(write_scheduler(libxl, seen, limits, operation));
   if (limits.cpu_weight) done += " CPU weight";
   if (limits.cpu_quota_millis) done += " CPU quota";
@@ -179,6 +196,7 @@ std::unexpected<Error> not_taken(const std::string& operation, const std::string
 }
 
 Status verify(const ResourceLimits& wanted, const ResourceLimits& is, const std::string& operation) {
+  if (wanted.vcpus && wanted.vcpus != is.vcpus) return not_taken(operation, "the number of vCPUs");
   if (wanted.cpu_weight && to_xen_weight(*wanted.cpu_weight) != to_xen_weight(is.cpu_weight.value_or(0)))
     return not_taken(operation, "CPU weight");
   if (wanted.cpu_quota_millis && to_xen_cap(*wanted.cpu_quota_millis) != to_xen_cap(is.cpu_quota_millis.value_or(0)))
@@ -202,6 +220,7 @@ Result<Empty> set_limits(Libxl& libxl, const Context& context, const SetResource
   ResourceLimits wanted = request.limits;
   for (auto& pin : wanted.pins)
     if (pin.cpus.size() == host.cpus) pin.cpus.clear();
+  VMSEC_CHECK(check_vcpus(context, wanted, seen, operation));
   VMSEC_CHECK(check(libxl, wanted, seen, host, operation));
   std::string done;
   if (const Status written = write(libxl, seen, wanted, host, operation, done); !written) {
@@ -245,9 +264,12 @@ class XenResourceControl final : public ResourceControl {
 
   Result<Empty> set(const SetResources& request) override {
     const std::string operation = "set resource limits of " + request.domain.text();
-    return context_->toolstack->call(operation, [context = context_, request, operation](Libxl& libxl) {
-      return set_limits(libxl, *context, request, operation);
-    });
+    return context_->toolstack->call(
+        operation,
+        [context = context_, request, operation](Libxl& libxl) {
+          return set_limits(libxl, *context, request, operation);
+        },
+        request.limits.vcpus ? kSetLimit : Toolstack::kUsual);
   }
 
  private:

@@ -87,6 +87,7 @@ TEST_CASE("a configuration that the policy allows is taken, and put where this h
   CHECK(written["c_info"]["name"] == "web--incoming");
   CHECK(written["c_info"]["pool_name"] == "pool-a");
   CHECK(written["disks"][0]["vdev"] == "xvda");
+  CHECK(written["b_info"]["avail_vcpus"] == json({0, 1}));
   CHECK(written["disks"][0]["backend"] == "phy");
   CHECK(written["disks"][0]["format"] == "raw");
 }
