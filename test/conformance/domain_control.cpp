@@ -21,7 +21,8 @@ Outcome get_equals_list(Fixture& fixture) {
   CONFORMANCE_TRY(const auto list, fixture.open_a<DomainControl>()->list({}));
   for (const auto& entry : list.domains) {
     CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({entry.domain}));
-    CONFORMANCE_EXPECT(info.name == entry.name && info.vcpus == entry.vcpus && info.memory == entry.memory,
+    CONFORMANCE_EXPECT(info.name == entry.name && info.vcpus == entry.vcpus &&
+                           info.vcpus_maximum == entry.vcpus_maximum && info.memory == entry.memory,
                        "get of " + entry.name + " differs from its entry");
   }
   return passed();
@@ -31,6 +32,7 @@ Outcome details_are_there(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.domain());
   CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));
   CONFORMANCE_EXPECT(info.vcpus > 0 && info.memory.value > 0, "no vCPUs or no memory");
+  CONFORMANCE_EXPECT(info.vcpus_maximum >= info.vcpus, "more vCPUs than its maximum");
   CONFORMANCE_EXPECT(info.memory_maximum >= info.memory, "more memory than its maximum");
   const auto& disk = fixture.setup().disk;
   const bool has_disk = std::any_of(info.disks.begin(), info.disks.end(),

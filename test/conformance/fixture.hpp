@@ -32,10 +32,10 @@ struct Setup {
   std::string plugin;
   std::string plugin_path;
   std::string module_path;
-  std::string domain;     // runs on host a; has a disk that it reads, uses its CPU, and may have a NIC
-  std::string disk;       // target
-  std::string nic;        // target; empty: none
-  std::string traveller;  // runs on host a; is migrated to host b
+  std::string domain;  // runs on host a; has one vCPU of two, which it uses, a disk that it reads, and may have a NIC
+  std::string disk;    // target
+  std::string nic;     // target; empty: none
+  std::string traveller;  // runs on host a with one vCPU of two; is migrated to host b
   NewDomains fresh;
   HostSetup a;
   HostSetup b;

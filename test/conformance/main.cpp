@@ -103,8 +103,9 @@ int main(int count, char** arguments) {
   for (const auto& each : *binaries)
     std::printf("%-11s %-15s sha256 %s\n", each.kind.c_str(), each.name.c_str(), each.digest.c_str());
   Checks checks;
-  for (const auto add : {add_domain_control, add_resource_control, add_io_control, add_memory_access, add_events,
-                         add_boot_evidence, add_interchange, add_migration, add_sessions, add_modules, add_silence})
+  for (const auto add :
+       {add_domain_control, add_resource_control, add_io_control, add_memory_access, add_events, add_boot_evidence,
+        add_interchange, add_migration, add_sessions, add_modules, add_vcpus, add_silence})
     add(checks);
 
   std::vector<Row> rows;

@@ -192,6 +192,17 @@ Outcome limits_travel(Fixture& fixture) {
   return failed("the traveller is not at the destination");
 }
 
+Outcome vcpus_travel(Fixture& fixture) {
+  CONFORMANCE_TRY(const auto list, fixture.open_b<DomainControl>()->list({}));
+  for (const auto& info : list.domains) {
+    if (info.name != fixture.setup().traveller) continue;
+    const std::string has = std::to_string(info.vcpus) + " of " + std::to_string(info.vcpus_maximum);
+    CONFORMANCE_EXPECT(info.vcpus == 1 && info.vcpus_maximum == 2, "1 vCPU of 2 is " + has + " at the destination");
+    return passed(has);
+  }
+  return failed("the traveller is not at the destination");
+}
+
 Outcome nothing_in_doubt(Fixture& fixture) {
   CONFORMANCE_TRY(const auto list, fixture.open_a<Migrator>()->list({}));
   CONFORMANCE_EXPECT(!list.migrations.empty(), "no migration is listed");
@@ -227,6 +238,7 @@ void add_modules(Checks& checks) {
   add("migration", "no encryption is refused where it is required", plaintext_is_refused);
   add("migration", "a domain moves, encrypted, and runs at one host", traveller_arrives);
   add("migration", "its limits have moved with it", limits_travel);
+  add("migration", "it has the vCPUs that it had", vcpus_travel);
   add("migration", "nothing is in doubt afterwards", nothing_in_doubt);
 }
 

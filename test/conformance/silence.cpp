@@ -153,6 +153,12 @@ Outcome boot_is_told(Fixture& fixture) {
   return passed();
 }
 
+Outcome vcpus_are_set(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));
+  return field_is_set(fixture, [&](ResourceLimits& wanted) { wanted.vcpus = info.vcpus == 1 ? 2 : 1; });
+}
+
 Outcome pin_is_set(Fixture& fixture) {
   CONFORMANCE_TRY(const std::uint32_t cpu, fixture.usable_cpu());
   return field_is_set(fixture, [cpu](ResourceLimits& wanted) { wanted.pins = {{0, {cpu}}}; });
@@ -165,6 +171,7 @@ const std::vector<Proof> kResourceProofs = {
     {"Get", limits_are_told},
     {"Set", [](Fixture& f) { return field_is_set(f, [](ResourceLimits& wanted) { wanted.cpu_weight = 333; }); }},
     {"Set", [](Fixture& f) { return field_is_set(f, [](ResourceLimits& wanted) { wanted.cpu_quota_millis = 555; }); }},
+    {"Set", vcpus_are_set},
     {"Set", pin_is_set},
     {"Set", memory_limit_is_set}};
 const std::vector<Proof> kIoProofs = {

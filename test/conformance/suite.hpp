@@ -47,6 +47,7 @@ void add_migration(Checks&);
 void add_interchange(Checks&);
 void add_sessions(Checks&);
 void add_modules(Checks&);
+void add_vcpus(Checks&);    // late: a hypervisor may not take back what it has given
 void add_silence(Checks&);  // last: it uses up the traveller
 
 }  // namespace vmsec::conformance

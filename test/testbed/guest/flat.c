@@ -9,6 +9,7 @@
  *   dirty=MiB rate=MiB/s   rewrite the first `dirty` MiB of the data area, round and round
  *   verify=MiB/s speed of the continuous check (default 64, 0: never)
  *   cpu=1        never sleep; print how many loops (of 1000 steps) were done each second: measures a CPU limit
+ *   second=1     compute without end on a second CPU, as soon as there is one
  *   disk=1       read the first virtio disk; print bytes each second: measures a disk limit (diskkb=KiB per request,
  * default 1024)
  *
@@ -20,6 +21,7 @@
  * being switched over (QEMU's virtual clock stands still), so ticks count time in which the guest was runnable. The PIT
  * only ends each hlt. */
 #include "hw.h"
+#include "second_cpu.h"
 #include "virtio_blk.h"
 
 enum {
@@ -70,7 +72,7 @@ struct table {
   u32 base;
 } __attribute__((packed));
 static struct gate idt[256];
-static u64 gdt[3] = {0, 0x00cf9a000000ffffULL, 0x00cf92000000ffffULL};
+u64 gdt[3] = {0, 0x00cf9a000000ffffULL, 0x00cf92000000ffffULL};
 volatile u32 pit_ticks;
 extern void pit_entry(void), fault_entry(void);
 __asm__(
@@ -197,6 +199,7 @@ void flat_main(u32 magic, const u32* info) {
   int disk = number_arg(line, "disk", 0) && chunk <= 4096 && disk_start(kDiskBuffer, chunk * 1024);
   if (number_arg(line, "disk", 0) && !disk) put("FLAT no usable virtio disk\n");
 
+  u32 second_cpu = number_arg(line, "second", 0);
   u32 tick = 0, next_tick = now_ms(), second = now_ms(), loops = 0, spin = 1, pass = 1;
   u32 dirty_at = 0, dirtied = 0, verify_at = 0, bad = 0, disk_ops = 0;
   u64 disk_bytes = 0;
@@ -204,6 +207,7 @@ void flat_main(u32 magic, const u32* info) {
     u32 now = now_ms();
     if ((int)(now - next_tick) >= 0) {
       put("tick "), put_num(++tick), put("\n");
+      if (second_cpu) second_cpu_poll();
       next_tick += 100;
       if ((int)(now - next_tick) >= 0)
         next_tick = now + 100; /* late: the numbers stay dense, the pace is taken up anew */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # mkdom.sh - prints the libvirt domain XML of a test guest (the flat guest unless --kernel says otherwise).
-#   --name NAME --mem MiB [--cmdline TEXT] [--kernel FILE] [--initrd FILE] [--vcpus N] [--machine M]
+#   --name NAME --mem MiB [--cmdline TEXT] [--kernel FILE] [--initrd FILE] [--vcpus N [--max-vcpus N]] [--machine M]
 #   [--disk RAW_FILE]...  virtio, cache=none, read-only (libvirt migrates nothing else from a local file system)
 #   [--writable-disk RAW_FILE]...  the same, writable (migrates only with VIR_MIGRATE_UNSAFE or with its storage)
 #   [--tap DEV [--mac MAC]]  virtio NIC on a tap that libvirt makes
@@ -9,7 +9,7 @@
 # serial-NAME.log in the host's TB_SERIAL_DIR. Domain type qemu: works without /dev/kvm.
 set -euo pipefail
 usage() { sed -n '2,10s/^# \?//p' "$0" >&2; exit 2; }
-name="" mem="" cmdline="" kernel=${TB_FLAT:-${VMSEC_TESTBED:-/tmp/vmsec-testbed}/guest/flat.elf} initrd="" vcpus=1 machine=pc-i440fx-7.2 tap="" mac="" vtpm="" memfd=1 disks=()
+name="" mem="" cmdline="" kernel=${TB_FLAT:-${VMSEC_TESTBED:-/tmp/vmsec-testbed}/guest/flat.elf} initrd="" vcpus=1 max_vcpus="" machine=pc-i440fx-7.2 tap="" mac="" vtpm="" memfd=1 disks=()
 while [[ $# -gt 0 ]]; do
     case $1 in
     --vtpm) vtpm=1; shift; continue ;;
@@ -18,7 +18,7 @@ while [[ $# -gt 0 ]]; do
     [[ $# -ge 2 ]] || usage
     case $1 in
     --name) name=$2 ;; --mem) mem=$2 ;; --cmdline) cmdline=$2 ;; --kernel) kernel=$2 ;; --initrd) initrd=$2 ;;
-    --vcpus) vcpus=$2 ;; --machine) machine=$2 ;; --disk) disks+=("$2<readonly/>") ;; --writable-disk) disks+=("$2<>") ;; --tap) tap=$2 ;; --mac) mac=$2 ;;
+    --vcpus) vcpus=$2 ;; --max-vcpus) max_vcpus=$2 ;; --machine) machine=$2 ;; --disk) disks+=("$2<readonly/>") ;; --writable-disk) disks+=("$2<>") ;; --tap) tap=$2 ;; --mac) mac=$2 ;;
     *) usage ;;
     esac
     shift 2
@@ -35,7 +35,7 @@ cat <<X
   <uuid>$uuid</uuid>
   <memory unit='MiB'>$mem</memory>
 ${memfd:+  <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
-}  <vcpu>$vcpus</vcpu>
+}  <vcpu current='$vcpus'>${max_vcpus:-$vcpus}</vcpu>
   <os>
     <type arch='x86_64' machine='$machine'>hvm</type>
     <kernel>$(escape "$(realpath "$kernel")")</kernel>

@@ -1,7 +1,7 @@
 // What a guest does: ticks on its console ten times a second, and by its arguments fills memory with a marker
-// (marker=TEXT), dirties memory again and again (dirty=MiB), and computes (cpu=1).
+// (marker=TEXT), dirties memory again and again (dirty=MiB), and computes (cpu=N processes).
 //
-// It spends next to no time in user mode but for cpu=1: QEMU's emulation of SVM sometimes delivers an interrupt twice,
+// It spends next to no time in user mode but for cpu=N: QEMU's emulation of SVM sometimes delivers an interrupt twice,
 // which Linux survives in kernel mode only.
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,7 +60,9 @@ int main(int count, char** arguments) {
   for (int i = 1; i < count; ++i) {
     if (strncmp(arguments[i], "marker=", 7) == 0) keep_marker(arguments[i] + 7);
     if (strncmp(arguments[i], "dirty=", 6) == 0 && fork() == 0) dirty((size_t)atoi(arguments[i] + 6));
-    if (strcmp(arguments[i], "cpu=1") == 0 && fork() == 0) compute();
+    if (strncmp(arguments[i], "cpu=", 4) != 0) continue;
+    for (int n = atoi(arguments[i] + 4); n > 0; --n)
+      if (fork() == 0) compute();
   }
   tick();
 }
