@@ -17,8 +17,6 @@ class Losses {
 std::vector<Loss> losses_of(const DomainDefinition& definition) {
   Losses out;
   out.add(definition.guest != GuestKind::usual, "guest", "a simulated guest is of no kind");
-  out.add(definition.vcpus_maximum != definition.vcpus, "vcpus_maximum",
-          "a simulated domain has the vCPUs that it starts with");
   for (const auto& disk : definition.disks) {
     out.add(disk.format != DiskFormat::raw, "disk." + disk.target + ".format", "a simulated disk is a raw file");
     out.add(disk.read_only, "disk." + disk.target + ".read_only", "a simulated disk can be written to");
@@ -38,6 +36,7 @@ DomainSpec spec_of(const DomainDefinition& definition) {
   spec.name = definition.name;
   spec.memory = definition.memory;
   spec.vcpus = definition.vcpus;
+  spec.vcpus_maximum = definition.vcpus_maximum;
   spec.tpm = definition.tpm;
   spec.tags = definition.tags;
   for (const auto& disk : definition.disks) {

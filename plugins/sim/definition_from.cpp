@@ -20,7 +20,7 @@ class Reader {
     to.domain = spec_.uuid;
     to.name = spec_.name;
     to.vcpus = spec_.vcpus;
-    to.vcpus_maximum = spec_.vcpus;
+    to.vcpus_maximum = spec_.vcpus_maximum;
     to.tpm = spec_.tpm;
     memory();
     lose(spec_.seed != 0, "seed", kGuests);

@@ -26,7 +26,6 @@ TEST_CASE("what a simulated domain cannot have of a definition is lost with its 
   const auto flawless = [](auto change) {
     DomainDefinition definition = test::Draw(1).definition();
     definition.guest = GuestKind::usual;
-    definition.vcpus_maximum = definition.vcpus;
     definition.disks = {{"vda", "/a", DiskFormat::raw, false}, {"vdb", "/b", DiskFormat::raw, false}};
     definition.nics = {{"52:54:00:00:00:01", ""}, {"52:54:00:00:00:02", ""}};
     definition.boot = {};
@@ -37,14 +36,11 @@ TEST_CASE("what a simulated domain cannot have of a definition is lost with its 
   CHECK(flawless([](DomainDefinition& d) { d.boot.firmware = Firmware::bios; }) == std::vector<std::string>{"boot"});
   CHECK(flawless([](DomainDefinition& d) {
           d.guest = GuestKind::pvh;
-          d.vcpus = 1;
-          d.vcpus_maximum = 2;
           d.disks[0].format = DiskFormat::qcow2;
           d.disks[1].read_only = true;
           d.nics[1].bridge = "br0";
           d.boot.kernel = "/boot/vmlinuz";
-        }) == std::vector<std::string>{"guest", "vcpus_maximum", "disk.vda.format", "disk.vdb.read_only",
-                                       "nic.1.bridge", "boot"});
+        }) == std::vector<std::string>{"guest", "disk.vda.format", "disk.vdb.read_only", "nic.1.bridge", "boot"});
 }
 
 TEST_CASE("a definition comes back as it was but for what was lost, and always by the same text") {
