@@ -41,6 +41,12 @@ Status write_vcpus(virDomainPtr domain, std::uint32_t count, unsigned int flags,
   if ((flags & VIR_DOMAIN_AFFECT_CONFIG) != 0) flags |= VIR_DOMAIN_VCPU_HOTPLUGGABLE;
   if (virDomainSetVcpusFlags(domain, count, flags) == 0) return {};
   Error error = virt_error(operation + ": number of vCPUs");
+  // QEMU's words for a guest that has not begun to use ACPI's interface; libvirt gives them no code.
+  if (error.message.find("unplug request for not supported device type") != std::string::npos) {
+    error.code = Code::unsupported;
+    error.message += "; the guest's kernel has no ACPI CPU hotplug, or has not got so far";
+    return fail(std::move(error));
+  }
   error.message += advice(error.code);
   return fail(std::move(error));
 }

@@ -200,6 +200,7 @@ void flat_main(u32 magic, const u32* info) {
   if (number_arg(line, "disk", 0) && !disk) put("FLAT no usable virtio disk\n");
 
   u32 second_cpu = number_arg(line, "second", 0);
+  if (second_cpu) second_cpu_prepare();
   u32 tick = 0, next_tick = now_ms(), second = now_ms(), loops = 0, spin = 1, pass = 1;
   u32 dirty_at = 0, dirtied = 0, verify_at = 0, bad = 0, disk_ops = 0;
   u64 disk_bytes = 0;

@@ -73,11 +73,26 @@ TEST_CASE("vCPUs that a domain was started with stay, and the refusal says why")
 TEST_CASE("a guest that does not let go of a vCPU is a timeout that says what it needs") {
   if (!have_host()) return;
   Host host;
-  const Guest guest(host, {.name = "vcpus-stuck", .vcpus_maximum = 2});
+  const Guest guest(host, {.name = "vcpus-stuck", .command_line = kTwo, .vcpus_maximum = 2});
   must(host.resources->set({guest.uuid, vcpus(2)}));
+  // The guest is there once it computes.
+  const auto cpu_time = [&] { return must(host.domains->get(guest.ref())).cpu_time.value; };
+  REQUIRE(eventually([&] { return per_second(0.5, cpu_time) / 1000 > 1100; }));
   const Status written = vmsec::kvm::write_vcpus(guest.handle(), 1, VIR_DOMAIN_AFFECT_LIVE, "take one");
   REQUIRE_FALSE(written);
   INFO(written.error().message);
   CHECK(written.error().code == Code::timeout);
   CHECK(written.error().message.find("ACPI CPU hotplug") != std::string::npos);
+}
+
+TEST_CASE("a guest that cannot let go of a vCPU is refused, and the refusal says what it lacks") {
+  if (!have_host()) return;
+  Host host;
+  const Guest guest(host, {.name = "vcpus-plain", .vcpus_maximum = 2});
+  must(host.resources->set({guest.uuid, vcpus(2)}));
+  const Status written = vmsec::kvm::write_vcpus(guest.handle(), 1, VIR_DOMAIN_AFFECT_LIVE, "take one");
+  REQUIRE_FALSE(written);
+  INFO(written.error().message);
+  CHECK(written.error().code == Code::unsupported);
+  CHECK(written.error().message.find("no ACPI CPU hotplug") != std::string::npos);
 }
