@@ -79,8 +79,10 @@ class KvmMigration final : public Migration {
   Result<Holding> holding(const SessionRef& ref) override {
     const Left left = context_->held.was_told_loaded(ref.domain) ? Left::told_loaded : Left::unknown;
     VMSEC_TRY(Holding holding, domain_holding(*context_->connection, ref.domain, left));
-    // libvirt is busy, but only with waiting for our word.
     const auto source = source_of(ref);
+    // libvirt's job begins a moment after the session.
+    if (source && !source->ended()) holding.migrating = true;
+    // libvirt is busy, but only with waiting for our word.
     if (source && source->waits_for_resolution()) holding.migrating = false;
     return holding;
   }

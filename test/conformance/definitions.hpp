@@ -17,6 +17,13 @@ Result<DomainDefinition> plain(Fixture& fixture, const DomainDefinition& definit
 inline Result<DomainDefinition> new_plain(Fixture& fixture, unsigned number = 1) {
   return plain(fixture, new_definition(fixture, number));
 }
+// The same without devices, which take a hypervisor longer than the rest: for what is not about them.
+inline Result<DomainDefinition> new_bare(Fixture& fixture, unsigned number = 1) {
+  DomainDefinition definition = new_definition(fixture, number);
+  definition.disks.clear();
+  definition.nics.clear();
+  return plain(fixture, definition);
+}
 
 // Defines; at its end there is no such domain, whatever became of it. Goes around what is muted.
 class Defined {

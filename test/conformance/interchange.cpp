@@ -181,18 +181,18 @@ Outcome defined_is_shown(Fixture& fixture) {
 }
 
 Outcome taken_is_refused(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   CONFORMANCE_TRY(const auto main, fixture.domain());
   const auto interchange = fixture.open_a<Interchange>();
   const Defined defined(fixture, definition.domain);
   CONFORMANCE_CHECK(interchange->define({definition.domain, definition, {}}));
-  CONFORMANCE_TRY(auto same_name, new_plain(fixture, 2));
+  CONFORMANCE_TRY(auto same_name, new_bare(fixture, 2));
   same_name.name = definition.name;
-  CONFORMANCE_TRY(auto mains_name, new_plain(fixture, 2));
+  CONFORMANCE_TRY(auto mains_name, new_bare(fixture, 2));
   mains_name.name = fixture.setup().domain;
-  CONFORMANCE_TRY(auto mains_uuid, new_plain(fixture, 2));
+  CONFORMANCE_TRY(auto mains_uuid, new_bare(fixture, 2));
   mains_uuid.domain = main;
-  CONFORMANCE_TRY(auto same_uuid, new_plain(fixture, 2));
+  CONFORMANCE_TRY(auto same_uuid, new_bare(fixture, 2));
   same_uuid.domain = definition.domain;
   for (const auto& taken : {definition, same_uuid, same_name, mains_name, mains_uuid}) {
     const auto outcome = expect(Code::already_exists, interchange->define({taken.domain, taken, {}}));
@@ -208,7 +208,7 @@ Outcome taken_is_refused(Fixture& fixture) {
 }
 
 Outcome of_several_one_defines(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   const Defined defined(fixture, definition.domain);
   std::vector<Result<DomainRef>> answers(4, fail(Code::internal, "not called"));
   {
@@ -327,7 +327,7 @@ Outcome export_can_be_said_again(Fixture& fixture) {
 // ---- start, undefine --------------------------------------------------------
 
 Outcome start_runs_it(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   const auto interchange = fixture.open_a<Interchange>();
   const auto domains = fixture.open_a<DomainControl>();
   const Defined defined(fixture, definition.domain);
@@ -347,7 +347,7 @@ Outcome start_runs_it(Fixture& fixture) {
 }
 
 Outcome paused_after_it_ran(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   const auto interchange = fixture.open_a<Interchange>();
   const Defined defined(fixture, definition.domain);
   CONFORMANCE_CHECK(interchange->define({definition.domain, definition, {}}));
@@ -359,7 +359,8 @@ Outcome paused_after_it_ran(Fixture& fixture) {
 }
 
 Outcome undefined_is_gone(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(auto definition, new_plain(fixture));
+  definition.nics.clear();
   const auto interchange = fixture.open_a<Interchange>();
   std::error_code ignored;
   const auto before = std::filesystem::status(fixture.setup().fresh.disks[0], ignored).type();
@@ -379,7 +380,7 @@ Outcome undefined_is_gone(Fixture& fixture) {
 // ---- events -----------------------------------------------------------------
 
 Outcome definitions_are_told(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   const auto events = fixture.open_a<Events>();
   CONFORMANCE_TRY(const auto before, events->next({0, {}, 1}));
   const auto told = [&](std::initializer_list<EventKind> kinds) -> EventKind {

@@ -20,7 +20,7 @@ Outcome export_is_whole(Fixture& fixture) {
 }
 
 Outcome define_defines(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   const Defined defined(fixture, definition.domain);
   CONFORMANCE_CHECK(fixture.open_a<Interchange>()->define({definition.domain, definition, {}}));
   CONFORMANCE_EXPECT(is_there(fixture, definition.domain), "there is no such domain");
@@ -28,7 +28,7 @@ Outcome define_defines(Fixture& fixture) {
 }
 
 Outcome start_starts(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   const Defined defined(fixture, definition.domain);
   CONFORMANCE_CHECK(fixture.open_a<Interchange>()->define({definition.domain, definition, {}}));
   CONFORMANCE_CHECK(fixture.open_a<Interchange>()->start({definition.domain}));
@@ -38,7 +38,7 @@ Outcome start_starts(Fixture& fixture) {
 }
 
 Outcome undefine_undefines(Fixture& fixture) {
-  CONFORMANCE_TRY(const auto definition, new_plain(fixture));
+  CONFORMANCE_TRY(const auto definition, new_bare(fixture));
   const Defined defined(fixture, definition.domain);
   CONFORMANCE_CHECK(fixture.open_a<Interchange>()->define({definition.domain, definition, {}}));
   CONFORMANCE_CHECK(fixture.open_a<Interchange>()->undefine({definition.domain}));

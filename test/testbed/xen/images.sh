@@ -2,6 +2,7 @@
 # images.sh OUT_DIR - what a Xen host in emulation boots from, made of Debian's own packages (unpacked, not installed):
 #   OUT_DIR/xen.elf      the hypervisor          OUT_DIR/vmlinux   dom0's and guests' kernel, uncompressed
 #   OUT_DIR/dom0.cpio.gz dom0's file system      OUT_DIR/guest.cpio.gz  a guest's
+#   OUT_DIR/still        a kernel that stands still (still.S)
 # Downloads about 80 MB once, into a cache directory (VMSEC_TESTBED_CACHE, else ~/.cache/vmsec-testbed).
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
@@ -63,6 +64,8 @@ cp "$here/guest_init" "$tree/guest/init"
 gcc -O1 -static -s -o "$tree/guest/bin/guest_load" "$here/guest_load.c"
 install_modules "$tree/guest" xen-blkfront xen-netfront
 pack "$tree/guest" "$out/guest.cpio.gz"
+gcc -c -m64 -o "$tree/still.o" "$here/still.S"
+ld -z noexecstack --no-warn-rwx-segments -m elf_x86_64 -nostdlib -N --build-id=none -Ttext=0x100000 --section-start=.note.Xen=0x100040 -o "$out/still" "$tree/still.o"
 
 # ---- dom0 ----
 dom0=$tree/dom0
