@@ -20,15 +20,16 @@ STATE = pathlib.Path("/tmp/vmsec")
 PROGRAMS = "/opt/vmsec"
 VMSEC = f"LD_LIBRARY_PATH={PROGRAMS}/lib {PROGRAMS}/bin/vmsec"
 GUEST = """\
-name="{name}"
-uuid="{uuid}"
-type="{type}"
-kernel="/tmp/vmlinux"
-ramdisk="/tmp/guest.cpio.gz"
-extra="console=hvc0 mitigations=off loglevel=7 {command_line}"
-memory={memory}
-vcpus=1
-on_crash="destroy"
+version = 1
+name = "{name}"
+uuid = "{uuid}"
+guest = "{kind}"
+vcpus = 1
+memory = "{memory} MiB"
+[boot]
+kernel = "/tmp/vmlinux"
+initrd = "/tmp/guest.cpio.gz"
+command_line = "console=hvc0 mitigations=off loglevel=7 {command_line}"
 """
 
 
@@ -236,11 +237,12 @@ class XenLab:
             agent.start()
 
     def create_domain(self, host, name, number, memory, command_line, kind="pvh"):
-        text = GUEST.format(name=name, uuid=f"11111111-2222-4333-8444-{number:012d}", type=kind, memory=memory,
-                            command_line=command_line) + 'pool="guests"\n'
-        where = self.hosts[host]
-        (where.share / f"{name}.cfg").write_text(text)
-        where.sh(f"xl create -q {SHARE}/{name}.cfg")
+        """By its definition, as an operator makes it; starts it, and waits for its tick."""
+        text = GUEST.format(name=name, uuid=f"11111111-2222-4333-8444-{number:012d}", kind=kind, memory=memory,
+                            command_line=command_line)
+        (self.hosts[host].share / f"{name}.toml").write_text(text)
+        self.agents[host].vmsec("vm", "define", SHARE / f"{name}.toml")
+        self.agents[host].vmsec("vm", "start", name)
         wait_for(f"guest {name}", lambda: self.last_tick(host, name) > 5, 240, 0.5)
 
     def console(self, host, name):
