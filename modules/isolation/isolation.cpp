@@ -1,4 +1,7 @@
 // Keeps domains within their share of the host's CPUs and memory.
+#include <algorithm>
+#include <utility>
+
 #include "isolation/plan.hpp"
 #include "vmsec/module.hpp"
 #include "vmsec/section.hpp"
@@ -70,9 +73,27 @@ class Isolation final : public Enforcement {
     return make_plan(wanted, is, domain, host);
   }
 
+  static bool says_something(const ResourceLimits& limits) { return !wire::encode(limits).empty(); }
+
+  // A change of the vCPUs needs the guest, so it comes last: a guest that does not take part is bounded all the same.
+  Status set_in_order(const Uuid& domain, ResourceLimits limits) {
+    ResourceLimits last;
+    last.vcpus = std::exchange(limits.vcpus, std::nullopt);
+    if (last.vcpus) {
+      VMSEC_TRY(const ResourceLimits is, resources_->get({domain}));
+      const auto to_come = std::ranges::stable_partition(
+          limits.pins, [&](const VcpuPin& pin) { return pin.vcpu < is.vcpus.value_or(UINT32_MAX); });
+      last.pins.assign(to_come.begin(), to_come.end());
+      limits.pins.erase(to_come.begin(), to_come.end());
+    }
+    if (says_something(limits)) VMSEC_CHECK(resources_->set({domain, std::move(limits)}));
+    if (says_something(last)) VMSEC_CHECK(resources_->set({domain, std::move(last)}));
+    return {};
+  }
+
   // A backend that said yes and did not do it is caught by planning again.
   Status set(const EnforcementTarget& target, ResourceLimits limits) {
-    const auto answer = resources_->set({target.domain, std::move(limits)});
+    const Status answer = set_in_order(target.domain, std::move(limits));
     if (!answer) return fail(answer.error().in("isolate " + target.domain.text()));
     VMSEC_TRY(const Plan left, planned(target));
     if (left.changes.changes.empty()) return {};

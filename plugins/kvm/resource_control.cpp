@@ -266,14 +266,17 @@ class KvmResourceControl final : public ResourceControl {
     if (virDomainGetInfo(domain, &info) < 0) return fail(virt_error(operation));
     vcpus = info.nrVirtCpu;
     if (quota != 0) VMSEC_CHECK(write_quota(domain, quota, vcpus, flags, operation));
-    return written;
+    if (written) return {};
+    Error error = written.error();
+    error.message += "; it has " + std::to_string(vcpus);
+    return fail(std::move(error));
   }
 
   static Status write(virDomainPtr domain, const ResourceLimits& limits, const Sizes& sizes,
                       const std::string& operation, std::string& done) {
     VMSEC_TRY(const unsigned int flags, affect_flags(domain, operation));
     std::uint32_t vcpus = sizes.vcpus;
-    if (limits.vcpus) {
+    if (limits.vcpus && *limits.vcpus != vcpus) {
       VMSEC_CHECK(change_vcpus(domain, *limits.vcpus, vcpus, flags, operation));
       done += " number of vCPUs";
     }

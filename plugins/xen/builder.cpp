@@ -137,6 +137,11 @@ Status require_never_ran(Libxl& libxl, const Seen& seen, const std::string& oper
   return fail(Code::wrong_state, operation + ": no definition made it: what its memory holds is not known");
 }
 
+Status require_forgettable(Libxl& libxl, const Seen& seen, const std::string& operation) {
+  const bool ended = seen.state == DomainState::shut_off && !seen.suspended && !is_incoming(libxl, seen.domid);
+  return ended ? Status() : require_never_ran(libxl, seen, operation);
+}
+
 void forget_mark(Libxl& libxl, const Seen& seen) {
   // Where it cannot be forgotten, the CPU time tells.
   if (seen.cpu_nanoseconds == 0) libxl_userdata_store(libxl.get(), seen.domid, kMark, nullptr, 0);

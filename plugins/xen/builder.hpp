@@ -41,6 +41,8 @@ Status build_domain(const std::shared_ptr<Context>& context, const Plan& plan, c
 // `wrong_state` for any domain but one that build_domain() made and that has not run since: its memory holds nothing
 // that is not in its files.
 Status require_never_ran(Libxl& libxl, const Seen& seen, const std::string& operation);
+// The same, or one that has ended by itself: `wrong_state` for any whose memory could be lost.
+Status require_forgettable(Libxl& libxl, const Seen& seen, const std::string& operation);
 // For who lets it run: paused again before it has had any CPU time, it has run all the same.
 void forget_mark(Libxl& libxl, const Seen& seen);
 

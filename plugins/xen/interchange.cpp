@@ -56,21 +56,20 @@ class XenInterchange final : public Interchange {
   Result<DomainRef> define(const DefineDomain& request) override {
     const DomainDefinition& definition = request.definition;
     const std::string operation = "define domain " + request.domain.text();
-    VMSEC_TRY(const Translation native, translate(definition));
-    VMSEC_CHECK(common::check_define(request, native.losses));
-    VMSEC_CHECK(check_buildable(definition));
+    const auto native = translate_for(request);
+    if (!native) return fail(native.error().in(operation));
     auto reservation = reservations_.reserve(request.domain, definition.name);
     if (!reservation) return fail(Code::already_exists, operation + ": one of its UUID or its name is being defined");
     VMSEC_CHECK(build_domain(context_,
                              {request.domain, definition.name, definition.memory,
-                              for_this_host(native.text, context_->pool), std::move(reservation)},
+                              for_this_host(native->text, context_->pool), std::move(reservation)},
                              operation));
     context_->observer->note({request.domain, definition.name, DomainState::paused});
     return DomainRef{request.domain};
   }
 
   Result<Empty> start(const DomainRef& request) override {
-    return change("start " + request.domain.text(), request.domain, Toolstack::kUsual,
+    return change("start " + request.domain.text(), request.domain, Toolstack::kUsual, require_never_ran,
                   [](Libxl& libxl, const Seen& seen, const std::string& operation) -> Status {
                     VMSEC_CHECK(unpause_domain(libxl, seen.domid, operation));
                     forget_mark(libxl, seen);
@@ -79,7 +78,7 @@ class XenInterchange final : public Interchange {
   }
 
   Result<Empty> undefine(const DomainRef& request) override {
-    return change("undefine " + request.domain.text(), request.domain, kDestroy,
+    return change("undefine " + request.domain.text(), request.domain, kDestroy, require_forgettable,
                   [](Libxl& libxl, const Seen& seen, const std::string& operation) -> Status {
                     const int code = libxl_domain_destroy(libxl.get(), seen.domid, nullptr);
                     return code == 0 ? Status() : Status(fail(libxl.error(operation, code)));
@@ -97,16 +96,24 @@ class XenInterchange final : public Interchange {
  private:
   using Act = Status (*)(Libxl&, const Seen&, const std::string&);
 
-  // Of a domain that never ran. Nobody resumes it, and no migration takes it, before this is over.
-  Result<Empty> change(const std::string& operation, const Uuid& uuid, std::chrono::seconds limit, Act act) {
+  Result<Translation> translate_for(const DefineDomain& request) {
+    VMSEC_TRY(Translation native, translate(request.definition));
+    VMSEC_CHECK(common::check_define(request, native.losses));
+    VMSEC_CHECK(check_buildable(request.definition));
+    return native;
+  }
+
+  // Of a domain that `require` lets through. Nobody resumes it, and no migration takes it, before this is over.
+  Result<Empty> change(const std::string& operation, const Uuid& uuid, std::chrono::seconds limit, Act require,
+                       Act act) {
     return context_->toolstack->call(
         operation,
-        [context = context_, uuid, operation, act](Libxl& libxl) -> Result<Empty> {
+        [context = context_, uuid, operation, require, act](Libxl& libxl) -> Result<Empty> {
           VMSEC_TRY(const HeldDomains::Permit permit, context->held.permit(uuid, operation));
           const std::lock_guard lock(context->pause_mutex);
           VMSEC_TRY(const Seen seen, find_domain(libxl, context->pool, uuid, operation));
           const std::string named = operation + " (" + name_of(libxl, seen.domid) + ")";
-          VMSEC_CHECK(require_never_ran(libxl, seen, named));
+          VMSEC_CHECK(require(libxl, seen, named));
           VMSEC_CHECK(act(libxl, seen, named));
           return Empty{};
         },

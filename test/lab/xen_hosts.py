@@ -105,7 +105,7 @@ class XenHosts:
         report.check("guest bytes sent", status["bytes_sent"], status["bytes_sent"] == 0, "0")
         report.check("the guest was never stopped", "yes", STOPPED not in lab.console(A, "web-pv"))
         wait_for("a tick of web-pv", lambda: lab.last_tick(A, "web-pv") > before, 30)
-        report.check("it runs on at the source", "yes", True)
+        report.check("it runs on at the source", "yes", lab.agents[A].domain("web-pv")["state"] == "running")
 
     def move(self, source, destination, cipher, expectation):
         report, lab = self.report, self.lab
@@ -131,7 +131,7 @@ class XenHosts:
         report.fact("cipher; on the wire", f"{status['cipher']}; {status['bytes_sent'] / 1e6:.1f} MB")
         report.fact("total time; downtime (of an emulated CPU)",
                     f"{status['total_time'] / 1e6:.1f} s; {status['downtime'] / 1e3:.0f} ms")
-        report.fact("attested", status["attested"])
+        report.check("attested", status["attested"], status["attested"] == f"{destination}: trusted", f"{destination}: trusted")
 
     def find_marker(self, expectation, least):
         """In all that the link has carried so far."""

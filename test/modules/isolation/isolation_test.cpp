@@ -20,6 +20,7 @@ class FakeResources final : public ResourceControl {
     ++sets;
     last = request.limits;
     if (refuses) return fail(Code::limit_exceeded, "the host cannot give that");
+    if (stubborn && request.limits.vcpus) return fail(Code::timeout, "the guest does not let its vCPUs go");
     if (ignores) return Empty{};
     if (request.limits.cpu_weight) limits.cpu_weight = request.limits.cpu_weight;
     if (request.limits.cpu_quota_millis) limits.cpu_quota_millis = *request.limits.cpu_quota_millis - rounding;
@@ -41,6 +42,7 @@ class FakeResources final : public ResourceControl {
   int sets = 0;
   bool refuses = false;
   bool ignores = false;
+  bool stubborn = false;  // the guest
   bool lost = false;
 };
 
@@ -155,6 +157,22 @@ TEST_CASE("isolation: a number of vCPUs is set once, and pins are of those that 
   CHECK(bench.resources.sets == 1);
   REQUIRE(bench.face->apply(bench.target(SectionBuilder().integer("cpu_weight", 512))));
   CHECK_FALSE(bench.resources.last.vcpus.has_value());
+}
+
+TEST_CASE("isolation: a guest that does not let its vCPUs go is bounded all the same") {
+  Bench bench;
+  bench.resources.stubborn = true;
+  const auto applied = bench.face->apply(bench.target(SectionBuilder()
+                                                          .integer("vcpus", 1)
+                                                          .text("cpu_quota", "50%")
+                                                          .text("memory_limit", "512 MiB")
+                                                          .list("pin", {"0"})));
+  REQUIRE_FALSE(applied);
+  CHECK(applied.error().code == Code::timeout);
+  CHECK(bench.resources.limits.cpu_quota_millis == 500u);
+  CHECK(bench.resources.limits.memory_limit == Bytes{512 << 20});
+  CHECK(bench.resources.limits.pins[0].cpus == std::vector<std::uint32_t>{0});
+  CHECK(bench.resources.limits.vcpus == 2u);
 }
 
 TEST_CASE("isolation: a pin of a vCPU that a policy takes away is refused") {

@@ -1,6 +1,8 @@
 // vmsec vm define, export, start, undefine: a VM by its definition (docs/interchange.md).
 #include <sys/random.h>
 
+#include <algorithm>
+
 #include "commands/commands.hpp"
 #include "input.hpp"
 #include "output.hpp"
@@ -68,9 +70,12 @@ Ending dry_run(Context& context, Interchange& interchange, const DomainDefinitio
   return Exit::ok;
 }
 
-bool loses(Interchange& interchange, const DomainDefinition& definition) {
+// More than what was accepted.
+bool loses_more(Interchange& interchange, const DomainDefinition& definition, const std::vector<std::string>& without) {
   const auto translation = interchange.translate(definition);
-  return translation && !translation->losses.empty();
+  return translation && std::ranges::any_of(translation->losses, [&](const Loss& loss) {
+           return std::ranges::find(without, loss.place) == without.end();
+         });
 }
 
 Ending define(Context& context, const DefineOptions& options) {
@@ -80,7 +85,7 @@ Ending define(Context& context, const DefineOptions& options) {
   VMSEC_TRY(const auto interchange, context.open<Interchange>());
   if (options.dry_run) return dry_run(context, *interchange, definition);
   const auto defined = interchange->define({definition.domain, definition, options.without});
-  if (!defined && defined.error().code == Code::unsupported && loses(*interchange, definition))
+  if (!defined && defined.error().code == Code::unsupported && loses_more(*interchange, definition, options.without))
     return fail_with(defined.error(), "--dry-run lists what is lost here; --without PLACE, for each, defines it so");
   VMSEC_TRY(const DomainRef ref, defined);
   VMSEC_TRY(const auto domains, context.open<DomainControl>());
