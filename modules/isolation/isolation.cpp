@@ -81,8 +81,9 @@ class Isolation final : public Enforcement {
     last.vcpus = std::exchange(limits.vcpus, std::nullopt);
     if (last.vcpus) {
       VMSEC_TRY(const ResourceLimits is, resources_->get({domain}));
-      const auto to_come = std::ranges::stable_partition(
-          limits.pins, [&](const VcpuPin& pin) { return pin.vcpu < is.vcpus.value_or(UINT32_MAX); });
+      const auto to_come = std::ranges::stable_partition(limits.pins, [&](const VcpuPin& pin) {
+        return std::ranges::find(is.pins, pin.vcpu, &VcpuPin::vcpu) != is.pins.end();
+      });
       last.pins.assign(to_come.begin(), to_come.end());
       limits.pins.erase(to_come.begin(), to_come.end());
     }

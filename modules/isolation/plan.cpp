@@ -38,17 +38,20 @@ Status need(const std::optional<T>& is, std::string_view what, const HostResourc
   return fail(Code::unsupported, std::string(what) + ": " + host.hypervisor + " has no such limit for this domain");
 }
 
-Result<std::map<std::uint32_t, Cpus>> wanted_pins(const Wanted& wanted, const DomainInfo& domain,
-                                                  const HostResources& host) {
+Result<std::map<std::uint32_t, Cpus>> wanted_pins(const Wanted& wanted, const ResourceLimits& is,
+                                                  const DomainInfo& domain, const HostResources& host) {
   std::map<std::uint32_t, Cpus> pins;
-  // Those that it has afterwards.
-  const std::uint32_t vcpus = wanted.vcpus.value_or(domain.vcpus);
+  // Those that it has afterwards, and those that the guest may still keep or take by itself.
+  std::uint32_t vcpus = wanted.vcpus.value_or(domain.vcpus);
+  std::uint32_t there = vcpus;
+  for (const VcpuPin& pin : is.pins) there = std::max(there, pin.vcpu + 1);
+  if (!wanted.vcpus) vcpus = there;
   if (wanted.pin)
-    for (std::uint32_t vcpu = 0; vcpu < vcpus; ++vcpu) pins[vcpu] = *wanted.pin;
+    for (std::uint32_t vcpu = 0; vcpu < there; ++vcpu) pins[vcpu] = *wanted.pin;
   for (const auto& [vcpu, cpus] : wanted.vcpu_pins) pins[vcpu] = cpus;
   for (auto& [vcpu, cpus] : pins) {
     const std::string what = "pin of vCPU " + std::to_string(vcpu);
-    if (vcpu >= vcpus)
+    if (vcpu >= (wanted.vcpu_pins.contains(vcpu) ? vcpus : there))
       return fail(Code::limit_exceeded, what + ": the domain has " + std::to_string(vcpus) + " vCPUs, from 0");
     if (!cpus.empty() && cpus.back() >= host.cpus)
       return fail(Code::limit_exceeded, what + " to CPU " + std::to_string(cpus.back()) + ": the host has " +
@@ -73,7 +76,7 @@ Status plan_vcpus(Plan& plan, const Wanted& wanted, const ResourceLimits& is, co
 
 Status plan_pins(Plan& plan, const Wanted& wanted, const ResourceLimits& is, const DomainInfo& domain,
                  const HostResources& host) {
-  VMSEC_TRY(const auto pins, wanted_pins(wanted, domain, host));
+  VMSEC_TRY(const auto pins, wanted_pins(wanted, is, domain, host));
   for (const auto& [vcpu, cpus] : pins) {
     const auto found = std::ranges::find(is.pins, vcpu, &VcpuPin::vcpu);
     const Cpus now = found == is.pins.end() ? Cpus{} : normal(found->cpus, host);

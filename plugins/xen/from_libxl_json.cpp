@@ -41,7 +41,8 @@ class Reader {
     if (losses_.size() > kLossLimit)
       return fail(Code::limit_exceeded,
                   "libxl-json: more than " + std::to_string(kLossLimit) + " places that a definition cannot say");
-    return ExportedDomain{out_, std::move(losses_), std::string(kJsonFormat), document_.dump(2)};
+    return ExportedDomain{out_, std::move(losses_), std::string(kJsonFormat),
+                          document_.dump(2, ' ', false, json::error_handler_t::replace)};
   }
 
  private:

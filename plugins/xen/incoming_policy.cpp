@@ -192,6 +192,9 @@ Status check_whole(const json& document) {
   const bool pv = document.at("c_info").value("type", "") == "pv";
   if (document.at("b_info").contains(pv ? "type.pvh" : "type.pv"))
     return denied("b_info", "is of another type than c_info.type");
+  for (const char* list : {"nics", "disks"})
+    for (const json& device : document.value(list, json::array()))
+      if (!device.is_object()) return denied(list, "one is no object");
   for (const json& nic : document.value("nics", json::array()))
     if (nic.value("bridge", "").empty() && !(nic.contains("bridge") && nic.value("script", "") == "/bin/true"))
       return denied("nics", "one has no bridge: libxl would choose one");

@@ -50,6 +50,9 @@ class XenInterchange final : public Interchange {
 
   Result<Translation> translate(const DomainDefinition& definition) override {
     VMSEC_CHECK(common::check_definition(definition));
+    if (definition.name.ends_with(kIncoming))
+      return fail(Code::invalid_argument,
+                  "name: \"" + std::string(kIncoming) + "\" stands behind copies that a migration brings");
     return to_libxl_json(definition);
   }
 

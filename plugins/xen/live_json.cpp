@@ -32,7 +32,7 @@ Result<std::string> as_it_is_now(const std::string& built, const LiveDomain& now
   if (!now.pool.empty() && member(create, "pool_name") == now.pool) create.erase("pool_name");
   keep_only(document, "disks", "vdev", now.vdevs);
   keep_only(document, "nics", "mac", now.macs);
-  return document.dump(2);
+  return document.dump(2, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace vmsec::xen

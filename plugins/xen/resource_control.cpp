@@ -33,11 +33,10 @@ Result<Host> read_host(Libxl& libxl, const std::string& operation) {
   return Host{info->nr_cpus, info->total_pages * kPage};
 }
 
-// Of the vCPUs that it has. Xen keeps those of the others, too.
+// Of all vCPUs that it may have: which of them run is the guest's own word, and a pin binds those that do not yet.
 std::vector<VcpuPin> read_pins(const Vcpus& vcpus, std::uint32_t cpus) {
   std::vector<VcpuPin> out;
   for (const libxl_vcpuinfo& vcpu : vcpus.all()) {
-    if (!vcpu.online) continue;
     VcpuPin pin{vcpu.vcpuid, {}};
     for (std::uint32_t cpu = 0; cpu < cpus; ++cpu)
       if (libxl_bitmap_test(&vcpu.cpumap, static_cast<int>(cpu)) != 0) pin.cpus.push_back(cpu);
@@ -90,14 +89,11 @@ bool belongs_to_pool(Libxl& libxl, const Seen& seen, std::uint32_t cpu) {
 Status check_pins(Libxl& libxl, const ResourceLimits& limits, const Seen& seen, const Host& host,
                   const std::string& operation) {
   if (limits.pins.empty()) return {};
-  VMSEC_TRY(const Vcpus vcpus, Vcpus::of(libxl, seen.domid, operation));
-  // The first ones, where their number is set; else those that the guest has left on.
-  const auto has = [&](std::uint32_t vcpu) { return limits.vcpus ? vcpu < *limits.vcpus : vcpus.is_online(vcpu); };
   for (const auto& pin : limits.pins) {
     const std::string vcpu = std::to_string(pin.vcpu);
-    if (!has(pin.vcpu))
-      return fail(Code::invalid_argument, operation + ": the domain has no vCPU " + vcpu + ", it has " +
-                                              std::to_string(limits.vcpus.value_or(seen.vcpus)));
+    if (pin.vcpu >= seen.vcpus_maximum)
+      return fail(Code::invalid_argument, operation + ": the domain has no vCPU " + vcpu + ", it may have " +
+                                              std::to_string(seen.vcpus_maximum));
     for (const std::uint32_t cpu : pin.cpus) {
       const std::string what = operation + ": vCPU " + vcpu + " cannot be pinned to CPU " + std::to_string(cpu) + ", ";
       if (cpu >= host.cpus) return fail(Code::limit_exceeded, what + "the host has " + std::to_string(host.cpus));

@@ -32,7 +32,7 @@ class Toolstack {
     auto promise = std::make_shared<std::promise<Answer>>();
     auto answer = promise->get_future();
     VMSEC_CHECK(run(operation, [promise, operation, work = std::move(work)](const Result<Libxl*>& libxl) mutable {
-      promise->set_value(libxl ? work(**libxl) : Answer(fail(libxl.error().in(operation))));
+      promise->set_value(libxl ? guarded(operation, work, **libxl) : Answer(fail(libxl.error().in(operation))));
     }));
     if (answer.wait_for(limit) == std::future_status::ready) return answer.get();
     return fail(Code::timeout, operation + ": libxl has not come back in " + std::to_string(limit.count()) + " s");
@@ -50,6 +50,16 @@ class Toolstack {
   }
 
  private:
+  // On a thread of our own, nobody above catches.
+  template <class Work>
+  static auto guarded(const std::string& operation, Work& work, Libxl& libxl) -> std::invoke_result_t<Work, Libxl&> {
+    try {
+      return work(libxl);
+    } catch (const std::exception& exception) {
+      return fail(Code::internal, operation + ": " + exception.what());
+    }
+  }
+
   struct State;
   struct Worker;
   using Job = std::function<void(const Result<Libxl*>&)>;

@@ -38,10 +38,6 @@ std::uint32_t Vcpus::online() const {
   return static_cast<std::uint32_t>(std::ranges::count_if(all(), [](const auto& each) { return each.online; }));
 }
 
-bool Vcpus::is_online(std::uint32_t vcpu) const {
-  return std::ranges::any_of(all(), [&](const auto& each) { return each.vcpuid == vcpu && each.online; });
-}
-
 Status change_vcpus(Libxl& libxl, const Seen& seen, std::uint32_t count, const std::string& operation) {
   const std::string what = operation + ": number of vCPUs";
   Bitmap wanted;

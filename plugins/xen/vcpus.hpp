@@ -21,7 +21,6 @@ class Vcpus {
     return {list_.get(), static_cast<std::size_t>(list_.get_deleter().count)};
   }
   [[nodiscard]] std::uint32_t online() const;
-  [[nodiscard]] bool is_online(std::uint32_t vcpu) const;
 
  private:
   std::unique_ptr<libxl_vcpuinfo, FreeVcpus> list_;

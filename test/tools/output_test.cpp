@@ -57,6 +57,8 @@ TEST_CASE("names from elsewhere do not steer the terminal") {
   CHECK(safe("\033[31mred\033[0m") == "\033[31mred\033[0m");
   CHECK(safe("\033[2J\033[") == "\\x1b[2J\\x1b[");
   CHECK(safe("\033") == "\\x1b");
+  CHECK(safe("a\xc2\x9b\x32Jb\xc2\x85") == "a\\xc29b2Jb\\xc285");
+  CHECK(safe("\xc2\xa0") == "\xc2\xa0");
   CHECK(safe("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
 }
 

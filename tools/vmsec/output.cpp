@@ -48,12 +48,24 @@ std::string scaled(double value, const std::vector<const char*>& units, double s
 
 }  // namespace
 
+// Of the control characters U+0080 to U+009f, which terminals take for an escape and a letter.
+bool is_c1(const std::string& text, std::size_t at) {
+  if (at + 1 >= text.size() || text[at] != '\xc2') return false;
+  const auto second = static_cast<unsigned char>(text[at + 1]);
+  return second >= 0x80 && second <= 0x9f;
+}
+
 // What comes from a guest's or another host's names must not steer the terminal:
 // of control characters only our own colour codes stay.
 std::string safe(const std::string& text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
+    if (is_c1(text, i)) {
+      out += "\\x" + hexadecimal(text.substr(i, 2));
+      ++i;
+      continue;
+    }
     if (byte >= 0x20 && byte != 0x7f) {
       out += text[i];
       continue;

@@ -172,7 +172,16 @@ TEST_CASE("isolation: a guest that does not let its vCPUs go is bounded all the 
   CHECK(bench.resources.limits.cpu_quota_millis == 500u);
   CHECK(bench.resources.limits.memory_limit == Bytes{512 << 20});
   CHECK(bench.resources.limits.pins[0].cpus == std::vector<std::uint32_t>{0});
+  CHECK(bench.resources.limits.pins[1].cpus == std::vector<std::uint32_t>{0});
   CHECK(bench.resources.limits.vcpus == 2u);
+}
+
+TEST_CASE("isolation: a vCPU that the guest has off for now is pinned with the others") {
+  Bench bench;
+  bench.domains.info.vcpus = 1;
+  bench.resources.limits.vcpus = 1;
+  REQUIRE(bench.face->apply(bench.target(SectionBuilder().list("pin", {"0"}).list("vcpu.1.pin", {"1"}))));
+  CHECK(bench.resources.limits.pins == std::vector<VcpuPin>{{0, {0}}, {1, {1}}});
 }
 
 TEST_CASE("isolation: a pin of a vCPU that a policy takes away is refused") {

@@ -95,6 +95,8 @@ TEST_CASE("a configuration that the policy allows is taken, and put where this h
 TEST_CASE("what starts a program in dom0, or gives a device of it away, is refused") {
   Host host;
   host.refuse("/nics/0/script", "/tmp/evil", "nics[0].script");
+  host.refuse("/nics/0", json::array(), "nics: one is no object");
+  host.refuse("/disks/0", json::array(), "disks: one is no object");
   host.refuse("/disks/0/script", "/tmp/evil", "disks[0].script");
   host.refuse("/b_info/device_model", "/tmp/evil", "b_info.device_model");
   host.refuse("/b_info/extra", json::array({"-device", "x"}), "b_info.extra");
