@@ -27,8 +27,7 @@ Outgoing::Outgoing(std::shared_ptr<Context> context, const StartOutgoing& reques
                    Transfer transfer)
     : Session({description.domain, description.name, description.memory}, request.migration, request.options),
       context_(std::move(context)),
-      transfer_(transfer),
-      bulk_(request.options.bulk_channels) {}
+      transfer_(transfer) {}
 
 Status Outgoing::make_channels() {
   Fd near_end;

@@ -43,7 +43,6 @@ class Outgoing final : public common::Session, public std::enable_shared_from_th
 
   const std::shared_ptr<Context> context_;
   const Transfer transfer_;
-  const std::uint32_t bulk_;
   std::unique_ptr<Stream> main_;
   // Under the session's lock.
   bool asked_ = false;  // libxl has the domain
