@@ -42,11 +42,12 @@ def free_port():
 class XenHost:
     """One Xen host. Commands run in its dom0."""
 
-    def __init__(self, name, folder, address):
+    def __init__(self, name, folder, address, seconds):
         self.name = name
         self.folder = pathlib.Path(folder)
         self.share = self.folder / "share"
         self.address = address
+        self.seconds = seconds
         self.process = None
         self.count = 0
 
@@ -56,7 +57,8 @@ class XenHost:
         for file in ("vmlinux", "guest.cpio.gz"):
             shutil.copy(images / file, self.share)
         # Its CPUs: dom0's, and the guests'.
-        environment = {**os.environ, "XEN_CPUS": "2", "XEN_MEMORY": "1408", "XEN_ARCHIVE": str(bundle)}
+        environment = {**os.environ, "XEN_CPUS": "2", "XEN_MEMORY": "1408", "XEN_ARCHIVE": str(bundle),
+                       "XEN_LIMIT": str(self.seconds)}
         log = open(self.folder / "qemu.log", "wb")
         self.process = subprocess.Popen([str(XEN / "boot.sh"), str(images), str(self.share), *options], env=environment,
                                         stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -152,13 +154,13 @@ class XenAgent:
 class XenLab:
     """Two Xen hosts with a software TPM and vmsecd each. Use as a context: it cleans up."""
 
-    def __init__(self, folder, build, modules=None):
+    def __init__(self, folder, build, modules=None, seconds=600):
         self.folder = pathlib.Path(folder)
         self.build = pathlib.Path(build).resolve()
         self.modules = modules or {}
         self.capture = self.folder / "link.pcap"
         self.event_log = ROOT / "test/data/eventlogs/ovmf-q35.bin"
-        self.hosts = {name: XenHost(name, self.folder / name, f"10.77.0.{i + 1}") for i, name in enumerate(HOSTS)}
+        self.hosts = {name: XenHost(name, self.folder / name, f"10.77.0.{i + 1}", seconds) for i, name in enumerate(HOSTS)}
         self.agents = {}
         # As the agents see it.
         self.pki = Pki(SHARE / "pki", build)

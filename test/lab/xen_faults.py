@@ -39,12 +39,13 @@ interfaces = ["vmsec.BootEvidence"]
 
 
 class XenFaults:
-    def __init__(self, folder, build, seed):
+    def __init__(self, folder, build, seed, runs):
         self.folder = pathlib.Path(folder)
         self.random = random.Random(seed)
         self.lab = XenLab(folder, build, {
             "measured_boot": {"reference": str(SHARE / "reference.toml")},
-            "migration": {"attestation": "required", "stall_timeout": "10 s", "call_timeout": "10 s"}})
+            "migration": {"attestation": "required", "stall_timeout": "10 s", "call_timeout": "10 s"}},
+            seconds=900 + 240 * runs)
         self.duration = 15.0
         self.tickets = 0
 
@@ -215,7 +216,7 @@ def main():
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = tempfile.mkdtemp(prefix="vmsec-xen-")
-    lab, good = XenFaults(folder, options.build, options.seed), 0
+    lab, good = XenFaults(folder, options.build, options.seed, options.runs), 0
     try:
         with lab.lab:
             lab.start()
