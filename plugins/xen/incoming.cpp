@@ -1,6 +1,6 @@
 #include "incoming.hpp"
 
-#include <fcntl.h>
+#include "lent_call.hpp"
 
 namespace vmsec::xen {
 namespace {
@@ -75,26 +75,23 @@ Status Incoming::await_main() {
 
 // The session lives as long as the call, which may never come back.
 Status Incoming::ask_libxl() {
-  auto fd = std::make_shared<Fd>();
+  int channel = -1;
   {
     const std::lock_guard lock(mutex_);
-    fd->reset(::fcntl(main_->fd(), F_DUPFD_CLOEXEC, 0));
-    if (!fd->valid()) return fail(errno_error("duplicate the main channel"));
+    channel = main_->fd();
     asked_ = true;
   }
-  context_->lent.lend(domain_.uuid);
-  Status started = context_->toolstack->start(
-      "receive " + domain_.name, [self = shared_from_this(), fd](const Result<Libxl*>& libxl) {
-        Status answer = libxl ? self->restore(**libxl, fd->get()) : Status(fail(libxl.error()));
-        fd->reset();
-        self->context_->lent.come_back(self->domain_.uuid);
+  const auto self = shared_from_this();
+  Status started = start_lent_call(
+      context_, domain_.uuid, "receive " + domain_.name, channel,
+      [self](Libxl& libxl, int fd) { return self->restore(libxl, fd); },
+      [self](Status answer) {
         if (!answer) self->fail_data(answer.error());
         const std::lock_guard lock(self->mutex_);
         self->answer_ = std::move(answer);
         self->changed_.notify_all();
       });
   if (started) return started;
-  context_->lent.come_back(domain_.uuid);
   const std::lock_guard lock(mutex_);
   asked_ = false;
   return started;

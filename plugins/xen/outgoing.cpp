@@ -1,9 +1,10 @@
 #include "outgoing.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <random>
+
+#include "lent_call.hpp"
 
 namespace vmsec::xen {
 namespace {
@@ -77,25 +78,22 @@ Status Outgoing::send_guest() {
 
 // The session lives as long as the call, which may never come back.
 Status Outgoing::ask_libxl() {
-  Fd fd(::fcntl(main_->fd(), F_DUPFD_CLOEXEC, 0));
-  if (!fd.valid()) return fail(errno_error("duplicate the main channel"));
-  auto shared = std::make_shared<Fd>(std::move(fd));
+  int channel = -1;
   {
     const std::lock_guard lock(mutex_);
+    channel = main_->fd();
     asked_ = true;
   }
-  context_->lent.lend(domain_.uuid);
-  Status started = context_->toolstack->start(
-      "migrate " + domain_.name, [self = shared_from_this(), shared](const Result<Libxl*>& libxl) {
-        Status answer = libxl ? self->suspend(**libxl, shared->get()) : Status(fail(libxl.error()));
-        shared->reset();
-        self->context_->lent.come_back(self->domain_.uuid);
+  const auto self = shared_from_this();
+  Status started = start_lent_call(
+      context_, domain_.uuid, "migrate " + domain_.name, channel,
+      [self](Libxl& libxl, int fd) { return self->suspend(libxl, fd); },
+      [self](Status answer) {
         const std::lock_guard lock(self->mutex_);
         self->answer_ = std::move(answer);
         self->changed_.notify_all();
       });
   if (started) return started;
-  context_->lent.come_back(domain_.uuid);
   const std::lock_guard lock(mutex_);
   asked_ = false;
   return started;
