@@ -216,4 +216,14 @@ Result<std::string> Fixture::ticket(const Uuid& domain, const std::string& desti
   return issue_ticket(*a_, placement, std::move(order));
 }
 
+Outcome refused(Fixture& fixture, const ResourceLimits& limits, Code code) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto resources = fixture.open_a<ResourceControl>();
+  CONFORMANCE_TRY(const auto before, resources->get({domain}));
+  const Outcome outcome = expect(code, resources->set({domain, limits}));
+  CONFORMANCE_TRY(const auto after, resources->get({domain}));
+  CONFORMANCE_EXPECT(wire::encode(before) == wire::encode(after), "the refused call changed a limit");
+  return outcome;
+}
+
 }  // namespace vmsec::conformance

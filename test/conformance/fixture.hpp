@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "suite.hpp"
+#include "vmsec/capability/resource_control.hpp"
 #include "vmsec/host.hpp"
 
 namespace vmsec::conformance {
@@ -97,6 +99,9 @@ class Fixture {
 
 // A domain that nobody has.
 Uuid stranger();
+
+// Limits that are refused with this code, and change nothing.
+Outcome refused(Fixture& fixture, const ResourceLimits& limits, Code code);
 
 // Waits for a condition; the limit only says that it will never come.
 template <class Condition>

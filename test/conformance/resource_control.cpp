@@ -114,17 +114,6 @@ Outcome memory_limit_is_read_back(Fixture& fixture) {
   });
 }
 
-// A refusal must change nothing.
-Outcome refused(Fixture& fixture, const ResourceLimits& limits, Code code) {
-  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
-  const auto resources = fixture.open_a<ResourceControl>();
-  CONFORMANCE_TRY(const auto before, resources->get({domain}));
-  const Outcome outcome = expect(code, resources->set({domain, limits}));
-  CONFORMANCE_TRY(const auto after, resources->get({domain}));
-  CONFORMANCE_EXPECT(wire::encode(before) == wire::encode(after), "the refused call changed a limit");
-  return outcome;
-}
-
 Outcome quota_is_taken_away(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.domain());
   const auto resources = fixture.open_a<ResourceControl>();

@@ -104,17 +104,6 @@ Outcome fewer_hold(Fixture& fixture) {
   });
 }
 
-// A refusal must change nothing.
-Outcome refused(Fixture& fixture, const ResourceLimits& limits, Code code) {
-  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
-  const auto resources = fixture.open_a<ResourceControl>();
-  CONFORMANCE_TRY(const auto before, resources->get({domain}));
-  const Outcome outcome = expect(code, resources->set({domain, limits}));
-  CONFORMANCE_TRY(const auto after, resources->get({domain}));
-  CONFORMANCE_EXPECT(wire::encode(before) == wire::encode(after), "the refused call changed a limit");
-  return outcome;
-}
-
 Outcome beyond_maximum(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.domain());
   CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));

@@ -8,18 +8,15 @@ asked to migrate to hosts that are not what they should be, and with tickets tha
 let the guest run on. Then a source that was taken over makes none of these checks (rogue_source): host-b's vmsecd must refuse it
 and prepare nothing. Every refusal must be on record where it was made. Controls: with good certificates and tickets both are accepted.
 """
-import argparse
 import contextlib
 import hashlib
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from lab import program  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.audit import AuditLog  # noqa: E402
 from lab.pki import Pki  # noqa: E402
@@ -260,23 +257,5 @@ class Authorised:
         return self.table.print()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
-    parser.add_argument("--keep", action="store_true", help="leave the folder with the logs")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = tempfile.mkdtemp(prefix="vmsec-authorised-")
-    good = False
-    try:
-        good = Authorised(folder, options.build).run()
-    finally:
-        if options.keep or not good:
-            print(f"logs: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    program.run(__doc__, "vmsec-authorised-", lambda folder, build: Authorised(folder, build).run())

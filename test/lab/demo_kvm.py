@@ -5,7 +5,6 @@
 
 Run by script/demo, which installs and builds first.
 """
-import argparse
 import json
 import os
 import pathlib
@@ -13,11 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from lab import measure  # noqa: E402
+from lab import measure, program  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.kvm import TESTBED, KvmLab  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
@@ -245,26 +243,5 @@ class Demo:
         return self.report.print()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
-    parser.add_argument("--keep", action="store_true", help="leave the folder with logs and captures")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = tempfile.mkdtemp(prefix="vmsec-demo-")
-    good = False
-    try:
-        good = Demo(folder, options.build).run()
-    except KeyboardInterrupt:
-        print("\ninterrupted: cleaned up")
-        sys.exit(130)
-    finally:
-        if options.keep or not good:
-            print(f"logs: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    program.run(__doc__, "vmsec-demo-", lambda folder, build: Demo(folder, build).run())

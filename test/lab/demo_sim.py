@@ -5,17 +5,13 @@
 
 What this shows it shows of the simulated hypervisor only; demo_kvm.py does the same on real ones.
 """
-import argparse
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from lab import measure  # noqa: E402
+from lab import measure, program  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
@@ -147,26 +143,5 @@ class Demo:
         return report.print()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
-    parser.add_argument("--keep", action="store_true", help="leave the folder with the logs")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = tempfile.mkdtemp(prefix="vmsec-demo-")
-    good = False
-    try:
-        good = Demo(folder, options.build).run()
-    except KeyboardInterrupt:
-        print("\ninterrupted: cleaned up")
-        sys.exit(130)
-    finally:
-        if options.keep or not good:
-            print(f"logs: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    program.run(__doc__, "vmsec-demo-", lambda folder, build: Demo(folder, build).run())

@@ -22,19 +22,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.kvm import HOSTS, TESTBED, KvmLab  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
+from lab.victim import GUEST, POLICY  # noqa: E402
 
-GUEST = "victim"
-POLICY = """\
-version = 1
-[[grant]]
-module = "migration"
-vm = "vic*"
-interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
-[[grant]]
-module = "measured_boot"
-vm = "*"
-interfaces = ["vmsec.BootEvidence"]
-"""
 
 
 class Failures:

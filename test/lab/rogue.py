@@ -9,22 +9,18 @@ must be refused and be on record in host-b's audit log, with the peer and the pr
 be as it was. Controls: what belongs to a migration passes; the same requests, made to libvirtd itself, are done; and host-b still
 takes a migration afterwards.
 """
-import argparse
 import concurrent.futures
 import contextlib
 import functools
 import hashlib
 import pathlib
 import re
-import shutil
-import signal
 import sys
-import tempfile
 import threading
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from lab import libvirt_rpc as rpc  # noqa: E402
+from lab import libvirt_rpc as rpc, program  # noqa: E402
 from lab import rogue_requests  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.audit import AuditLog  # noqa: E402
@@ -236,23 +232,5 @@ class Rogue:
         return self.table.print()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
-    parser.add_argument("--keep", action="store_true", help="leave the folder with the logs")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = tempfile.mkdtemp(prefix="vmsec-rogue-")
-    good = False
-    try:
-        good = Rogue(folder, options.build).run()
-    finally:
-        if options.keep or not good:
-            print(f"logs: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    program.run(__doc__, "vmsec-rogue-", lambda folder, build: Rogue(folder, build).run())

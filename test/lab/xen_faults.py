@@ -19,23 +19,12 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
+from lab.victim import GUEST, POLICY  # noqa: E402
 from lab.xen import HOSTS, SHARE, STATE, XenLab  # noqa: E402
 
-GUEST = "victim"
 KINDS = ("vmsecd of the source", "vmsecd of the destination", "the link")
 LIMIT = 60  # seconds that a call may take whatever is broken; libxl's own are 20
 ENVIRONMENT = 1  # docs/cli.md, "Exit codes"
-POLICY = """\
-version = 1
-[[grant]]
-module = "migration"
-vm = "vic*"
-interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
-[[grant]]
-module = "measured_boot"
-vm = "*"
-interfaces = ["vmsec.BootEvidence"]
-"""
 
 
 class XenFaults:

@@ -6,18 +6,15 @@
 Each host is a QEMU of its own; the link between them is recorded from outside. dom0's TPM is a software one, given the
 measurements of a boot that was made elsewhere.
 """
-import argparse
 import hashlib
 import json
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from lab import program  # noqa: E402
 from lab.agent import ROOT, CommandFailed, wait_for  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
@@ -155,26 +152,5 @@ class XenHosts:
         return self.report.print()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
-    parser.add_argument("--keep", action="store_true", help="leave the folder with logs and the recorded link")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = tempfile.mkdtemp(prefix="vmsec-xen-")
-    good = False
-    try:
-        good = XenHosts(folder, options.build).run()
-    except KeyboardInterrupt:
-        print("\ninterrupted: cleaned up")
-        sys.exit(130)
-    finally:
-        if options.keep or not good:
-            print(f"logs: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    program.run(__doc__, "vmsec-xen-", lambda folder, build: XenHosts(folder, build).run())
