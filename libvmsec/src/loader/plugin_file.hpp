@@ -13,7 +13,6 @@ class PluginFile {
  public:
   static Result<PluginFile> open(const std::string& file);
   [[nodiscard]] const PluginEntry& entry() const { return *entry_; }
-  [[nodiscard]] const std::string& file() const { return object_.file(); }
 
  private:
   PluginFile(SharedObject object, const PluginEntry* entry) : object_(std::move(object)), entry_(entry) {}

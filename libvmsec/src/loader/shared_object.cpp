@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <set>
 
 #include "vmsec/object.hpp"
@@ -16,18 +18,36 @@ bool is_object_name(const std::string& name) {
          std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
+// The linker knows an object by the path that it was loaded from, and keeps many
+// for ever (DF_1_NODELETE, STB_GNU_UNIQUE): a descriptor's number that came to
+// stand for another file would give it the old code. So each content has one
+// descriptor, which stays open.
+Result<std::string> path_of(const SealedFile& file) {
+  static std::mutex mutex;
+  static std::map<std::string, Fd> loaded;  // by digest
+  const std::lock_guard lock(mutex);
+  auto found = loaded.find(file.digest());
+  if (found == loaded.end()) {
+    VMSEC_TRY(Fd kept, file.fd().duplicate());
+    found = loaded.emplace(file.digest(), std::move(kept)).first;
+  }
+  return "/proc/self/fd/" + std::to_string(found->second.get());
+}
+
 }  // namespace
 
 void SharedObject::Close::operator()(void* handle) const { ::dlclose(handle); }
 
-Result<SharedObject> SharedObject::open(const std::string& file) {
-  VMSEC_CHECK(check_object(file));
-  void* handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+Result<SharedObject> SharedObject::open(const SealedFile& file) {
+  if (const auto whole = check_object_head(file.bytes().substr(0, kObjectHead), file.bytes().size()); !whole)
+    return fail(whole.error().in("load " + file.file()));
+  VMSEC_TRY(const std::string path, path_of(file));
+  void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     const char* cause = ::dlerror();
-    return fail(Code::unavailable, "load " + file + ": " + (cause != nullptr ? cause : "unknown cause"));
+    return fail(Code::unavailable, "load " + file.file() + ": " + (cause != nullptr ? cause : "unknown cause"));
   }
-  return SharedObject(file, handle);
+  return SharedObject(handle);
 }
 
 const void* SharedObject::symbol(const char* name) const { return ::dlsym(handle_.get(), name); }

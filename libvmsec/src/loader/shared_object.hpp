@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "loader/sealed_file.hpp"
 #include "vmsec/export.hpp"
 #include "vmsec/result.hpp"
 
@@ -13,17 +14,16 @@ namespace vmsec::loader {
 class VMSEC_EXPORT SharedObject {
  public:
   // Symbols are resolved at once and stay local to the object.
-  static Result<SharedObject> open(const std::string& file);
+  // The file need not outlive it.
+  static Result<SharedObject> open(const SealedFile& file);
   [[nodiscard]] const void* symbol(const char* name) const;
-  [[nodiscard]] const std::string& file() const { return file_; }
 
  private:
   struct Close {
     void operator()(void* handle) const;
   };
-  SharedObject(std::string file, void* handle) : file_(std::move(file)), handle_(handle) {}
+  explicit SharedObject(void* handle) : handle_(handle) {}
 
-  std::string file_;
   std::unique_ptr<void, Close> handle_;
 };
 
