@@ -19,8 +19,8 @@
 extern "C" {
 #endif
 
-#define VMSEC_ABI_MAJOR 0u
-#define VMSEC_ABI_MINOR 1u
+#define VMSEC_ABI_MAJOR 1u
+#define VMSEC_ABI_MINOR 0u
 
 typedef struct vmsec_call {
   uint32_t size;

@@ -15,6 +15,7 @@
 #include "vmsec/service/enforcement.hpp"
 #include "vmsec/service/error_reply.hpp"
 #include "vmsec/service/host_control.hpp"
+#include "vmsec/service/inspection.hpp"
 #include "vmsec/service/journal.hpp"
 #include "vmsec/service/migrator.hpp"
 #include "vmsec/service/modules.hpp"
@@ -43,13 +44,14 @@ using AllMessages =
              Holding, DefinedDisk, DefinedNic, Boot, DomainDefinition, Loss, Translation, ExportedDomain, DefineDomain,
              AuditEntry, LogLine, Record, RecordKey, RecordList, CallModule, ModuleReply, PeerContext, ConnectPeer,
              ConnectionRef, CallPeer, PeerReply, OpenStream, StreamEnd, IncomingCall, IncomingStream, StreamReady,
-             TicketClaims, SignedTicket, SpendTicket, EnforcementTarget, Change, Changes, AttestHost, PcrValue,
-             AttestationReport, EnrolHost, Enrolment, LearnReference, ReferenceText, MigrateRequest, MigrationRef,
-             MigrationStatus, MigrationList, ResolveMigration, CapabilityInfo, ModuleInfo, PluginInfo, HostInfo,
-             PolicyText, DomainChanges, GrantChange, PolicyReport>;
+             TicketClaims, SignedTicket, SpendTicket, EnforcementTarget, Change, Changes, InspectionTarget, Observation,
+             Measurement, InspectionReport, AttestHost, PcrValue, AttestationReport, EnrolHost, Enrolment,
+             LearnReference, ReferenceText, MigrateRequest, MigrationRef, MigrationStatus, MigrationList,
+             ResolveMigration, CapabilityInfo, ModuleInfo, PluginInfo, HostInfo, PolicyText, DomainChanges, GrantChange,
+             PolicyReport>;
 
-using AllInterfaces =
-    TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events, Interchange, Migration,
-             Journal, Records, Modules, Peers, PeerHandler, Authority, Enforcement, Attestation, Migrator, HostControl>;
+using AllInterfaces = TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events,
+                               Interchange, Migration, Journal, Records, Modules, Peers, PeerHandler, Authority,
+                               Enforcement, Inspection, Attestation, Migrator, HostControl>;
 
 }  // namespace vmsec::test
