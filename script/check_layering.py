@@ -33,6 +33,7 @@ RULES = [
     ("libvmsec/src/identity/", libraries("openssl"), ("vmsec/", "identity/")),
     ("libvmsec/src/channel/", libraries("openssl"), ("vmsec/", "channel/", "identity/")),
     ("libvmsec/src/policy/", libraries("toml"), ("vmsec/", "policy/")),
+    ("libvmsec/src/trust/", libraries("openssl"), ("vmsec/", "trust/", "identity/")),
     ("libvmsec/src/loader/", libraries("openssl"), ("vmsec/", "loader/")),
     ("libvmsec/src/rpc/", (), ("vmsec/", "rpc/")),
     ("libvmsec/src/host/", libraries("spdlog"),

@@ -74,6 +74,29 @@ typedef struct vmsec_module {
   void (*destroy)(void* instance);
 } vmsec_module;
 
+/* What a module of version 1.0 has at the least. */
+#define VMSEC_MODULE_SIZE_1_0 56u
+
+/* What the loader reads of the file before any code of the module runs: the
+ * manifest, and the version that it was built for. Both are once in a file. */
+typedef struct vmsec_abi_note {
+  uint32_t size;
+  uint32_t abi_major;
+  uint32_t abi_minor;
+} vmsec_abi_note;
+
+#if defined(__clang__) /* whose sanitizers would put zones around what is in the section */
+#define VMSEC_KEPT_SECTION(name) __attribute__((section(name), used, retain, no_sanitize("address")))
+#else
+#define VMSEC_KEPT_SECTION(name) __attribute__((section(name), used, retain))
+#endif
+
+#define VMSEC_ABI_NOTE             \
+  VMSEC_KEPT_SECTION(".vmsec.abi") \
+  static const vmsec_abi_note vmsec_abi_note_ = {(uint32_t)sizeof(vmsec_abi_note), VMSEC_ABI_MAJOR, VMSEC_ABI_MINOR}
+/* The entry's manifest is vmsec_manifest_, its size sizeof vmsec_manifest_ - 1. */
+#define VMSEC_MANIFEST(text) VMSEC_KEPT_SECTION(".vmsec.manifest") static const char vmsec_manifest_[] = text
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,6 +34,8 @@ struct HostOptions {
   std::map<std::string, Settings> modules;   // to load, each with its configuration
   std::string policy_file;                   // empty: no policy; then no module is granted anything
   bool trusted_without_policy = false;       // for tools of one call: modules get all that they need
+  std::string trust_file;                    // the operator's trust store; empty: kOperatorTrust where it exists
+  std::vector<std::string> in_process;       // modules that run in the host's own process (docs/configuration.md)
   IdentityFiles identity;                    // all empty: no peers
   std::string listen;                        // "address:port" for peers; port 0: any; empty: none
   std::map<std::string, std::string> peers;  // host name to "address:port"

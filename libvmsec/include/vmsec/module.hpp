@@ -195,14 +195,15 @@ struct Glue {
 }  // namespace sdk
 }  // namespace vmsec
 
-#define VMSEC_MODULE(module_class, manifest_text)                                                        \
-  __attribute__((section(".vmsec.manifest"), used)) static const char vmsec_manifest_[] = manifest_text; \
-  extern "C" __attribute__((visibility("default"))) const vmsec_module vmsec_module_entry;               \
-  extern "C" const vmsec_module vmsec_module_entry = {sizeof(vmsec_module),                              \
-                                                      VMSEC_ABI_MAJOR,                                   \
-                                                      VMSEC_ABI_MINOR,                                   \
-                                                      vmsec_manifest_,                                   \
-                                                      sizeof vmsec_manifest_ - 1,                        \
-                                                      vmsec::sdk::Glue<module_class>::create,            \
-                                                      vmsec::sdk::Glue<module_class>::call,              \
+#define VMSEC_MODULE(module_class, manifest_text)                                             \
+  VMSEC_ABI_NOTE;                                                                             \
+  VMSEC_MANIFEST(manifest_text);                                                              \
+  extern "C" __attribute__((visibility("default"))) const vmsec_module vmsec_module_entry;    \
+  extern "C" const vmsec_module vmsec_module_entry = {sizeof(vmsec_module),                   \
+                                                      VMSEC_ABI_MAJOR,                        \
+                                                      VMSEC_ABI_MINOR,                        \
+                                                      vmsec_manifest_,                        \
+                                                      sizeof vmsec_manifest_ - 1,             \
+                                                      vmsec::sdk::Glue<module_class>::create, \
+                                                      vmsec::sdk::Glue<module_class>::call,   \
                                                       vmsec::sdk::Glue<module_class>::destroy}

@@ -156,7 +156,7 @@ class LocalHost final : public Host, private HostControl {
     VMSEC_CHECK(offer_services(*link));
     auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
     const vmsec_host host = module->link->host();
-    auto instance = loader::start_in_process(module->file.entry(), host, settings);
+    auto instance = loader::start_in_process(module->file, host, settings);
     if (!instance) return fail(instance.error().in("start module " + name));
     module->instance = std::move(*instance);
     registry_.add(std::move(module));

@@ -12,7 +12,7 @@
 
 namespace vmsec::host {
 
-// Destroyed from the bottom up: the instance first, then what it calls, then its code.
+// Destroyed from the bottom up: the instance with its code first, then what it calls.
 struct LoadedModule {
   loader::ModuleFile file;
   std::unique_ptr<ModuleLink> link;

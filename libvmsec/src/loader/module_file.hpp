@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "loader/manifest.hpp"
+#include "loader/inspect.hpp"
 #include "loader/sealed_file.hpp"
 #include "loader/shared_object.hpp"
 #include "vmsec/abi.h"
@@ -14,29 +14,31 @@
 
 namespace vmsec::loader {
 
-// The object and its manifest; no instance yet. The module's own code has not run,
-// but for its object's initialisers.
+// A module's bytes and what they say of it. Nothing of it is mapped or has run.
 class VMSEC_EXPORT ModuleFile {
  public:
+  // Copies, verifies and inspects. The errors are SealedFile::copy()'s and the
+  // first of inspect()'s refusals.
   static Result<ModuleFile> open(const std::string& file);
-  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+  // Of bytes that another process verified (vmsec-worker): only inspects.
+  static Result<ModuleFile> adopt(SealedFile sealed);
+
+  [[nodiscard]] const Manifest& manifest() const { return found_.manifest; }
+  [[nodiscard]] const std::string& manifest_text() const { return found_.manifest_text; }
+  [[nodiscard]] std::uint32_t abi_minor() const { return found_.abi_minor; }
   [[nodiscard]] const std::string& file() const { return sealed_.file(); }
   [[nodiscard]] const std::string& digest() const { return sealed_.digest(); }
   [[nodiscard]] const SealedFile& sealed() const { return sealed_; }
-  [[nodiscard]] const vmsec_module& entry() const { return *entry_; }
 
  private:
-  ModuleFile(SealedFile sealed, SharedObject object, const vmsec_module* entry, Manifest manifest)
-      : sealed_(std::move(sealed)), object_(std::move(object)), entry_(entry), manifest_(std::move(manifest)) {}
+  ModuleFile(SealedFile sealed, Inspection found) : sealed_(std::move(sealed)), found_(std::move(found)) {}
 
   SealedFile sealed_;
-  SharedObject object_;
-  const vmsec_module* entry_;
-  Manifest manifest_;
+  Inspection found_;
 };
 
 // The one instance of a module, in this process or in one of its own: callers
-// never learn which. Destroyed before its file is unloaded.
+// never learn which.
 class VMSEC_EXPORT ModuleInstance {
  public:
   virtual ~ModuleInstance() = default;
@@ -44,8 +46,11 @@ class VMSEC_EXPORT ModuleInstance {
   virtual Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) = 0;
 };
 
-// `host` is copied by the module and outlives the instance; `entry` too.
-VMSEC_EXPORT Result<std::unique_ptr<ModuleInstance>> start_in_process(const vmsec_module& entry, const vmsec_host& host,
+// Maps the file into this process and makes its instance: from here on its code
+// runs. `host` is copied by the module, and what it points to outlives the instance;
+// the instance keeps the code. `unavailable` where the dynamic linker refuses it,
+// `unsupported` where its entry is not what the file said, and what create() answers.
+VMSEC_EXPORT Result<std::unique_ptr<ModuleInstance>> start_in_process(const ModuleFile& file, const vmsec_host& host,
                                                                       const Settings& settings);
 
 }  // namespace vmsec::loader

@@ -10,6 +10,8 @@
 namespace vmsec::loader {
 namespace {
 
+constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
 Result<std::string> digest_of(std::string_view bytes, const std::string& file) {
   std::array<unsigned char, 32> digest{};
   if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1)
@@ -57,15 +59,36 @@ Result<SealedFile> SealedFile::copy(const std::string& file) {
   sealed.fd_.reset(::memfd_create(file.substr(file.rfind('/') + 1).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!sealed.fd_.valid()) return fail(errno_error("load " + file + ": make memory for it"));
   VMSEC_TRY(const std::size_t size, fill(sealed.fd_.get(), source.get(), file));
-  if (::fcntl(sealed.fd_.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+  if (::fcntl(sealed.fd_.get(), F_ADD_SEALS, kSeals) != 0)
     return fail(errno_error("load " + file + ": seal its memory"));
-  if (size > 0) {
-    void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, sealed.fd_.get(), 0);
-    if (mapped == MAP_FAILED) return fail(errno_error("load " + file + ": map it"));
-    sealed.bytes_ = {static_cast<const char*>(mapped), size};
-  }
-  VMSEC_TRY(sealed.digest_, digest_of(sealed.bytes_, file));
+  VMSEC_CHECK(sealed.map(size));
   return sealed;
+}
+
+Result<SealedFile> SealedFile::adopt(Fd fd, const std::string& file) {
+  const int seals = ::fcntl(fd.get(), F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals)
+    return fail(Code::tampered, "load " + file + ": its memory is not sealed");
+  struct stat found{};
+  if (::fstat(fd.get(), &found) != 0) return fail(errno_error("load " + file));
+  const auto size = static_cast<std::size_t>(found.st_size);
+  if (size > kMaximum)
+    return fail(Code::limit_exceeded, "load " + file + ": more than " + std::to_string(kMaximum >> 20) + " MiB");
+  SealedFile sealed;
+  sealed.file_ = file;
+  sealed.fd_ = std::move(fd);
+  VMSEC_CHECK(sealed.map(size));
+  return sealed;
+}
+
+Status SealedFile::map(std::size_t size) {
+  if (size > 0) {
+    void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_.get(), 0);
+    if (mapped == MAP_FAILED) return fail(errno_error("load " + file_ + ": map it"));
+    bytes_ = {static_cast<const char*>(mapped), size};
+  }
+  VMSEC_TRY(digest_, digest_of(bytes_, file_));
+  return {};
 }
 
 SealedFile::SealedFile(SealedFile&& other) noexcept

@@ -18,6 +18,9 @@ class VMSEC_EXPORT SealedFile {
   // `io` where it cannot be read, `unsupported` where it is no regular file,
   // `limit_exceeded` beyond kMaximum. The messages name the file.
   static Result<SealedFile> copy(const std::string& file);
+  // A descriptor of such memory that another process made: `tampered` where its
+  // seals are not all set, else as copy(). `file` is its name in messages.
+  static Result<SealedFile> adopt(Fd fd, const std::string& file);
   SealedFile(SealedFile&& other) noexcept;
   SealedFile& operator=(SealedFile&& other) noexcept;
   ~SealedFile();
@@ -29,6 +32,7 @@ class VMSEC_EXPORT SealedFile {
 
  private:
   SealedFile() = default;
+  Status map(std::size_t size);
 
   std::string file_;
   Fd fd_;

@@ -25,7 +25,7 @@ struct Toys {
     VMSEC_TRY(auto object, loader::ModuleFile::open(file(name)));
     auto link = std::make_unique<host::ModuleLink>(object.manifest(), capabilities, grants, nullptr);
     auto module = std::make_unique<host::LoadedModule>(host::LoadedModule{std::move(object), std::move(link), nullptr});
-    VMSEC_TRY(module->instance, loader::start_in_process(module->file.entry(), module->link->host(), settings));
+    VMSEC_TRY(module->instance, loader::start_in_process(module->file, module->link->host(), settings));
     registry.add(std::move(module));
     return {};
   }

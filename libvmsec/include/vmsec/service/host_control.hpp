@@ -33,13 +33,16 @@ struct ModuleInfo {
   std::vector<std::string> provides;
   std::vector<std::string> needs;
   std::vector<std::string> asks;
+  std::string signer;   // the trusted key's name
+  std::string carrier;  // "in-process" or "worker"; empty: it is not loaded
   static constexpr std::string_view kMessage = "vmsec.ModuleInfo";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
                         wire::field(3, "summary", &ModuleInfo::summary), wire::field(4, "file", &ModuleInfo::file),
                         wire::field(5, "digest", &ModuleInfo::digest), wire::field(6, "section", &ModuleInfo::section),
                         wire::field(7, "provides", &ModuleInfo::provides), wire::field(8, "needs", &ModuleInfo::needs),
-                        wire::field(9, "asks", &ModuleInfo::asks));
+                        wire::field(9, "asks", &ModuleInfo::asks), wire::field(10, "signer", &ModuleInfo::signer),
+                        wire::field(11, "carrier", &ModuleInfo::carrier));
   }
 };
 
