@@ -35,6 +35,7 @@ Result<std::shared_ptr<Control>> Context::control() {
   };
   host.plugin_path = folders(options.plugin_path, "plugins");
   host.module_path = folders(options.module_path, "modules");
+  host.trust_file = options.trust;
   host.backend.uri = options.uri;
   for (const auto& setting : options.settings) {
     const auto equals = setting.find('=');
@@ -75,6 +76,8 @@ std::string advice_for(const Error& error, const Context& context) {
       error.message.find(options.state_folder()) != std::string::npos)
     return "name a folder that you may write to by --state";
   if (error.code == Code::in_doubt) return "\"vmsec migrate resolve\" on both hosts brings it to its one end";
+  if (error.message.starts_with("load module") || error.message.starts_with("load plugin"))
+    return "\"vmsec module inspect FILE\" shows what it is, \"vmsec module trust list\" whom this host trusts";
   if (error.code == Code::unauthenticated || error.code == Code::expired)
     return "check certificates and revocation list: \"vmsec pki list\", \"vmsec pki crl\"";
   if (error.message.find("[[grant]]") != std::string::npos)

@@ -22,6 +22,7 @@ struct Options {
   std::vector<std::string> settings;  // KEY=VALUE, as [backend.settings]
   std::vector<std::string> plugin_path;
   std::vector<std::string> module_path;
+  std::string trust;  // empty: /etc/vmsec/trust.toml where it is
   std::string state;  // empty: /var/lib/vmsec-cli
   [[nodiscard]] std::string state_folder() const { return state.empty() ? "/var/lib/vmsec-cli" : state; }
 };

@@ -53,6 +53,10 @@ void add_options(CLI::App& app, Options& options) {
       ->type_name("DIR")
       ->group(group)
       ->take_all();
+  app.add_option("--trust", options.trust,
+                 "The operator's trust store: whose modules and plugins load (/etc/vmsec/trust.toml)")
+      ->type_name("FILE")
+      ->group(group);
   app.add_option("--state", options.state, "Folder for records and audit log of such calls (/var/lib/vmsec-cli)")
       ->type_name("DIR")
       ->group(group);
@@ -103,7 +107,7 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   add_options(app, context.options);
   for (const auto add : {add_host, add_vm, add_policy, add_ticket, add_migrate, add_attest, add_audit, add_pki,
-                         add_objects, add_doctor, add_completion})
+                         add_objects, add_signing, add_trust, add_doctor, add_completion})
     add(app, context);
   try {
     app.parse(argc, argv);

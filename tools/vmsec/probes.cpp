@@ -161,16 +161,22 @@ Probe userfault() {
   return {"userfaultfd", true, protects ? "with write protection" : "without write protection", {}};
 }
 
+// None where the trust stores cannot be read: then none loads.
+std::vector<PluginInfo> installed_plugins() {
+  const auto trust = Trust::read({});
+  return trust ? scan_plugins({installed_folder("plugins")}, *trust) : std::vector<PluginInfo>{};
+}
+
 bool plugin_loads(const std::string& name) {
-  for (const auto& plugin : scan_plugins({installed_folder("plugins")}))
+  for (const auto& plugin : installed_plugins())
     if (plugin.name == name) return plugin.problem.empty();
   return false;
 }
 
 Probe plugins() {
   std::string good, bad;
-  for (const auto& plugin : scan_plugins({installed_folder("plugins")}))
-    (plugin.problem.empty() ? good : bad) += " " + plugin.name;
+  if (const auto trust = Trust::read({}); !trust) return {"plugins", false, trust.error().message, {}};
+  for (const auto& plugin : installed_plugins()) (plugin.problem.empty() ? good : bad) += " " + plugin.name;
   if (good.empty()) return {"plugins", false, "none loads in " + installed_folder("plugins"), {}};
   return {"plugins", true, "load:" + good + (bad.empty() ? "" : "; do not load:" + bad), {}};
 }

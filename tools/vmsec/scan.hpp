@@ -5,17 +5,19 @@
 #include <vector>
 
 #include "vmsec/service/host_control.hpp"
+#include "vmsec/trust.hpp"
 
 namespace vmsec::cli {
 
-// Loads each object to read its entry: so only folders that could hold what a host loads.
-std::vector<PluginInfo> scan_plugins(const std::vector<std::string>& folders);
+// What a plugin says of itself is in its code: only those that are trusted are loaded to read it.
+std::vector<PluginInfo> scan_plugins(const std::vector<std::string>& folders, const Trust& trust);
 
 struct FoundModule {
   ModuleInfo info;
   std::string problem;  // why it does not load here; empty: it does
 };
-std::vector<FoundModule> scan_modules(const std::vector<std::string>& folders);
+// By their bytes: no code of theirs runs.
+std::vector<FoundModule> scan_modules(const std::vector<std::string>& folders, const Trust& trust);
 
 // Beside the library that this program uses: <lib>/vmsec/<kind>; in a build tree beside the program.
 std::string installed_folder(const std::string& kind);

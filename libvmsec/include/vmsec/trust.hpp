@@ -107,6 +107,9 @@ VMSEC_EXPORT Result<SignatureFile> parse_signature_file(std::string_view text, c
 VMSEC_EXPORT std::string signature_file_text(const SignatureFile& file);
 inline std::string signature_file_of(std::string_view object) { return std::string(object) + ".sig"; }
 
+// The text of an object's signature file. `untrusted` where there is none, `io`.
+VMSEC_EXPORT Result<std::string> read_signature(ObjectKind kind, const std::string& file);
+
 // What a signature is over: "vmsec object signature v1", a zero byte, "<kind>\n<sha256>\n".
 VMSEC_EXPORT std::string object_statement(ObjectKind kind, std::string_view sha256);
 // The 32 bytes of an Ed25519 public key in PEM, and the id of such a key. `invalid_argument`.
@@ -176,6 +179,8 @@ struct ObjectReport {
 };
 // `io`, `unsupported`: it cannot be read, or is no such object.
 VMSEC_EXPORT Result<ObjectReport> inspect_object(const std::string& file, ObjectKind kind, const Trust& trust);
+// What a plugin says of itself. Loads it, where it is trusted.
+VMSEC_EXPORT Result<std::string> plugin_summary(const std::string& file, const Trust& trust);
 // Signs the file's bytes and writes NAME.so.sig. Signatures that are there already
 // stay where they are of the same bytes and another key. `key_file` is an Ed25519
 // private key in PEM that nobody else may read; `name` is what to call it.

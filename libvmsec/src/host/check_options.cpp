@@ -2,6 +2,7 @@
 #include "host/local_identity.hpp"
 #include "loader/shared_object.hpp"
 #include "vmsec/host.hpp"
+#include "vmsec/trust.hpp"
 
 namespace vmsec {
 namespace {
@@ -20,13 +21,25 @@ Status check_identity(HostOptions options) {
               "host.name is \"" + options.name + "\", its certificate is \"" + identity->name() + "\"'s");
 }
 
+// What open_host() would refuse of an object, without running any of it.
+Status check_loads(const std::string& file, ObjectKind kind, const Trust& trust) {
+  VMSEC_TRY(ObjectReport report, inspect_object(file, kind, trust));
+  if (!report.refusals.empty()) return fail(std::move(report.refusals.front()));
+  return {};
+}
+
 }  // namespace
 
 Status check_host_options(const HostOptions& options) {
   if (!options.identity.certificate.empty()) VMSEC_CHECK(check_identity(options));
-  VMSEC_CHECK(loader::find_object(options.plugin, folders(options.plugin_path, "plugins"), "plugin"));
-  for (const auto& [name, settings] : options.modules)
-    VMSEC_CHECK(loader::find_object(name, folders(options.module_path, "modules"), "module"));
+  VMSEC_TRY(const Trust trust, Trust::read(options.trust_file));
+  VMSEC_TRY(const std::string plugin,
+            loader::find_object(options.plugin, folders(options.plugin_path, "plugins"), "plugin"));
+  VMSEC_CHECK(check_loads(plugin, ObjectKind::plugin, trust));
+  for (const auto& [name, settings] : options.modules) {
+    VMSEC_TRY(const std::string file, loader::find_object(name, folders(options.module_path, "modules"), "module"));
+    VMSEC_CHECK(check_loads(file, ObjectKind::module, trust));
+  }
   return {};
 }
 

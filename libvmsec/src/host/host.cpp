@@ -21,6 +21,7 @@
 #include "loader/plugin_file.hpp"
 #include "rpc/agent_server.hpp"
 #include "vmsec/audit.hpp"
+#include "vmsec/trust.hpp"
 
 namespace vmsec {
 namespace host {
@@ -52,6 +53,8 @@ class LocalHost final : public Host, private HostControl {
     VMSEC_CHECK(make_folder(options_.state_dir));
     VMSEC_CHECK(make_folder(options_.run_dir));
     VMSEC_CHECK(open_identity());
+    VMSEC_TRY(Trust trust, Trust::read(options_.trust_file));
+    trust_ = std::make_unique<Trust>(std::move(trust));
     VMSEC_CHECK(open_backend());
     for (const auto& [name, settings] : options_.modules) VMSEC_CHECK(load_module(name, settings));
     return adopt_policy();
@@ -128,7 +131,15 @@ class LocalHost final : public Host, private HostControl {
 
   Status open_backend() {
     VMSEC_TRY(const std::string file, loader::find_object(options_.plugin, options_.plugin_path, "plugin"));
-    VMSEC_TRY(loader::PluginFile plugin, loader::PluginFile::open(file));
+    auto opened = loader::PluginFile::open(file, *trust_);
+    if (!opened) return refuse_object("plugin", opened.error());
+    loader::PluginFile plugin = std::move(*opened);
+    VMSEC_CHECK(append(
+        "core", {"plugin.load",
+                 Outcome::succeeded,
+                 {},
+                 {},
+                 options_.plugin + ", SHA-256 " + plugin.digest() + ", signed by " + to_string(plugin.signers())}));
     plugin_ = std::make_unique<loader::PluginFile>(std::move(plugin));
     BackendOptions backend = options_.backend;
     if (backend.run_dir.empty()) backend.run_dir = options_.run_dir + "/" + options_.plugin;
@@ -144,10 +155,9 @@ class LocalHost final : public Host, private HostControl {
 
   Status load_module(const std::string& name, const Settings& settings) {
     VMSEC_TRY(const std::string path, loader::find_object(name, options_.module_path, "module"));
-    VMSEC_TRY(loader::ModuleFile file, loader::ModuleFile::open(path));
-    if (file.manifest().name != name)
-      return fail(Code::invalid_argument,
-                  "load module " + path + ": its manifest names it \"" + file.manifest().name + "\"");
+    auto opened = open_module(name, path);
+    if (!opened) return refuse_object("module", opened.error());
+    loader::ModuleFile file = std::move(*opened);
     auto link = std::make_unique<ModuleLink>(
         file.manifest(), *capabilities_, grants_,
         [this](const std::string& module, std::string_view interface, std::uint32_t method, const Uuid& domain,
@@ -155,12 +165,44 @@ class LocalHost final : public Host, private HostControl {
         [this, name](const AuditEntry& entry) { return append(name, entry); });
     VMSEC_CHECK(offer_services(*link));
     auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
-    const vmsec_host host = module->link->host();
-    auto instance = loader::start_in_process(module->file, host, settings);
+    // Recorded before its code runs.
+    VMSEC_CHECK(append("core", {"module.load", Outcome::succeeded, {}, {}, loaded_text(*module)}));
+    auto instance = start_module(*module, settings);
     if (!instance) return fail(instance.error().in("start module " + name));
     module->instance = std::move(*instance);
     registry_.add(std::move(module));
     return {};
+  }
+
+  [[nodiscard]] bool in_process(const std::string& module) const {
+    return std::ranges::find(options_.in_process, module) != options_.in_process.end();
+  }
+
+  Result<loader::ModuleFile> open_module(const std::string& name, const std::string& path) const {
+    VMSEC_TRY(loader::ModuleFile file, loader::ModuleFile::open(path, *trust_));
+    if (file.manifest().name != name)
+      return fail(Code::invalid_argument,
+                  "load module " + path + ": its manifest names it \"" + file.manifest().name + "\"");
+    if (in_process(name)) VMSEC_CHECK(trust_->check_in_process(path, file.signers()));
+    return file;
+  }
+
+  // The carrier: host.in_process names who runs in this process.
+  static Result<std::unique_ptr<loader::ModuleInstance>> start_module(LoadedModule& module, const Settings& settings) {
+    module.carrier = "in-process";
+    return loader::start_in_process(module.file, module.link->host(), settings);
+  }
+
+  static std::string loaded_text(const LoadedModule& module) {
+    const ModuleInfo info = describe(module);
+    return info.name + " " + info.version + ", SHA-256 " + info.digest + ", signed by " + info.signer + ", " +
+           info.carrier;
+  }
+
+  // What was refused stays refused, also when its record cannot be written.
+  std::unexpected<Error> refuse_object(const std::string& kind, const Error& error) {
+    record("core", {kind + ".refuse", Outcome::refused, {}, {}, error.message});
+    return fail(error);
   }
 
   Status offer_services(ModuleLink& link) {
@@ -222,7 +264,7 @@ class LocalHost final : public Host, private HostControl {
       info.capabilities.push_back(
           {std::string(interface), available.has_value(), available ? std::string() : available.error().message});
     }
-    for (const auto& module : registry_.modules()) info.modules.push_back(describe(module->file));
+    for (const auto& module : registry_.modules()) info.modules.push_back(describe(*module));
     for (const auto& name : loader::list_objects(options_.plugin_path)) info.plugins.push_back(describe_plugin(name));
     for (const auto& [name, address] : options_.peers) info.peers.push_back(name);
     return info;
@@ -231,7 +273,7 @@ class LocalHost final : public Host, private HostControl {
   PluginInfo describe_plugin(const std::string& name) const {
     auto file = loader::find_object(name, options_.plugin_path, "plugin");
     if (!file) return {name, {}, {}, file.error().message};
-    auto plugin = loader::PluginFile::open(*file);
+    auto plugin = loader::PluginFile::open(*file, *trust_);
     if (!plugin) return {name, {}, *file, plugin.error().message};
     return {name, plugin->entry().summary, *file, {}};
   }
@@ -273,6 +315,7 @@ class LocalHost final : public Host, private HostControl {
   std::optional<HostIdentity> identity_;
   std::optional<channel::TlsContext> context_;
   std::unique_ptr<AuditLog> audit_;
+  std::unique_ptr<Trust> trust_;
   std::unique_ptr<loader::PluginFile> plugin_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Capabilities> capabilities_;

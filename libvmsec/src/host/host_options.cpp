@@ -15,6 +15,7 @@ class OptionsReader {
   Result<HostOptions> read(const Settings& settings) {
     for (const Setting& setting : settings.settings) VMSEC_CHECK(take(setting));
     for (auto& [index, peer] : peers_) VMSEC_CHECK(add_peer(peer));
+    VMSEC_CHECK(check_in_process());
     return options_;
   }
 
@@ -62,12 +63,16 @@ class OptionsReader {
                                                        {"host.name", &options_.name},
                                                        {"host.listen", &options_.listen},
                                                        {"tpm.tcti", &options_.backend.tpm_tcti}};
-    const std::map<std::string, std::string*> paths = {
-        {"host.state", &options_.state_dir},           {"host.run", &options_.run_dir},
-        {"host.control", &options_.control_socket},    {"host.policy", &options_.policy_file},
-        {"identity.ca", &options_.identity.ca},        {"identity.certificate", &options_.identity.certificate},
-        {"identity.key", &options_.identity.key},      {"identity.revocations", &options_.identity.revocations},
-        {"tpm.event_log", &options_.backend.event_log}};
+    const std::map<std::string, std::string*> paths = {{"host.state", &options_.state_dir},
+                                                       {"host.run", &options_.run_dir},
+                                                       {"host.control", &options_.control_socket},
+                                                       {"host.policy", &options_.policy_file},
+                                                       {"identity.ca", &options_.identity.ca},
+                                                       {"identity.certificate", &options_.identity.certificate},
+                                                       {"identity.key", &options_.identity.key},
+                                                       {"identity.revocations", &options_.identity.revocations},
+                                                       {"tpm.event_log", &options_.backend.event_log},
+                                                       {"host.trust", &options_.trust_file}};
     const std::map<std::string, std::vector<std::string>*> lists = {
         {"identity.placement_keys", &options_.identity.placement_keys},
         {"identity.former_certificates", &options_.identity.former_certificates},
@@ -86,6 +91,7 @@ class OptionsReader {
     if (setting.path.starts_with(kBackend))
       return take_text(setting, options_.backend.settings[setting.path.substr(kBackend.size())]);
     if (setting.path == "host.modules") return take_modules(setting);
+    if (setting.path == "host.in_process") return take_in_process(setting);
     if (setting.path.starts_with(kModule)) return take_module_setting(setting, setting.path.substr(kModule.size()));
     if (setting.path.starts_with(kPeer)) return take_peer(setting);
     return at(setting, "unknown key");
@@ -94,6 +100,20 @@ class OptionsReader {
   Status take_modules(const Setting& setting) {
     if (setting.type != SettingType::list) return at(setting, "must be a list of module names");
     for (const std::string& name : setting.list) options_.modules[name];
+    return {};
+  }
+
+  Status take_in_process(const Setting& setting) {
+    if (setting.type != SettingType::list) return at(setting, "must be a list of module names");
+    options_.in_process = setting.list;
+    in_process_ = setting;
+    return {};
+  }
+
+  // After all modules are known.
+  Status check_in_process() const {
+    for (const std::string& name : options_.in_process)
+      if (!options_.modules.contains(name)) return at(in_process_, "no module \"" + name + "\" is loaded");
     return {};
   }
 
@@ -133,6 +153,7 @@ class OptionsReader {
   const std::string file_;
   HostOptions options_;
   std::map<std::string, Peer> peers_;
+  Setting in_process_;
 };
 
 }  // namespace

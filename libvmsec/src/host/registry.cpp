@@ -38,10 +38,12 @@ Result<Packet> Registry::call(std::string_view interface, std::uint32_t method, 
   return module->instance->call(plain, method, std::move(request));
 }
 
-ModuleInfo describe(const loader::ModuleFile& file) {
+ModuleInfo describe(const LoadedModule& module) {
+  const auto& file = module.file;
   const auto& manifest = file.manifest();
-  return {manifest.name,    manifest.version,  manifest.summary, file.file(),  file.digest(),
-          manifest.section, manifest.provides, manifest.needs,   manifest.asks};
+  return {manifest.name, manifest.version,          manifest.summary,  file.file(),
+          file.digest(), manifest.section,          manifest.provides, manifest.needs,
+          manifest.asks, to_string(file.signers()), module.carrier};
 }
 
 }  // namespace vmsec::host

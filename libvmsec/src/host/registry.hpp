@@ -17,6 +17,7 @@ struct LoadedModule {
   loader::ModuleFile file;
   std::unique_ptr<ModuleLink> link;
   std::unique_ptr<loader::ModuleInstance> instance;
+  std::string carrier = "in-process";  // ModuleInfo::carrier
   [[nodiscard]] const loader::Manifest& manifest() const { return file.manifest(); }
 };
 
@@ -38,6 +39,6 @@ class VMSEC_EXPORT Registry {
   std::vector<std::unique_ptr<LoadedModule>> modules_;
 };
 
-VMSEC_EXPORT ModuleInfo describe(const loader::ModuleFile& file);
+VMSEC_EXPORT ModuleInfo describe(const LoadedModule& module);
 
 }  // namespace vmsec::host

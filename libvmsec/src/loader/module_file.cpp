@@ -2,9 +2,14 @@
 
 namespace vmsec::loader {
 
-Result<ModuleFile> ModuleFile::open(const std::string& file) {
+Result<ModuleFile> ModuleFile::open(const std::string& file, const Trust& trust) {
   VMSEC_TRY(SealedFile sealed, SealedFile::copy(file));
-  return adopt(std::move(sealed));
+  VMSEC_TRY(const std::string signature, read_signature(ObjectKind::module, file));
+  VMSEC_TRY(Signers signers, trust.verify(ObjectKind::module, file, sealed.digest(), signature));
+  VMSEC_TRY(ModuleFile opened, adopt(std::move(sealed)));
+  VMSEC_CHECK(trust.check_version(file, opened.manifest().name, opened.manifest().version));
+  opened.signers_ = std::move(signers);
+  return opened;
 }
 
 Result<ModuleFile> ModuleFile::adopt(SealedFile sealed) {

@@ -17,9 +17,9 @@ namespace vmsec::loader {
 // A module's bytes and what they say of it. Nothing of it is mapped or has run.
 class VMSEC_EXPORT ModuleFile {
  public:
-  // Copies, verifies and inspects. The errors are SealedFile::copy()'s and the
-  // first of inspect()'s refusals.
-  static Result<ModuleFile> open(const std::string& file);
+  // Copies, verifies and inspects. The errors are those of SealedFile::copy(),
+  // Trust::verify() and Trust::check_version(), and the first of inspect()'s refusals.
+  static Result<ModuleFile> open(const std::string& file, const Trust& trust);
   // Of bytes that another process verified (vmsec-worker): only inspects.
   static Result<ModuleFile> adopt(SealedFile sealed);
 
@@ -28,6 +28,8 @@ class VMSEC_EXPORT ModuleFile {
   [[nodiscard]] std::uint32_t abi_minor() const { return found_.abi_minor; }
   [[nodiscard]] const std::string& file() const { return sealed_.file(); }
   [[nodiscard]] const std::string& digest() const { return sealed_.digest(); }
+  // Who vouches for it; nobody where it was adopted.
+  [[nodiscard]] const Signers& signers() const { return signers_; }
   [[nodiscard]] const SealedFile& sealed() const { return sealed_; }
 
  private:
@@ -35,6 +37,7 @@ class VMSEC_EXPORT ModuleFile {
 
   SealedFile sealed_;
   Inspection found_;
+  Signers signers_;
 };
 
 // The one instance of a module, in this process or in one of its own: callers

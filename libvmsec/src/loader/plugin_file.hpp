@@ -6,19 +6,28 @@
 
 #include "loader/shared_object.hpp"
 #include "vmsec/backend.hpp"
+#include "vmsec/trust.hpp"
 
 namespace vmsec::loader {
 
 class PluginFile {
  public:
-  static Result<PluginFile> open(const std::string& file);
+  // Copies, verifies, inspects and loads. The errors are those of SealedFile::copy()
+  // and Trust::verify(), the first of inspect()'s refusals, `unavailable` where the
+  // dynamic linker refuses it, and `unsupported` for another ABI.
+  static Result<PluginFile> open(const std::string& file, const Trust& trust);
   [[nodiscard]] const PluginEntry& entry() const { return *entry_; }
+  [[nodiscard]] const Signers& signers() const { return signers_; }
+  [[nodiscard]] const std::string& digest() const { return digest_; }
 
  private:
-  PluginFile(SharedObject object, const PluginEntry* entry) : object_(std::move(object)), entry_(entry) {}
+  PluginFile(SharedObject object, const PluginEntry* entry, Signers signers, std::string digest)
+      : object_(std::move(object)), entry_(entry), signers_(std::move(signers)), digest_(std::move(digest)) {}
 
   SharedObject object_;
   const PluginEntry* entry_;
+  Signers signers_;
+  std::string digest_;
 };
 
 }  // namespace vmsec::loader

@@ -5,6 +5,7 @@
 #include "paths.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/service/enforcement.hpp"
+#include "vmsec/trust.hpp"
 
 namespace vmsec::test {
 namespace {
@@ -119,17 +120,66 @@ TEST_CASE("a policy is on record before its grants are in force, with the digest
   home.options.policy_file = home.dir.path() / "policy.toml";
   spit(home.options.policy_file, kPolicy);
   const auto host = good(open_host(home.options));
-  REQUIRE(home.acts().size() == 1);
-  CHECK(home.acts()[0].entry.action == "policy.adopt");
-  CHECK_THAT(home.acts()[0].entry.detail, Catch::Contains("policy.toml, SHA-256 "));
+  REQUIRE(home.acts().size() == 3);  // what was loaded comes before
+  CHECK(home.acts()[2].entry.action == "policy.adopt");
+  CHECK_THAT(home.acts()[2].entry.detail, Catch::Contains("policy.toml, SHA-256 "));
   CHECK(host->open<HostControl>()->apply_policy({kPolicy, "web.toml"}));
   const auto acts = home.acts();
-  REQUIRE(acts.size() == 3);
-  CHECK(acts[1].entry.action == "policy.apply");
-  CHECK(acts[1].entry.outcome == Outcome::unknown);
-  const std::string digest = home.acts()[0].entry.detail.substr(home.acts()[0].entry.detail.find("SHA-256"));
-  CHECK_THAT(acts[1].entry.detail, Catch::Contains("web.toml, " + digest));
-  CHECK(acts[2].entry.outcome == Outcome::succeeded);
+  REQUIRE(acts.size() == 5);
+  CHECK(acts[3].entry.action == "policy.apply");
+  CHECK(acts[3].entry.outcome == Outcome::unknown);
+  const std::string digest = home.acts()[2].entry.detail.substr(home.acts()[2].entry.detail.find("SHA-256"));
+  CHECK_THAT(acts[3].entry.detail, Catch::Contains("web.toml, " + digest));
+  CHECK(acts[4].entry.outcome == Outcome::succeeded);
+}
+
+TEST_CASE("what is loaded is on record with its digest, version, signer and carrier") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  const auto acts = home.acts();
+  REQUIRE(acts.size() == 2);
+  CHECK(acts[0].entry.action == "plugin.load");
+  CHECK_THAT(acts[0].entry.detail, Catch::StartsWith("sim, SHA-256 ") && Catch::EndsWith("signed by vmsec-build"));
+  CHECK(acts[1].entry.action == "module.load");
+  const auto module = good(host->open<HostControl>()->info({})).modules.at(0);
+  CHECK(module.signer == "vmsec-build");
+  CHECK(acts[1].entry.detail == "toy 1, SHA-256 " + module.digest + ", signed by vmsec-build, " + module.carrier);
+}
+
+TEST_CASE("what the operator's store refuses does not load, and that is on record") {
+  Home home;
+  TrustStore store = good(read_trust_store(shipped_trust()));
+  store.file = home.dir.path() / "trust.toml";
+  home.options.trust_file = store.file;
+  SECTION("its signer's key is revoked: not even the plugin") {
+    store.keys[0].revoked = "2026-01-01";
+    good(write_trust_store(store));
+    CHECK(code_of(open_host(home.options)) == Code::revoked);
+    CHECK(home.acts().back().entry.action == "plugin.refuse");
+  }
+  SECTION("the module is too old") {
+    store.minimums = {{"toy", "1.0.1"}};
+    good(write_trust_store(store));
+    CHECK(code_of(open_host(home.options)) == Code::denied);
+    CHECK(home.acts().back().entry.action == "module.refuse");
+    CHECK(home.acts().back().entry.outcome == Outcome::refused);
+    CHECK_THAT(home.acts().back().entry.detail, Catch::Contains("toy.so") && Catch::Contains("1.0.1"));
+  }
+  SECTION("the module may not run in the host's process") {
+    good(write_trust_store(store));
+    home.options.in_process = {"toy"};
+    CHECK(code_of(open_host(home.options)) == Code::denied);
+    CHECK(home.acts().back().entry.action == "module.refuse");
+    store.keys[0].roles.push_back(TrustRole::in_process);
+    good(write_trust_store(store));
+    CHECK(good(good(open_host(home.options))->open<HostControl>()->info({})).modules.at(0).carrier == "in-process");
+  }
+  SECTION("a store that is named and not there, or that others may write to") {
+    CHECK(code_of(open_host(home.options)) == Code::not_found);
+    good(write_trust_store(store));
+    fs::permissions(store.file, fs::perms::others_write, fs::perm_options::add);
+    CHECK(code_of(open_host(home.options)) == Code::denied);
+  }
 }
 
 TEST_CASE("nobody but a connection's server calls a PeerHandler") {

@@ -1,4 +1,5 @@
 #include "libvmsec/host/toys.hpp"
+#include "libvmsec/loader/signed.hpp"
 
 namespace vmsec::test {
 
@@ -58,8 +59,12 @@ TEST_CASE("a module that refuses to start is not loaded, and says why") {
 
 TEST_CASE("what is no module does not load") {
   TempDir dir;
+  const SigningKey key(dir, "maker");
+  const Trust trust = trust_in(key.trusted({TrustRole::module}));
   spit(dir.path() / "text.so", "no object at all");
-  const auto load = [&](const char* name) { return loader::ModuleFile::open((dir.path() / name).string()); };
+  const auto load = [&](const char* name) { return loader::ModuleFile::open((dir.path() / name).string(), trust); };
+  CHECK(code_of(load("text.so")) == Code::untrusted);
+  key.sign(dir.path() / "text.so");
   CHECK(code_of(load("text.so")) == Code::unsupported);
   CHECK(code_of(load("none.so")) == Code::io);
   const std::string whole = slurp(Toys::file("toy"));
@@ -67,6 +72,7 @@ TEST_CASE("what is no module does not load") {
   for (const std::size_t size :
        {std::size_t{0}, std::size_t{3}, std::size_t{64}, std::size_t{4000}, std::size_t{8192}}) {
     spit(dir.path() / "cut.so", whole.substr(0, size));
+    key.sign(dir.path() / "cut.so");
     const auto cut = load("cut.so");
     INFO(size << " bytes: " << message_of(cut));
     CHECK(code_of(cut) == Code::unsupported);
@@ -75,7 +81,7 @@ TEST_CASE("what is no module does not load") {
 
 TEST_CASE("a module is described by its manifest and the digest of its file") {
   Toys toys({"toy"});
-  const ModuleInfo info = describe(toys.registry.find("toy")->file);
+  const ModuleInfo info = describe(*toys.registry.find("toy"));
   CHECK(info.name == "toy");
   CHECK(info.section == "toy");
   CHECK(info.digest.size() == 64);

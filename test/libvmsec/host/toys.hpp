@@ -22,7 +22,7 @@ struct Toys {
   }
 
   Status load(const std::string& name, const Settings& settings = {}) {
-    VMSEC_TRY(auto object, loader::ModuleFile::open(file(name)));
+    VMSEC_TRY(auto object, loader::ModuleFile::open(file(name), good(Trust::read(""))));
     auto link = std::make_unique<host::ModuleLink>(object.manifest(), capabilities, grants, nullptr);
     auto module = std::make_unique<host::LoadedModule>(host::LoadedModule{std::move(object), std::move(link), nullptr});
     VMSEC_TRY(module->instance, loader::start_in_process(module->file, module->link->host(), settings));

@@ -23,6 +23,8 @@ void add_attest(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_pki(CLI::App& app, Context& context);
 void add_objects(CLI::App& app, Context& context);  // module, plugin
+void add_signing(CLI::App& app, Context& context);  // module key, sign, verify, inspect: after add_objects()
+void add_trust(CLI::App& app, Context& context);    // module trust: after add_objects()
 void add_doctor(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 

@@ -18,14 +18,17 @@ std::string joined(const std::vector<std::string>& texts) {
   return out.empty() ? "-" : out;
 }
 
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
 void print_modules(const std::vector<FoundModule>& modules) {
   if (modules.empty()) {
     std::puts("no modules");
     return;
   }
-  Table table({"NAME", "VERSION", "SECTION", "PROVIDES", "SUMMARY"});
+  Table table({"NAME", "VERSION", "SIGNER", "CARRIER", "SECTION", "PROVIDES", "SUMMARY"});
   for (const auto& [info, problem] : modules)
-    table.add({info.name, info.version, info.section.empty() ? "-" : info.section, joined(info.provides),
+    table.add({info.name, info.version, or_dash(info.signer), or_dash(info.carrier),
+               info.section.empty() ? "-" : info.section, joined(info.provides),
                problem.empty() ? info.summary : coloured(Colour::red, problem)});
   table.print();
 }
@@ -47,7 +50,10 @@ std::vector<std::string> folders_of(const std::vector<std::string>& given, const
 }
 
 Result<std::vector<FoundModule>> modules_of(Context& context, bool scan) {
-  if (scan) return scan_modules(folders_of(context.options.module_path, "modules"));
+  if (scan) {
+    VMSEC_TRY(const Trust trust, Trust::read(context.options.trust));
+    return scan_modules(folders_of(context.options.module_path, "modules"), trust);
+  }
   context.load_modules({"isolation", "throttle"});
   VMSEC_TRY(const auto host, context.open<HostControl>());
   VMSEC_TRY(auto info, host->info({}));
@@ -88,7 +94,9 @@ void print_module(const FoundModule& module) {
                {"provides", joined(info.provides)},
                {"asks", joined(info.asks)},
                {"file", info.file},
-               {"SHA-256", info.digest.empty() ? "-" : info.digest}});
+               {"SHA-256", or_dash(info.digest)},
+               {"signed by", or_dash(info.signer)},
+               {"carrier", or_dash(info.carrier)}});
   if (!module.problem.empty()) print_facts({{"problem", coloured(Colour::red, module.problem)}});
 }
 
@@ -109,7 +117,8 @@ Ending show_module(Context& context, const std::string& name, bool scan) {
 Ending list_plugins(Context& context, bool scan) {
   std::vector<PluginInfo> plugins;
   if (scan) {
-    plugins = scan_plugins(folders_of(context.options.plugin_path, "plugins"));
+    VMSEC_TRY(const Trust trust, Trust::read(context.options.trust));
+    plugins = scan_plugins(folders_of(context.options.plugin_path, "plugins"), trust);
   } else {
     VMSEC_TRY(const auto host, context.open<HostControl>());
     VMSEC_TRY(const auto info, host->info({}));
