@@ -6,11 +6,12 @@
 
 #include "loader/shared_object.hpp"
 #include "vmsec/backend.hpp"
+#include "vmsec/export.hpp"
 #include "vmsec/trust.hpp"
 
 namespace vmsec::loader {
 
-class PluginFile {
+class VMSEC_EXPORT PluginFile {
  public:
   // Copies, verifies, inspects and loads. The errors are those of SealedFile::copy()
   // and Trust::verify(), the first of inspect()'s refusals, `unavailable` where the
