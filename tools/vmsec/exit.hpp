@@ -15,6 +15,7 @@ enum class Exit : int {
   refused = 3,      // for security: denied, untrusted, tampered, expired
   in_doubt = 4,     // a migration that must be resolved
   different = 5,    // `policy diff` found something to change
+  critical = 6,     // `inspect` found something critical
 };
 
 inline Exit exit_of(Code code) {

@@ -21,7 +21,8 @@ Exit codes:
   2  the caller's mistake: usage, an unknown VM, a policy with findings
   3  refused for security: denied, untrusted, tampered, expired
   4  in doubt: "vmsec migrate resolve" ends it
-  5  "policy diff" found differences)";
+  5  "policy diff" found differences
+  6  "inspect" found something critical)";
 
 std::string default_agent() {
   const char* set = std::getenv("VMSEC_AGENT");
@@ -107,7 +108,7 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   add_options(app, context.options);
   for (const auto add : {add_host, add_vm, add_policy, add_ticket, add_migrate, add_attest, add_audit, add_pki,
-                         add_objects, add_signing, add_trust, add_doctor, add_completion})
+                         add_objects, add_signing, add_trust, add_inspect, add_doctor, add_completion})
     add(app, context);
   try {
     app.parse(argc, argv);

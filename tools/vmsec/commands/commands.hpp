@@ -25,6 +25,8 @@ void add_pki(CLI::App& app, Context& context);
 void add_objects(CLI::App& app, Context& context);  // module, plugin
 void add_signing(CLI::App& app, Context& context);  // module key, sign, verify, inspect: after add_objects()
 void add_trust(CLI::App& app, Context& context);    // module trust: after add_objects()
+void add_module_new(CLI::App& module, Context& context);
+void add_inspect(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 

@@ -154,6 +154,7 @@ void add_objects(CLI::App& app, Context& context) {
   module_show->add_flag("--scan", *scan, "Of those in the installed folder (or the one given), without a host");
   module_show->footer("Examples:\n  vmsec module show throttle\n  vmsec module show throttle --scan --json");
   context.on(module_show, [&context, name, scan] { return show_module(context, *name, *scan); });
+  add_module_new(*module_list->get_parent(), context);
   context.on(add("plugin", "The plugins that the host can load"),
              [&context, scan] { return list_plugins(context, *scan); });
 }
