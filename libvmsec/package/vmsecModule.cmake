@@ -5,6 +5,9 @@
 #   nothing undefined. With -DVMSEC_SIGNING_KEY=key.pem it is signed after each link: name.so.sig.
 #   In C++ or C. What it may link is little: docs/write-a-module.md.
 #
+# vmsec_add_unit_test(NAME name SOURCES file... [LIBRARIES target...])
+#   A ctest: a program with vmsec's headers that fails where something is wrong.
+#
 # vmsec_add_sim_test(MODULE name FOLDER dir)
 #   A ctest: the module on a host of the simulated hypervisor. FOLDER has domains/*.toml (its VMs),
 #   policy.toml, and check, a program that runs with `vmsec` reaching that host and fails where something
@@ -51,4 +54,18 @@ function(vmsec_add_sim_test)
   get_filename_component(folder "${TEST_FOLDER}" ABSOLUTE)
   add_test(NAME ${TEST_MODULE}_on_sim COMMAND "${vmsec_CMAKE_DIR}/sim_test"
     "${vmsec_TOOL}" "${vmsec_AGENT}" "$<TARGET_FILE:${TEST_MODULE}>" "${folder}")
+endfunction()
+
+function(vmsec_add_unit_test)
+  cmake_parse_arguments(PARSE_ARGV 0 TEST "" "NAME" "SOURCES;LIBRARIES")
+  if(NOT TEST_NAME OR NOT TEST_SOURCES)
+    message(FATAL_ERROR "vmsec_add_unit_test(NAME name SOURCES file... [LIBRARIES target...]): something is missing")
+  endif()
+  add_executable(${TEST_NAME} ${TEST_SOURCES})
+  target_include_directories(${TEST_NAME} SYSTEM PRIVATE
+    $<TARGET_PROPERTY:vmsec::headers,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_link_libraries(${TEST_NAME} PRIVATE ${TEST_LIBRARIES})
+  set_target_properties(${TEST_NAME} PROPERTIES
+    C_STANDARD 11 C_STANDARD_REQUIRED ON CXX_STANDARD 23 CXX_STANDARD_REQUIRED ON)
+  add_test(NAME ${TEST_NAME} COMMAND ${TEST_NAME})
 endfunction()
