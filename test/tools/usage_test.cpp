@@ -46,6 +46,8 @@ const std::vector<Words> kCommands = {{"host", "info"},
                                       {"pki", "list"},
                                       {"pki", "placement-key"},
                                       {"module", "list"},
+                                      {"module", "new"},
+                                      {"inspect"},
                                       {"module", "show"},
                                       {"plugin", "list"},
                                       {"doctor"},
@@ -76,6 +78,7 @@ TEST_CASE("the help lists the exit codes") {
   CHECK(ran.code == 0);
   CHECK(ran.out.find("Exit codes:") != std::string::npos);
   CHECK(ran.out.find("5  \"policy diff\"") != std::string::npos);
+  CHECK(ran.out.find("6  \"inspect\"") != std::string::npos);
 }
 
 TEST_CASE("the version is printed") {
@@ -113,6 +116,14 @@ TEST_CASE("a wrong command line is the caller's mistake, says so, and prints no 
                                        {"pki", "placement-key", "k", "--key-type", "rsa"},
                                        {"policy", "check", "--offline"},
                                        {"module", "show"},
+                                       {"module", "new"},
+                                       {"module", "new", "Upper"},
+                                       {"module", "new", "../up"},
+                                       {"module", "new", "a", "--language", "rust"},
+                                       {"inspect", "memory_scanner"},
+                                       {"inspect", "memory_scanner", "web-1", "--set", "hits"},
+                                       {"inspect", "memory_scanner", "web-1", "--set", ":=5"},
+                                       {"inspect", "memory_scanner", "web-1", "--set", "hits:=5 6"},
                                        {"help"},
                                        {"-v"},
                                        {"completion", "zsh"}};
