@@ -2,7 +2,7 @@
 #
 # vmsec_add_module(NAME name SOURCES file... [LIBRARIES target...])
 #   The shared object name.so, as hosts load it: nothing exported but the module's door, no RPATH,
-#   nothing undefined. With -DVMSEC_SIGNING_KEY=key.pem it is signed after each link: name.so.sig.
+#   nothing undefined. With -DVMSEC_SIGNING_KEY=file it is signed after each link: name.so.sig.
 #   In C++ or C. What it may link is little: docs/write-a-module.md.
 #
 # vmsec_add_unit_test(NAME name SOURCES file... [LIBRARIES target...])

@@ -42,7 +42,7 @@ _vmsec() {
     done
 
     case $previous in
-        --agent | --ticket | --key | --source-cert | --destination-cert | --placement-key | --out | -o | \
+        --agent | --ticket | --key | --source-cert | --destination-cert | --placement-key | --out | -o | --folder | \
             --plugin-path | --module-path | --state)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return
@@ -53,6 +53,10 @@ _vmsec() {
             ;;
         --outcome)
             mapfile -t COMPREPLY < <(compgen -W "succeeded refused failed in-doubt" -- "$current")
+            return
+            ;;
+        --language)
+            mapfile -t COMPREPLY < <(compgen -W "c++ c" -- "$current")
             return
             ;;
         --key-type)
@@ -81,6 +85,12 @@ _vmsec() {
     case "${words[0]} ${words[1]}" in
         "vm show" | "vm pause" | "vm resume" | "vm start" | "vm undefine" | "vm export" | "vm limits" | "vm stats" | "migrate start")
             candidates=$(_vmsec_vms "${globals[@]}")
+            ;;
+        "inspect "?*)
+            candidates=$(_vmsec_vms "${globals[@]}")
+            ;;
+        "inspect ")
+            candidates=$("${COMP_WORDS[0]}" "${globals[@]}" module list 2>/dev/null | awk '/vmsec.Inspection/ { print $1 }')
             ;;
         "attest enrol" | "attest learn")
             candidates=$(_vmsec_peers "${globals[@]}")
