@@ -28,7 +28,7 @@ roles = [\"module\", \"plugin\"]
 ")
   file(CHMOD ${PROJECT_BINARY_DIR}/${folder}/trust.toml PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 endforeach()
-install(FILES ${PROJECT_BINARY_DIR}/lib/vmsec/trust.toml DESTINATION ${CMAKE_INSTALL_LIBDIR}/vmsec)
+install(FILES ${PROJECT_BINARY_DIR}/lib/vmsec/trust.toml DESTINATION ${CMAKE_INSTALL_LIBDIR}/vmsec COMPONENT library)
 
 function(vmsec_sign target kind)
   add_custom_command(TARGET ${target} POST_BUILD VERBATIM
