@@ -15,6 +15,11 @@
 //   vm = "web-*"               # or: tag = "batch"
 //   interfaces = ["vmsec.IoControl"]
 //
+//   [[tenant]]                 # the first [[tenant]] that matches a domain has it
+//   name = "acme"
+//   vm = "acme-*"              # or: tag = "acme"
+//   offers = ["memory_scanner"]  # modules that act only on VMs for which their tenant chose them
+//
 // Settings of a module for the whole host are not the policy's: they are
 // [module.<name>] in the host's configuration.
 //
@@ -48,7 +53,7 @@ inline constexpr std::string_view kOperatorsReason =
 
 struct PolicyLimits {
   static constexpr std::size_t kFileSize = 1 << 20;
-  static constexpr std::size_t kRules = 1000;  // of [[vm]], and of [[grant]]
+  static constexpr std::size_t kRules = 1000;  // of [[vm]], of [[grant]], and of [[tenant]]
   static constexpr std::size_t kDepth = 16;    // tables within tables, arrays within arrays
   static constexpr std::size_t kFindings = 100;
 };
@@ -89,6 +94,15 @@ struct GrantRule {
   std::uint32_t column = 0;
 };
 
+// Whose VMs they are, and what may be chosen for them.
+struct TenantRule {
+  std::string name;
+  Selector selector;
+  std::vector<std::string> offers;  // modules
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
 // What check_modules() needs to know of a loaded module.
 struct ModuleOutline {
   std::string name;
@@ -112,10 +126,15 @@ class VMSEC_EXPORT Policy {
   // A file that cannot be read is a finding at line 0.
   static std::expected<Policy, Findings> read(const std::string& path);
 
-  // Sections that no loaded module reads, and grants to modules that are not loaded.
+  // Sections that no loaded module reads, and grants to and offers of modules that
+  // are not loaded.
   [[nodiscard]] Findings check_modules(std::span<const ModuleOutline> loaded) const;
   // Sections whose module is not granted what it needs on their domains.
   [[nodiscard]] GrantGaps check_grants(std::span<const ModuleOutline> loaded) const;
+  // What is allowed, and hardly meant: grants of what a module does not need, of a
+  // guest's memory or of moving it on every VM, offers that no grant makes good,
+  // tenants that may share VMs.
+  [[nodiscard]] Findings lint(std::span<const ModuleOutline> loaded) const;
 
   // The first [[vm]] that matches; null where none does. Borrowed from the policy.
   [[nodiscard]] const VmRule* rule_for(std::string_view domain_name, std::span<const std::string> tags) const;
@@ -131,13 +150,22 @@ class VMSEC_EXPORT Policy {
   // interface, to ask for the host's sizes.
   [[nodiscard]] bool grants_any(std::string_view module, std::string_view interface) const;
 
+  // Who has the domain: the first [[tenant]] that matches; null where none does.
+  // Borrowed from the policy, as is what tenant() answers.
+  [[nodiscard]] const TenantRule* tenant_of(std::string_view domain_name, std::span<const std::string> tags) const;
+  [[nodiscard]] const TenantRule* tenant(std::string_view name) const;
+  // Is the module offered to any tenant? Then it acts on chosen domains alone.
+  [[nodiscard]] bool is_offered(std::string_view module) const;
+
   [[nodiscard]] const std::vector<VmRule>& vm_rules() const { return vm_rules_; }
   [[nodiscard]] const std::vector<GrantRule>& grant_rules() const { return grant_rules_; }
+  [[nodiscard]] const std::vector<TenantRule>& tenant_rules() const { return tenant_rules_; }
 
  private:
   friend class PolicyReader;
   std::vector<VmRule> vm_rules_;
   std::vector<GrantRule> grant_rules_;
+  std::vector<TenantRule> tenant_rules_;
 };
 
 // Any other configuration in TOML, flattened: [backend] uri = "x" becomes

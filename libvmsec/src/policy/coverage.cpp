@@ -2,27 +2,11 @@
 #include <algorithm>
 
 #include "policy/findings.hpp"
+#include "policy/overlap.hpp"
 #include "vmsec/policy.hpp"
 
 namespace vmsec {
 namespace {
-
-std::size_t literal_prefix(std::string_view pattern) { return std::min(pattern.find_first_of("*?"), pattern.size()); }
-
-std::size_t literal_suffix(std::string_view pattern) {
-  const auto last = pattern.find_last_of("*?");
-  return last == std::string_view::npos ? pattern.size() : pattern.size() - last - 1;
-}
-
-// Whether some domain may be matched by both. Only what is sure says no.
-bool may_overlap(const Selector& a, const Selector& b) {
-  if (a.by != b.by) return true;
-  if (a.by == Selector::By::tag) return true;  // a domain has many tags
-  const auto head = std::min(literal_prefix(a.pattern), literal_prefix(b.pattern));
-  const auto tail = std::min(literal_suffix(a.pattern), literal_suffix(b.pattern));
-  return a.pattern.substr(0, head) == b.pattern.substr(0, head) &&
-         a.pattern.substr(a.pattern.size() - tail) == b.pattern.substr(b.pattern.size() - tail);
-}
 
 std::string missing_of(const ModuleOutline& module, const GrantRule& grant) {
   std::string missing;
@@ -48,7 +32,7 @@ struct Coverage {
 Coverage coverage_of(const Policy& policy, const Selector& domains, const ModuleOutline& module) {
   Coverage out;
   for (const GrantRule& grant : policy.grant_rules()) {
-    if (grant.module != module.name || !may_overlap(grant.selector, domains)) continue;
+    if (grant.module != module.name || !policy::may_overlap(grant.selector, domains)) continue;
     const bool enough = missing_of(module, grant).empty();
     out.enough_for_some = out.enough_for_some || enough;
     if (!enough && out.lacking == nullptr) out.lacking = &grant;

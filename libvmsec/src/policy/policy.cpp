@@ -28,6 +28,12 @@ Findings Policy::check_modules(std::span<const ModuleOutline> loaded) const {
     if (std::ranges::find(loaded, grant.module, &ModuleOutline::name) != loaded.end()) continue;
     sink.add({grant.line, grant.column}, "[[grant]]: no module \"" + grant.module + "\" is loaded");
   }
+  for (const TenantRule& tenant : tenant_rules_)
+    for (const std::string& module : tenant.offers) {
+      if (std::ranges::find(loaded, module, &ModuleOutline::name) != loaded.end()) continue;
+      sink.add({tenant.line, tenant.column}, "[[tenant]] \"" + policy::printable(tenant.name) + "\" is offered \"" +
+                                                 policy::printable(module) + "\": no such module is loaded");
+    }
   return sink.take();
 }
 
@@ -57,6 +63,23 @@ bool Policy::grants(std::string_view module, std::string_view domain_name, std::
 bool Policy::grants_any(std::string_view module, std::string_view interface) const {
   return std::ranges::any_of(grant_rules_, [&](const GrantRule& rule) {
     return rule.module == module && std::ranges::find(rule.interfaces, interface) != rule.interfaces.end();
+  });
+}
+
+const TenantRule* Policy::tenant_of(std::string_view domain_name, std::span<const std::string> tags) const {
+  const auto found = std::ranges::find_if(
+      tenant_rules_, [&](const TenantRule& rule) { return rule.selector.matches(domain_name, tags); });
+  return found == tenant_rules_.end() ? nullptr : &*found;
+}
+
+const TenantRule* Policy::tenant(std::string_view name) const {
+  const auto found = std::ranges::find(tenant_rules_, name, &TenantRule::name);
+  return found == tenant_rules_.end() ? nullptr : &*found;
+}
+
+bool Policy::is_offered(std::string_view module) const {
+  return std::ranges::any_of(tenant_rules_, [&](const TenantRule& rule) {
+    return std::ranges::find(rule.offers, module) != rule.offers.end();
   });
 }
 

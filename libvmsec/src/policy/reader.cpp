@@ -24,12 +24,13 @@ class PolicyReader {
   Policy read(const toml::table& root) {
     version(root);
     for (const auto& [key, node] : root) {
-      if (is_one_of(key.str(), {"version", "vm", "grant", "host"})) continue;
-      sink_.add(place(key),
-                "unknown key \"" + policy::printable(key.str()) + "\": a policy has version, [[vm]] and [[grant]]");
+      if (is_one_of(key.str(), {"version", "vm", "grant", "tenant", "host"})) continue;
+      sink_.add(place(key), "unknown key \"" + policy::printable(key.str()) +
+                                "\": a policy has version, [[vm]], [[grant]] and [[tenant]]");
     }
     each_rule(root, "vm", [&](const toml::table& table) { vm_rule(table); });
     each_rule(root, "grant", [&](const toml::table& table) { grant_rule(table); });
+    each_rule(root, "tenant", [&](const toml::table& table) { tenant_rule(table); });
     host(root);
     find_shadowed();
     return std::move(policy_);
@@ -171,6 +172,56 @@ class PolicyReader {
     return names;
   }
 
+  void tenant_rule(const toml::table& table) {
+    TenantRule rule;
+    rule.line = place(table).line;
+    rule.column = place(table).column;
+    rule.selector = selector(table, "vm", "[[tenant]]");
+    const toml::node* name = table.get("name");
+    const toml::node* offers = table.get("offers");
+    if (name == nullptr)
+      sink_.add(place(table), "[[tenant]] does not say who it is: want name = \"<name>\"");
+    else
+      rule.name = tenant_name(*name);
+    if (offers == nullptr)
+      sink_.add(place(table), "[[tenant]] does not say what it may choose: want offers = [\"<module>\", ...]");
+    else
+      rule.offers = module_list(*offers);
+    for (const auto& [key, node] : table) {
+      if (is_one_of(key.str(), {"name", "vm", "tag", "offers"})) continue;
+      sink_.add(place(key), "unknown key \"" + policy::printable(key.str()) +
+                                "\" in [[tenant]]: it has name, vm or tag, and offers");
+    }
+    policy_.tenant_rules_.push_back(std::move(rule));
+  }
+
+  std::string tenant_name(const toml::node& node) {
+    std::string name = text(node, "[[tenant]]: name");
+    if (!name.empty() && policy_.tenant(name) != nullptr)
+      sink_.add(place(node), "[[tenant]]: a tenant \"" + policy::printable(name) + "\" is there already, at line " +
+                                 std::to_string(policy_.tenant(name)->line) + ": one rule for each, or a tag");
+    return name;
+  }
+
+  std::vector<std::string> module_list(const toml::node& node) {
+    std::vector<std::string> names;
+    const auto* list = node.as_array();
+    if (list == nullptr) {
+      sink_.add(place(node), "[[tenant]]: offers is " + std::string(policy::type_name(node)) +
+                                 ": want a list, such as [\"memory_scanner\"]");
+      return names;
+    }
+    for (const toml::node& element : *list) {
+      std::string name = text(element, "[[tenant]]: an offered module");
+      if (name.empty()) continue;
+      if (std::ranges::find(names, name) != names.end())
+        sink_.add(place(element), "[[tenant]]: \"" + policy::printable(name) + "\" is offered twice");
+      else
+        names.push_back(std::move(name));
+    }
+    return names;
+  }
+
   static std::string unknown_interface(const std::string& name) {
     if (std::ranges::find(kOperatorsInterfaces, name) != kOperatorsInterfaces.end())
       return "[[grant]]: " + name + " cannot be granted: " + std::string(kOperatorsReason);
@@ -209,6 +260,12 @@ class PolicyReader {
         if (grants[j].module == grants[i].module && !grants[i].module.empty() &&
             shadows(grants[j].selector, grants[i].selector, grants[j].line, {grants[i].line, grants[i].column},
                     "[[grant]] of \"" + policy::printable(grants[i].module) + "\""))
+          break;
+    const auto& tenants = policy_.tenant_rules_;
+    for (std::size_t i = 1; i < tenants.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        if (shadows(tenants[j].selector, tenants[i].selector, tenants[j].line, {tenants[i].line, tenants[i].column},
+                    "[[tenant]]"))
           break;
   }
 

@@ -19,6 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const GrantRule& rule : policy->grant_rules())
     for (const auto& interface : rule.interfaces)
       if (!policy->grants_any(rule.module, interface)) std::abort();
+  for (const TenantRule& rule : policy->tenant_rules()) {
+    if (policy->tenant(rule.name) != &rule) std::abort();
+    for (const auto& module : rule.offers)
+      if (!policy->is_offered(module)) std::abort();
+  }
   (void)policy->check_modules({});
+  (void)policy->lint({});
   return 0;
 }
