@@ -98,10 +98,10 @@ Result<Packet> call_capability(I& capability, std::uint32_t number, Packet reque
     if constexpr (!kIsAboutDomain<Message>) return caller.check(kInterface, nullptr);
     if constexpr (kIsAboutDomain<Message>) {
       const Act* act = act_of(kInterface, method.name);
+      VMSEC_CHECK(caller.check(kInterface, &message.domain));
       if (act != nullptr && caller.leave == Caller::Leave::to_look)
         return fail(Code::denied, std::string(kInterface) + "." + std::string(method.name) +
                                       ": while a policy is compared, nothing is changed");
-      VMSEC_CHECK(caller.check(kInterface, &message.domain));
       if constexpr (kBeginsMigration<Message>) VMSEC_CHECK(names.keep(message.domain));
       if (act != nullptr && is_recorded(*act, caller)) {
         AuditEntry entry{std::string(act->action), Outcome::unknown, message.domain, {}, "begins"};
@@ -119,7 +119,8 @@ Result<Packet> call_capability(I& capability, std::uint32_t number, Packet reque
 // A list shows a caller only the domains that it may use.
 Result<Packet> keep_visible_domains(Packet list, const Caller& caller) {
   VMSEC_TRY(auto domains, wire::unpack<DomainList>(std::move(list)));
-  std::erase_if(domains.domains, [&](const DomainInfo& info) { return !caller.sees({info.name, info.tags}); });
+  std::erase_if(domains.domains,
+                [&](const DomainInfo& info) { return !caller.sees({info.domain, {info.name, info.tags}}); });
   return wire::pack(std::move(domains));
 }
 
@@ -127,7 +128,7 @@ Result<Packet> keep_visible_domains(Packet list, const Caller& caller) {
 Result<Packet> keep_visible_events(Packet list, const Caller& caller, DomainNames& names) {
   VMSEC_TRY(auto events, wire::unpack<EventList>(std::move(list)));
   std::erase_if(events.events, [&](const Event& event) {
-    return !event.domain.is_nil() && !caller.sees({event.name, names.of(event.domain).tags});
+    return !event.domain.is_nil() && !caller.sees({event.domain, {event.name, names.of(event.domain).tags}});
   });
   return wire::pack(std::move(events));
 }

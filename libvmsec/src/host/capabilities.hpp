@@ -17,7 +17,7 @@ struct Caller {
   // about no single domain.
   std::function<Status(std::string_view interface, const Uuid* domain)> check;
   // Does it see this domain in a list, and its events?
-  std::function<bool(const DomainName&)> sees;
+  std::function<bool(const About&)> sees;
   // Writes its acts down: before one happens, with the outcome `unknown`, and how
   // it ended. An act that cannot be written down does not happen. Empty: nobody does.
   std::function<Status(const AuditEntry&)> record = {};
@@ -29,7 +29,7 @@ struct Caller {
   Leave leave = Leave::to_act;
   // The host itself: everything.
   static Caller host() {
-    return {[](std::string_view, const Uuid*) { return Status(); }, [](const DomainName&) { return true; }};
+    return {[](std::string_view, const Uuid*) { return Status(); }, [](const About&) { return true; }};
   }
 };
 

@@ -19,6 +19,12 @@ struct DomainName {
   friend bool operator==(const DomainName&, const DomainName&) = default;
 };
 
+// The domain that a call is about, as grants see it.
+struct About {
+  Uuid domain;
+  DomainName name;
+};
+
 // Any thread.
 class VMSEC_EXPORT DomainNames {
  public:

@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "host/authority_service.hpp"
+#include "host/grant_ledger.hpp"
+#include "host/grant_service.hpp"
 #include "host/journal_service.hpp"
 #include "host/local_identity.hpp"
 #include "host/log.hpp"
@@ -16,10 +18,13 @@
 #include "host/policy_service.hpp"
 #include "host/records_service.hpp"
 #include "host/refusals.hpp"
+#include "host/refused_calls.hpp"
 #include "host/registry.hpp"
+#include "host/tenant_service.hpp"
 #include "identity/openssl.hpp"
 #include "loader/plugin_file.hpp"
 #include "rpc/agent_server.hpp"
+#include "rpc/calling_user.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/trust.hpp"
 
@@ -126,6 +131,18 @@ class LocalHost final : public Host, private HostControl {
     AuditOptions audit;
     audit.former_keys = identity_->former_keys();
     VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_, audit));
+    refused_calls_ = std::make_unique<RefusedCalls>([this](const std::string& who, const AuditEntry& entry) {
+      write_log(LogLevel::warning, who, "refused " + entry.detail);
+      record(who, entry);
+    });
+    return open_grants();
+  }
+
+  // Before any module runs: what was withdrawn is so from its first call on.
+  Status open_grants() {
+    VMSEC_CHECK(ledger_.keep_in(std::filesystem::path(options_.state_dir) / "grants"));
+    for (const Withdrawal& each : grants_.standing()->withdrawals)
+      write_log(LogLevel::info, "host", text_of(each) + " stands");
     return {};
   }
 
@@ -150,6 +167,12 @@ class LocalHost final : public Host, private HostControl {
     capabilities_ = std::make_unique<Capabilities>(*backend_);
     VMSEC_CHECK(capabilities_->names().keep_in(std::filesystem::path(options_.state_dir) / "domain.names"));
     policy_ = std::make_unique<PolicyService>(registry_, *capabilities_, grants_, options_.policy_file);
+    const auto write = [this](const AuditEntry& entry) { return append("core", entry); };
+    grant_service_ = std::make_unique<GrantService>(registry_, *capabilities_, grants_, ledger_, write);
+    tenants_ = std::make_unique<TenantService>(
+        *capabilities_, grants_, ledger_, write, [this](const std::string& tenant, const AuditEntry& entry) {
+          refused_calls_->tell("core", entry.action + " of tenant " + tenant, entry);
+        });
     return {};
   }
 
@@ -224,9 +247,8 @@ class LocalHost final : public Host, private HostControl {
   void record_refused_call(const std::string& module, std::string_view interface, std::uint32_t method,
                            const Uuid& domain, const std::string& cause) {
     const std::string name = method == 0 ? "" : "." + Capabilities::method_name(interface, method);
-    const std::string what = std::string(interface) + name + ": " + cause;
-    write_log(LogLevel::warning, module, "refused " + what);
-    record(module, AuditEntry{"grant.refuse", Outcome::refused, domain, {}, what});
+    const std::string what = std::string(interface) + name;
+    refused_calls_->tell(module, what, AuditEntry{"grant.refuse", Outcome::refused, domain, {}, what + ": " + cause});
   }
 
   void record_refused_peer(const std::string& peer, const Error& error) {
@@ -259,6 +281,7 @@ class LocalHost final : public Host, private HostControl {
     const auto in_force = policy_->in_force();
     info.policy_in_force = in_force.file;
     info.policy_digest = in_force.digest;
+    info.withdrawals = grant_service_->withdrawals();
     for (const auto interface : kGrantableInterfaces) {
       const auto available = capabilities_->available(interface);
       info.capabilities.push_back(
@@ -298,6 +321,26 @@ class LocalHost final : public Host, private HostControl {
     return report;
   }
 
+  Result<GrantList> list_grants(const Empty&) override { return grant_service_->list(); }
+  Result<Withdrawal> revoke_grant(const GrantRevocation& request) override {
+    return grant_service_->revoke(request, asker(request.by));
+  }
+  Result<Withdrawal> restore_grant(const GrantRestoration& request) override {
+    return grant_service_->restore(request, asker(request.by));
+  }
+  Result<TenantList> list_tenants(const TenantRef& request) override { return tenants_->list(request); }
+  Result<Empty> choose_module(const TenantChoice& request) override {
+    return tenants_->choose(request, asker(request.by));
+  }
+  Result<Empty> drop_module(const TenantChoice& request) override { return tenants_->drop(request, asker(request.by)); }
+
+  // Whom the kernel names, and whom the caller does.
+  static std::string asker(const std::string& by) {
+    const auto user = rpc::CallingUser::current();
+    const std::string known = user ? "user " + std::to_string(*user) : std::string("the host's own process");
+    return by.empty() ? known : known + " for " + by;
+  }
+
   Status adopt_policy() {
     return policy_->adopt_file([this](const std::string& file, const std::string& digest) {
       return append("core", {"policy.adopt", Outcome::succeeded, {}, {}, named(file, digest)});
@@ -311,16 +354,20 @@ class LocalHost final : public Host, private HostControl {
   // Members are destroyed from the bottom up: servers, modules, then what those use.
   HostOptions options_;
   Grants grants_;
+  GrantLedger ledger_{grants_};
   Connections connections_;
   std::optional<HostIdentity> identity_;
   std::optional<channel::TlsContext> context_;
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Trust> trust_;
+  std::unique_ptr<RefusedCalls> refused_calls_;
   std::unique_ptr<loader::PluginFile> plugin_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Capabilities> capabilities_;
   Registry registry_;
   std::unique_ptr<PolicyService> policy_;
+  std::unique_ptr<GrantService> grant_service_;
+  std::unique_ptr<TenantService> tenants_;
   std::unique_ptr<Refusals> refusals_;
   std::unique_ptr<PeerServer> peer_server_;
   std::unique_ptr<rpc::AgentServer> agent_server_;

@@ -1,6 +1,7 @@
 #include "host/module_link.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "vmsec/module.hpp"
 
@@ -9,49 +10,9 @@ namespace {
 
 // Beyond this many, what is withdrawn is answered as if it had never been granted.
 constexpr std::size_t kMaximumRemembered = 4096;
-
-thread_local const Policy* preview = nullptr;
-
-bool gives(const GrantRule& rule, std::string_view interface) {
-  return std::ranges::find(rule.interfaces, interface) != rule.interfaces.end();
-}
+constexpr std::size_t kLongestName = 128;
 
 }  // namespace
-
-Grants::Preview::Preview(const Policy& policy) { preview = &policy; }
-Grants::Preview::~Preview() { preview = nullptr; }
-bool Grants::previewing() { return preview != nullptr; }
-
-void Grants::replace(Policy policy) {
-  auto fresh = std::make_shared<const Policy>(std::move(policy));
-  const std::lock_guard lock(mutex_);
-  policy_ = std::move(fresh);
-}
-
-std::shared_ptr<const Policy> Grants::current() const {
-  const std::lock_guard lock(mutex_);
-  return policy_;
-}
-
-bool Grants::allows(const std::string& module, const DomainName* domain, std::string_view interface) const {
-  const auto in_force = current();
-  const Policy* policy = preview != nullptr ? preview : in_force.get();
-  if (policy == nullptr) return all_without_policy_;
-  if (domain == nullptr) return policy->grants_any(module, interface);
-  return policy->grants(module, domain->name, domain->tags, interface);
-}
-
-std::string Grants::advice(const std::string& module, const DomainName* domain, std::string_view interface) const {
-  const auto policy = current();
-  const std::string quoted = "\"" + std::string(interface) + "\"";
-  // The first rule that matches decides: another one behind it would change nothing.
-  if (policy && domain != nullptr)
-    for (const GrantRule& rule : policy->grant_rules())
-      if (rule.module == module && rule.selector.matches(domain->name, domain->tags) && !gives(rule, interface))
-        return "add " + quoted + " to its [[grant]] at line " + std::to_string(rule.line);
-  return "add [[grant]] module = \"" + module + "\" vm = \"" + (domain == nullptr ? "*" : domain->name) +
-         "\" interfaces = [" + quoted + "]";
-}
 
 ModuleLink::ModuleLink(loader::Manifest manifest, Capabilities& capabilities, const Grants& grants, Refused refused,
                        std::function<Status(const AuditEntry&)> record)
@@ -101,51 +62,89 @@ Result<Packet> ModuleLink::open_handle(Packet request) {
   return wire::pack(HandleReply{static_cast<std::uint32_t>(found - handles_.begin() + 1), 1});
 }
 
-Result<Packet> ModuleLink::call_handle(std::uint64_t handle, std::uint32_t method, Packet request) {
-  std::string interface;
-  {
-    const std::lock_guard lock(mutex_);
-    const std::uint64_t id = handle >> 32;
-    if (id == 0 || id > handles_.size() || (handle & 0xffffffffu) != 1)
-      return fail(Code::revoked, "module " + manifest_.name + " calls a handle that it does not have");
-    interface = handles_[id - 1];
-  }
-  const auto service = services_.find(interface);
-  if (service != services_.end()) return service->second->call(method, std::move(request));
-  const Caller caller{[&](std::string_view name, const Uuid* domain) { return check(name, method, domain); },
-                      [&](const DomainName& name) { return grants_.allows(manifest_.name, &name, interface); }, record_,
-                      Caller::Kind::module, Grants::previewing() ? Caller::Leave::to_look : Caller::Leave::to_act};
-  return capabilities_.call(interface, method, std::move(request), caller);
+// Empty where it is no handle of this module's.
+std::string ModuleLink::interface_of(std::uint64_t handle) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t id = handle >> 32;
+  if (id == 0 || id > handles_.size() || (handle & 0xffffffffu) != 1) return {};
+  return handles_[id - 1];
 }
 
-Status ModuleLink::check(std::string_view interface, std::uint32_t method, const Uuid* domain) {
-  const Uuid about = domain != nullptr ? *domain : Uuid();
-  const DomainName name = domain != nullptr ? capabilities_.names().of(*domain) : DomainName();
-  const DomainName* known = domain != nullptr ? &name : nullptr;
-  if (!grants_.allows(manifest_.name, known, interface)) return refuse_use(interface, method, about, known);
+Result<Packet> ModuleLink::call_handle(std::uint64_t handle, std::uint32_t method, Packet request) {
+  const std::string interface = interface_of(handle);
+  if (interface.empty())
+    return refuse(Code::revoked, "a handle", 0, Uuid(), "the module calls a handle that it does not have");
+  const auto service = services_.find(interface);
+  if (service != services_.end()) return call_service(interface, *service->second, method, std::move(request));
+  return call_capability(interface, method, std::move(request));
+}
+
+Result<Packet> ModuleLink::call_service(const std::string& interface, Endpoint& service, std::uint32_t method,
+                                        Packet request) {
+  auto answer = service.call(method, std::move(request));
+  if (!answer && answer.error().code == Code::denied && refused_)
+    refused_(manifest_.name, interface, method, Uuid(), answer.error().message);
+  return answer;
+}
+
+Result<Packet> ModuleLink::call_capability(const std::string& interface, std::uint32_t method, Packet request) {
+  const bool looks = Grants::previewing();
+  std::optional<About> about;
+  bool checked = false;
+  const auto check_call = [&](std::string_view name, const Uuid* domain) -> Status {
+    if (domain != nullptr) about = About{*domain, capabilities_.names().of(*domain)};
+    VMSEC_CHECK(check(name, method, about ? &*about : nullptr));
+    checked = true;
+    return {};
+  };
+  const Caller caller{check_call, [&](const About& each) { return grants_.allows(manifest_.name, &each, interface); },
+                      record_, Caller::Kind::module, looks ? Caller::Leave::to_look : Caller::Leave::to_act};
+  auto answer = capabilities_.call(interface, method, std::move(request), caller);
+  if (answer && about && interface == Methods<Migration>::kName) begun_.note(method, about->domain);
+  // It was let look, and tried to act.
+  if (!answer && looks && checked && answer.error().code == Code::denied && refused_)
+    refused_(manifest_.name, interface, method, about ? about->domain : Uuid(), answer.error().message);
+  return answer;
+}
+
+Status ModuleLink::check(std::string_view interface, std::uint32_t method, const About* about) {
+  const Ruling ruling = grants_.rule(manifest_.name, about, interface);
+  if (ruling != Ruling::allowed) {
+    const bool taken = ruling == Ruling::withdrawn || ruling == Ruling::not_chosen;
+    // What has begun ends as it would: a guest between two hosts would be lost.
+    if (taken && about != nullptr && interface == Methods<Migration>::kName && begun_.goes_on(method, about->domain))
+      return {};
+    return refuse_use(ruling, interface, method, about);
+  }
   if (Grants::previewing()) return {};
   const std::lock_guard lock(mutex_);
-  if (used_.size() < kMaximumRemembered) used_.emplace(interface, about);
+  if (used_.size() < kMaximumRemembered) used_.emplace(interface, about != nullptr ? about->domain : Uuid());
   return {};
 }
 
-Status ModuleLink::refuse_use(std::string_view interface, std::uint32_t method, const Uuid& domain,
-                              const DomainName* name) {
-  const std::string where = name != nullptr ? "on domain \"" + name->name + "\"" : "on any domain";
-  if (Grants::previewing()) return fail(Code::denied, "this policy does not grant it " + where);
-  bool before = false;
-  {
-    const std::lock_guard lock(mutex_);
-    before = used_.contains(std::pair(std::string(interface), domain));
+Status ModuleLink::refuse_use(Ruling ruling, std::string_view interface, std::uint32_t method, const About* about) {
+  const Uuid domain = about != nullptr ? about->domain : Uuid();
+  const std::string where = about != nullptr ? "on domain \"" + about->name.name + "\"" : "on any domain";
+  if (ruling != Ruling::not_granted) {
+    const std::string cause = grants_.explain(ruling, manifest_.name, about, interface);
+    return refuse(ruling == Ruling::withdrawn || was_used(interface, domain) ? Code::revoked : Code::denied, interface,
+                  method, domain, cause);
   }
-  const std::string advice = ": " + grants_.advice(manifest_.name, name, interface);
-  if (before)
+  if (Grants::previewing()) return fail(Code::denied, "this policy does not grant it " + where);
+  const std::string advice = ": " + grants_.advice(manifest_.name, about, interface);
+  if (was_used(interface, domain))
     return refuse(Code::revoked, interface, method, domain, "the policy no longer grants it " + where + advice);
   return refuse(Code::denied, interface, method, domain, "the policy does not grant it " + where + advice);
 }
 
+bool ModuleLink::was_used(std::string_view interface, const Uuid& domain) {
+  const std::lock_guard lock(mutex_);
+  return used_.contains(std::pair(std::string(interface), domain));
+}
+
 std::unexpected<Error> ModuleLink::refuse(Code code, std::string_view interface, std::uint32_t method,
                                           const Uuid& domain, const std::string& cause) {
+  interface = interface.substr(0, kLongestName);  // of a module's making
   if (refused_) refused_(manifest_.name, interface, method, domain, cause);
   std::string what = std::string(interface);
   if (method != 0) what += "." + Capabilities::method_name(interface, method);

@@ -9,49 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "host/begun_migrations.hpp"
 #include "host/capabilities.hpp"
+#include "host/grants.hpp"
 #include "loader/manifest.hpp"
 #include "vmsec/abi.h"
 #include "vmsec/export.hpp"
 #include "vmsec/interface.hpp"
-#include "vmsec/policy.hpp"
 
 namespace vmsec::host {
-
-// The grants in force: replaced as a whole when a policy is applied.
-class VMSEC_EXPORT Grants {
- public:
-  // Without a policy: everything that manifests ask for, or nothing. `host` is
-  // named in what is refused.
-  explicit Grants(bool all_without_policy, std::string host = {})
-      : all_without_policy_(all_without_policy), host_(std::move(host)) {}
-
-  // For as long as it lives, this thread's calls are checked against another
-  // policy, which is not in force. Not nested.
-  class VMSEC_EXPORT Preview {
-   public:
-    explicit Preview(const Policy& policy);
-    ~Preview();
-    Preview(const Preview&) = delete;
-    Preview& operator=(const Preview&) = delete;
-  };
-  [[nodiscard]] static bool previewing();
-  void replace(Policy policy);
-  [[nodiscard]] bool allows(const std::string& module, const DomainName* domain, std::string_view interface) const;
-
-  // What to write into the policy so that allows() is true.
-  [[nodiscard]] std::string advice(const std::string& module, const DomainName* domain,
-                                   std::string_view interface) const;
-  // The policy in force; null: none.
-  [[nodiscard]] std::shared_ptr<const Policy> current() const;
-  [[nodiscard]] const std::string& host() const { return host_; }
-
- private:
-  const bool all_without_policy_;
-  const std::string host_;
-  mutable std::mutex mutex_;
-  std::shared_ptr<const Policy> policy_;
-};
 
 // Told of each refusal: module, interface, method, domain (nil: none), cause.
 using Refused =
@@ -93,8 +59,12 @@ class VMSEC_EXPORT ModuleLink {
   static void entry(void* context, const vmsec_call* call, vmsec_reply* reply);
   Result<Packet> open_handle(Packet request);
   Result<Packet> call_handle(std::uint64_t handle, std::uint32_t method, Packet request);
-  Status check(std::string_view interface, std::uint32_t method, const Uuid* domain);
-  Status refuse_use(std::string_view interface, std::uint32_t method, const Uuid& domain, const DomainName* name);
+  Result<Packet> call_service(const std::string& interface, Endpoint& service, std::uint32_t method, Packet request);
+  Result<Packet> call_capability(const std::string& interface, std::uint32_t method, Packet request);
+  Status check(std::string_view interface, std::uint32_t method, const About* about);
+  Status refuse_use(Ruling ruling, std::string_view interface, std::uint32_t method, const About* about);
+  std::string interface_of(std::uint64_t handle);
+  bool was_used(std::string_view interface, const Uuid& domain);
   std::unexpected<Error> refuse(Code code, std::string_view interface, std::uint32_t method, const Uuid& domain,
                                 const std::string& cause);
 
@@ -104,6 +74,7 @@ class VMSEC_EXPORT ModuleLink {
   const Refused refused_;
   const std::function<Status(const AuditEntry&)> record_;
   std::map<std::string, std::unique_ptr<Endpoint>, std::less<>> services_;
+  BegunMigrations begun_;
   std::mutex mutex_;
   std::vector<std::string> handles_;  // the interface of handle id - 1
   // What it was let use, by interface and domain (nil: none): so that what was

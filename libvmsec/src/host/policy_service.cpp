@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "host/grant_changes.hpp"
+#include "host/grant_service.hpp"
 #include "identity/openssl.hpp"
 #include "policy/text.hpp"
 
@@ -39,12 +40,32 @@ ModuleOutline outline_of(const loader::Manifest& manifest) {
 
 // A pattern with a slip of the pen takes no VM, and nobody would notice.
 void warn_of_unmatched(const Policy& policy, const std::vector<DomainInfo>& domains, PolicyReport& report) {
-  for (const VmRule& rule : policy.vm_rules()) {
+  const auto check = [&](const auto& rule, const std::string& what) {
     const auto matches = [&](const DomainInfo& info) { return rule.selector.matches(info.name, info.tags); };
     if (std::ranges::none_of(domains, matches))
       report.warnings.push_back(
-          {rule.line, rule.column, "[[vm]] for " + rule.selector.text() + " matches no VM that is on this host now"});
+          {rule.line, rule.column, what + " for " + rule.selector.text() + " matches no VM that is on this host now"});
+  };
+  for (const VmRule& rule : policy.vm_rules()) check(rule, "[[vm]]");
+  for (const TenantRule& rule : policy.tenant_rules()) check(rule, "[[tenant]] \"" + rule.name + "\"");
+}
+
+// One VM, two tenants: the later one believes that it is theirs.
+void warn_of_shared(const Policy& policy, const std::vector<DomainInfo>& domains, PolicyReport& report) {
+  for (const DomainInfo& info : domains) {
+    const TenantRule* owner = policy.tenant_of(info.name, info.tags);
+    for (const TenantRule& rule : policy.tenant_rules())
+      if (owner != nullptr && &rule != owner && rule.selector.matches(info.name, info.tags))
+        report.warnings.push_back({rule.line, rule.column,
+                                   "[[tenant]] \"" + rule.name + "\" matches VM \"" + info.name +
+                                       "\" too, which is \"" + owner->name + "\"'s: the rule at line " +
+                                       std::to_string(owner->line) + " decides"});
   }
+}
+
+void warn_of_domains(const Policy& policy, const std::vector<DomainInfo>& domains, PolicyReport& report) {
+  warn_of_unmatched(policy, domains, report);
+  warn_of_shared(policy, domains, report);
 }
 
 }  // namespace
@@ -83,6 +104,7 @@ Findings PolicyService::check_sections(const Policy& policy, Findings& warnings)
   GrantGaps gaps = policy.check_grants(outlines);
   append(findings, std::move(gaps.findings));
   append(warnings, std::move(gaps.warnings));
+  append(warnings, policy.lint(outlines));
   for (const auto& rule : policy.vm_rules()) {
     for (const auto& section : rule.sections) {
       for (const auto& module : registry_.modules()) {
@@ -131,17 +153,11 @@ void PolicyService::put_in_force(const Checked& checked) {
   grants_.replace(*checked.policy);
 }
 
-Result<std::vector<DomainInfo>> PolicyService::domains() {
-  VMSEC_TRY(Packet packet, capabilities_.call(Methods<DomainControl>::kName, 1, wire::pack(Empty{}), Caller::host()));
-  VMSEC_TRY(auto list, wire::unpack<DomainList>(std::move(packet)));
-  return std::move(list.domains);
-}
-
 Result<PolicyReport> PolicyService::check(const PolicyText& text) {
   Checked checked = read(text);
   if (!checked.policy) return checked.report;
   // Without the hypervisor a policy can be checked as well.
-  if (const auto found = domains()) warn_of_unmatched(*checked.policy, *found, checked.report);
+  if (const auto found = list_domains(capabilities_)) warn_of_domains(*checked.policy, *found, checked.report);
   return checked.report;
 }
 
@@ -155,8 +171,9 @@ Result<PolicyReport> PolicyService::apply(const PolicyText& text, const Begins& 
 Result<PolicyReport> PolicyService::compare(const PolicyText& text, std::uint32_t method, const Begins& begins) {
   Checked checked = read(text);
   if (!checked.policy) return checked.report;
-  VMSEC_TRY(const auto found, domains());
-  warn_of_unmatched(*checked.policy, found, checked.report);
+  VMSEC_TRY(const auto found, list_domains(capabilities_));
+  warn_of_domains(*checked.policy, found, checked.report);
+  checked.report.withdrawn = withdrawn_of(*checked.policy, *grants_.standing(), found);
   checked.report.grants = grant_changes(grants_.current().get(), *checked.policy, found);
   std::optional<Grants::Preview> preview;
   if (method == kApply) {

@@ -42,7 +42,6 @@ class VMSEC_EXPORT PolicyService {
   };
   Checked read(const PolicyText& text);
   Findings check_sections(const Policy& policy, Findings& warnings);
-  Result<std::vector<DomainInfo>> domains();
   void put_in_force(const Checked& checked);
   static Status begin(const Checked& checked, const Begins& begins);
   Result<PolicyReport> compare(const PolicyText& text, std::uint32_t method, const Begins& begins);

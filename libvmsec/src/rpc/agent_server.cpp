@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "rpc/calling_user.hpp"
 #include "rpc/messages.hpp"
 #include "rpc/unix_frame.hpp"
 
@@ -12,13 +13,17 @@ namespace {
 
 constexpr std::size_t kMaximumConnections = 256;
 
-Status check_operator(int socket) {
+Result<uid_t> user_of(int socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return fail(errno_error("identify a caller"));
-  if (peer.uid == 0 || peer.uid == ::geteuid()) return {};
-  return fail(Code::denied,
-              "call vmsecd: user " + std::to_string(peer.uid) + " is neither root nor the agent's own user");
+  return peer.uid;
+}
+
+Status check_operator(int socket) {
+  VMSEC_TRY(const uid_t user, user_of(socket));
+  if (user == 0 || user == ::geteuid()) return {};
+  return fail(Code::denied, "call vmsecd: user " + std::to_string(user) + " is neither root nor the agent's own user");
 }
 
 // In place of an answer. Whether it arrives is no matter.
@@ -76,6 +81,9 @@ void AgentServer::accept_loop() {
 }
 
 void AgentServer::serve(int socket) {
+  const auto user = user_of(socket);
+  if (!user) return say_why(socket, user.error());
+  const CallingUser calling(*user);
   while (true) {
     auto frame = receive_frame(socket);
     if (!frame) {

@@ -14,6 +14,7 @@
 #include "vmsec/service/authority.hpp"
 #include "vmsec/service/enforcement.hpp"
 #include "vmsec/service/error_reply.hpp"
+#include "vmsec/service/grants.hpp"
 #include "vmsec/service/host_control.hpp"
 #include "vmsec/service/inspection.hpp"
 #include "vmsec/service/journal.hpp"
@@ -48,7 +49,8 @@ using AllMessages =
              Measurement, InspectionReport, AttestHost, PcrValue, AttestationReport, EnrolHost, Enrolment,
              LearnReference, ReferenceText, MigrateRequest, MigrationRef, MigrationStatus, MigrationList,
              ResolveMigration, CapabilityInfo, ModuleInfo, PluginInfo, HostInfo, PolicyText, DomainChanges, GrantChange,
-             PolicyReport>;
+             PolicyReport, Withdrawal, GrantRevocation, GrantRestoration, GrantInfo, GrantList, TenantRef, TenantChoice,
+             ChoiceInfo, TenantDomain, TenantInfo, TenantList>;
 
 using AllInterfaces = TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events,
                                Interchange, Migration, Journal, Records, Modules, Peers, PeerHandler, Authority,

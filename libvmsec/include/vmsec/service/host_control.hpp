@@ -6,6 +6,7 @@
 
 #include "vmsec/interface.hpp"
 #include "vmsec/service/enforcement.hpp"
+#include "vmsec/service/grants.hpp"
 #include "vmsec/service/journal.hpp"
 
 namespace vmsec {
@@ -72,6 +73,7 @@ struct HostInfo {
   std::vector<std::string> peers;
   std::string policy_in_force;  // the file that it came from; empty: none is in force
   std::string policy_digest;    // SHA-256 of its text, hexadecimal
+  std::vector<Withdrawal> withdrawals;
   static constexpr std::string_view kMessage = "vmsec.HostInfo";
   static constexpr auto fields() {
     return wire::fields(
@@ -81,7 +83,8 @@ struct HostInfo {
         wire::field(7, "state_dir", &HostInfo::state_dir), wire::field(8, "capabilities", &HostInfo::capabilities),
         wire::field(9, "modules", &HostInfo::modules), wire::field(10, "plugins", &HostInfo::plugins),
         wire::field(11, "peers", &HostInfo::peers), wire::field(12, "policy_in_force", &HostInfo::policy_in_force),
-        wire::field(13, "policy_digest", &HostInfo::policy_digest));
+        wire::field(13, "policy_digest", &HostInfo::policy_digest),
+        wire::field(14, "withdrawals", &HostInfo::withdrawals));
   }
 };
 
@@ -133,16 +136,17 @@ struct PolicyReport {
   std::vector<DomainChanges> domains;  // those that a rule matches
   std::vector<GrantChange> grants;     // of diff and apply
   std::vector<Finding> warnings;       // what is allowed, and hardly meant
+  std::vector<Withdrawal> withdrawn;   // of diff and apply: what it grants and an operator took back; stays so
   static constexpr std::string_view kMessage = "vmsec.PolicyReport";
   static constexpr auto fields() {
     return wire::fields(
         wire::field(1, "file", &PolicyReport::file), wire::field(2, "findings", &PolicyReport::findings),
         wire::field(3, "domains", &PolicyReport::domains), wire::field(4, "grants", &PolicyReport::grants),
-        wire::field(5, "warnings", &PolicyReport::warnings));
+        wire::field(5, "warnings", &PolicyReport::warnings), wire::field(6, "withdrawn", &PolicyReport::withdrawn));
   }
 };
 
-// Any thread. Each apply_policy() runs alone.
+// Any thread. Each apply_policy() runs alone, and so does each change of withdrawals and choices.
 class HostControl {
  public:
   virtual ~HostControl() = default;
@@ -156,15 +160,37 @@ class HostControl {
   // Applying twice changes nothing the second time. The grants of an applied
   // policy are in force from then on, until the agent ends or another is applied.
   virtual Result<PolicyReport> apply_policy(const PolicyText&) = 0;
+
+  // The grants of the policy in force, and what was withdrawn of them.
+  virtual Result<GrantList> list_grants(const Empty&) = 0;
+  // From when it answers, each call of the module that it is about answers
+  // `revoked`, over restarts and other policies, until restored. Calls that are
+  // under way end as they would, and so do migrations that had begun.
+  // `not_found`: no such module is loaded. `io`: it holds, until the agent ends.
+  virtual Result<Withdrawal> revoke_grant(const GrantRevocation&) = 0;
+  // Ends a withdrawal. `not_found`: there is none of this id. After any error it stands.
+  virtual Result<Withdrawal> restore_grant(const GrantRestoration&) = 0;
+
+  // `not_found`: the policy in force has no tenant of this name.
+  virtual Result<TenantList> list_tenants(const TenantRef&) = 0;
+  // A tenant wants a module for one of its VMs. `denied`, with a record: the VM is
+  // not this tenant's, or the module is not offered to it. Who asks was
+  // authenticated by the caller. Choosing again changes nothing.
+  virtual Result<Empty> choose_module(const TenantChoice&) = 0;
+  // And wants it no more, whether or not the VM is still there. `not_found`: it was not chosen.
+  virtual Result<Empty> drop_module(const TenantChoice&) = 0;
 };
 
 template <>
 struct Methods<HostControl> {
   static constexpr std::string_view kName = "vmsec.HostControl";
   static constexpr auto table() {
-    return std::make_tuple(method(1, "Info", &HostControl::info), method(2, "CheckPolicy", &HostControl::check_policy),
-                           method(3, "DiffPolicy", &HostControl::diff_policy),
-                           method(4, "ApplyPolicy", &HostControl::apply_policy));
+    return std::make_tuple(
+        method(1, "Info", &HostControl::info), method(2, "CheckPolicy", &HostControl::check_policy),
+        method(3, "DiffPolicy", &HostControl::diff_policy), method(4, "ApplyPolicy", &HostControl::apply_policy),
+        method(5, "ListGrants", &HostControl::list_grants), method(6, "RevokeGrant", &HostControl::revoke_grant),
+        method(7, "RestoreGrant", &HostControl::restore_grant), method(8, "ListTenants", &HostControl::list_tenants),
+        method(9, "ChooseModule", &HostControl::choose_module), method(10, "DropModule", &HostControl::drop_module));
   }
 };
 
@@ -176,6 +202,12 @@ class Proxy<HostControl> final : public Remote<HostControl> {
   Result<PolicyReport> check_policy(const PolicyText& r) override { return invoke<2>(r); }
   Result<PolicyReport> diff_policy(const PolicyText& r) override { return invoke<3>(r); }
   Result<PolicyReport> apply_policy(const PolicyText& r) override { return invoke<4>(r); }
+  Result<GrantList> list_grants(const Empty& r) override { return invoke<5>(r); }
+  Result<Withdrawal> revoke_grant(const GrantRevocation& r) override { return invoke<6>(r); }
+  Result<Withdrawal> restore_grant(const GrantRestoration& r) override { return invoke<7>(r); }
+  Result<TenantList> list_tenants(const TenantRef& r) override { return invoke<8>(r); }
+  Result<Empty> choose_module(const TenantChoice& r) override { return invoke<9>(r); }
+  Result<Empty> drop_module(const TenantChoice& r) override { return invoke<10>(r); }
 };
 
 }  // namespace vmsec
