@@ -71,6 +71,10 @@ _vmsec() {
             mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_peers "${globals[@]}")" -- "$current")
             return
             ;;
+        --interface)
+            mapfile -t COMPREPLY < <(compgen -W "vmsec.DomainControl vmsec.ResourceControl vmsec.IoControl vmsec.Migration vmsec.MemoryAccess vmsec.BootEvidence vmsec.Events" -- "$current")
+            return
+            ;;
         --vm | --domain)
             mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_vms "${globals[@]}")" -- "$current")
             return
@@ -92,6 +96,7 @@ _vmsec() {
         "inspect ")
             candidates=$("${COMP_WORDS[0]}" "${globals[@]}" module list 2>/dev/null | awk '/vmsec.Inspection/ { print $1 }')
             ;;
+        "grant revoke") candidates=$("${COMP_WORDS[0]}" "${globals[@]}" module list 2>/dev/null | awk 'NR > 1 { print $1 }') ;;
         "attest enrol" | "attest learn")
             candidates=$(_vmsec_peers "${globals[@]}")
             ;;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "context.hpp"
+#include "vmsec/service/grants.hpp"
 #include "vmsec/service/migrator.hpp"
 
 namespace vmsec::cli {
@@ -14,6 +15,11 @@ void add_vm_define(CLI::App& vm, Context& context);
 void add_vm_limits(CLI::App& vm, Context& context);
 void add_vm_events(CLI::App& vm, Context& context);
 void add_policy(CLI::App& app, Context& context);
+void add_grant(CLI::App& app, Context& context);
+void print_withdrawals(const std::vector<Withdrawal>& withdrawals);
+// Who runs this, as far as the environment says. For the record beside what the kernel knows.
+std::string calling_person();
+void add_tenant(CLI::App& app, Context& context);
 void add_ticket(CLI::App& app, Context& context);
 void add_migrate(CLI::App& app, Context& context);
 void add_migrate_control(CLI::App& migrate, Context& context);

@@ -46,6 +46,10 @@ void print_info(const HostInfo& info, std::size_t in_doubt) {
                {"policy file", or_none(info.policy_file)},
                {"policy in force", in_force(info)},
                {"state", info.state_dir}});
+  if (!info.withdrawals.empty()) {
+    const std::string text = std::to_string(info.withdrawals.size()) + ": \"vmsec grant list\"";
+    print_facts({{"withdrawn", coloured(Colour::yellow, text)}});
+  }
   if (in_doubt > 0) print_facts({{"in doubt", coloured(Colour::yellow, doubt_text(in_doubt))}});
 }
 

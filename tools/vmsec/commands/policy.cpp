@@ -57,7 +57,25 @@ Result<PolicyReport> ask_host(Context& context, Call call, const PolicyText& pol
   return ((*host).*call)(policy);
 }
 
-Ending check_policy(Context& context, const std::string& file, bool offline) {
+// What this policy grants and stays withdrawn all the same.
+void print_withdrawn(const PolicyReport& report) {
+  if (report.withdrawn.empty()) return;
+  std::puts("granted, and still withdrawn until \"vmsec grant restore ID\":");
+  print_withdrawals(report.withdrawn);
+}
+
+enum class Scope { host, offline };
+enum class Warnings { told, refused };
+
+Ending refuse_warnings(const PolicyReport& report) {
+  const auto count = report.warnings.size();
+  std::fprintf(stderr, "vmsec: %s: %zu warning%s, and --strict lets none pass\n",
+               report.file.empty() ? "policy" : report.file.c_str(), count, count == 1 ? "" : "s");
+  return Exit::mistake;
+}
+
+Ending check_policy(Context& context, const std::string& file, Scope scope, Warnings warnings) {
+  const bool offline = scope == Scope::offline;
   VMSEC_TRY(const auto policy, read_policy(file));
   if (file.empty() && offline) return usage_error("policy check --offline: name a file");
   if (const auto found = form_findings(policy)) return report_findings(context, *found);
@@ -76,6 +94,7 @@ Ending check_policy(Context& context, const std::string& file, bool offline) {
     std::printf("%s: good%s\n", report.file.empty() ? "policy" : report.file.c_str(),
                 offline ? " (its form; modules' sections need a host)" : "");
   });
+  if (warnings == Warnings::refused && !report.warnings.empty()) return refuse_warnings(report);
   return Exit::ok;
 }
 
@@ -139,6 +158,7 @@ Ending diff_policy(Context& context, const std::string& file) {
   context.print(report, [](const PolicyReport& found) {
     print_changes(found);
     print_grants(found);
+    print_withdrawn(found);
     const bool all_known = std::ranges::all_of(found.domains, [](const auto& each) { return each.error.empty(); });
     if (changes_of(found) == 0 && all_known) std::puts("no differences");
   });
@@ -156,6 +176,7 @@ Ending apply_policy(Context& context, const std::string& file) {
   context.print(report, [](const PolicyReport& found) {
     print_changes(found);
     print_grants(found);
+    print_withdrawn(found);
     const std::size_t changes = changes_of(found);
     const bool all_done = std::ranges::all_of(found.domains, [](const auto& each) { return each.error.empty(); });
     if (changes == 0 && all_done)
@@ -177,14 +198,19 @@ void add_policy(CLI::App& app, Context& context) {
       "Examples:\n  vmsec policy check web.toml\n  vmsec policy apply web.toml");
   auto file = std::make_shared<std::string>();
   auto offline = std::make_shared<bool>(false);
+  auto strict = std::make_shared<bool>(false);
 
   auto* check_command = policy->add_subcommand("check", "Find everything that is wrong with a policy; change nothing");
   check_command->add_option("FILE", *file, "The policy, in TOML; without it the host's own");
   check_command->add_flag("--offline", *offline, "The file's form alone; no host is asked");
+  check_command->add_flag("--strict", *strict, "Warnings too are a mistake (exit code 2)");
   check_command->footer(
       "Findings are lines \"file:line:column: message\" (exit code 2).\n\n"
       "Examples:\n  vmsec policy check web.toml\n  vmsec policy check --offline web.toml");
-  context.on(check_command, [&context, file, offline] { return check_policy(context, *file, *offline); });
+  context.on(check_command, [&context, file, offline, strict] {
+    return check_policy(context, *file, *offline ? Scope::offline : Scope::host,
+                        *strict ? Warnings::refused : Warnings::told);
+  });
 
   auto* diff_command = policy->add_subcommand("diff", "What applying would change (exit code 5: something)");
   diff_command->add_option("FILE", *file, "The policy; without it the host's own");

@@ -1,0 +1,121 @@
+// vmsec tenant: whose VMs they are, and which modules were chosen for them.
+#include "commands/commands.hpp"
+#include "output.hpp"
+#include "vmsec/service/host_control.hpp"
+
+namespace vmsec::cli {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out.empty() ? "none" : out;
+}
+
+void print_tenant(const TenantInfo& tenant) {
+  std::vector<std::string> domains;
+  for (const auto& each : tenant.domains) domains.push_back(each.name);
+  print_facts({{"tenant", tenant.name},
+               {"has", tenant.vms},
+               {"VMs here", joined(domains)},
+               {"may choose", joined(tenant.offers)}});
+  if (tenant.choices.empty()) return;
+  std::puts("");
+  Table table({"VM", "MODULE", "SINCE", "BY", "IN EFFECT"});
+  for (const auto& each : tenant.choices)
+    table.add({each.name.empty() ? each.choice.domain.text() : each.name, each.choice.module,
+               human_time(each.choice.time), each.choice.by,
+               each.idle.empty() ? coloured(Colour::green, "yes") : coloured(Colour::yellow, "no: " + each.idle)});
+  table.print();
+}
+
+Ending show(Context& context, const std::string& name) {
+  VMSEC_TRY(const auto host, context.open<HostControl>());
+  VMSEC_TRY(const auto list, host->list_tenants({name}));
+  context.print(list, [](const TenantList& found) {
+    if (found.tenants.empty()) std::puts("the policy in force has no [[tenant]]");
+    bool first = true;
+    for (const auto& tenant : found.tenants) {
+      if (!std::exchange(first, false)) std::puts("");
+      print_tenant(tenant);
+    }
+  });
+  return Exit::ok;
+}
+
+struct Words {
+  std::string tenant;
+  std::string vm;
+  std::string module;
+  std::string by;
+};
+
+// A VM that is gone is named by its UUID.
+Result<TenantChoice> choice_of(Context& context, const Words& words) {
+  TenantChoice choice{words.tenant, {}, words.module, words.by, {}};
+  if (const auto uuid = Uuid::parse(words.vm)) {
+    choice.domain = *uuid;
+    return choice;
+  }
+  VMSEC_TRY(const auto domains, context.open<DomainControl>());
+  VMSEC_TRY(const auto domain, find_domain(*domains, words.vm));
+  choice.domain = domain.domain;
+  return choice;
+}
+
+Ending choose(Context& context, const Words& words) {
+  VMSEC_TRY(const auto choice, choice_of(context, words));
+  VMSEC_TRY(const auto host, context.open<HostControl>());
+  VMSEC_CHECK(host->choose_module(choice));
+  context.print(choice, [&](const TenantChoice&) {
+    std::printf("tenant %s has chosen %s for %s\n", safe(words.tenant).c_str(), safe(words.module).c_str(),
+                safe(words.vm).c_str());
+  });
+  return Exit::ok;
+}
+
+Ending drop(Context& context, const Words& words) {
+  VMSEC_TRY(const auto choice, choice_of(context, words));
+  VMSEC_TRY(const auto host, context.open<HostControl>());
+  VMSEC_CHECK(host->drop_module(choice));
+  context.print(choice, [&](const TenantChoice&) {
+    std::printf("tenant %s has dropped %s for %s\n", safe(words.tenant).c_str(), safe(words.module).c_str(),
+                safe(words.vm).c_str());
+  });
+  return Exit::ok;
+}
+
+void add_words(CLI::App& command, const std::shared_ptr<Words>& words) {
+  words->by = calling_person();
+  command.add_option("NAME", words->tenant, "The tenant")->required();
+  command.add_option("VM", words->vm, "One of its VMs, by name or UUID")->required();
+  command.add_option("MODULE", words->module, "A module that it is offered")->required();
+  command.add_option("--by", words->by, "Who asks, for the record")->type_name("NAME");
+}
+
+}  // namespace
+
+void add_tenant(CLI::App& app, Context& context) {
+  auto* tenant = app.add_subcommand("tenant", "Tenants: what they may choose for their VMs, and what they chose");
+  tenant->require_subcommand(1);
+  tenant->footer("Examples:\n  vmsec tenant show acme\n  vmsec tenant choose acme acme-web memory_scanner");
+
+  auto name = std::make_shared<std::string>();
+  auto* show_command = tenant->add_subcommand("show", "A tenant's VMs, what it is offered and what it chose");
+  show_command->add_option("NAME", *name, "The tenant; without it all of them");
+  show_command->footer("Examples:\n  vmsec tenant show\n  vmsec tenant show acme --json");
+  context.on(show_command, [&context, name] { return show(context, *name); });
+
+  auto words = std::make_shared<Words>();
+  auto* choose_command = tenant->add_subcommand("choose", "A module that the tenant is offered, for one of its VMs");
+  add_words(*choose_command, words);
+  choose_command->footer("Examples:\n  vmsec tenant choose acme acme-web memory_scanner --by alice@acme.example");
+  context.on(choose_command, [&context, words] { return choose(context, *words); });
+
+  auto* drop_command = tenant->add_subcommand("drop", "And no more");
+  add_words(*drop_command, words);
+  drop_command->footer("Examples:\n  vmsec tenant drop acme acme-web memory_scanner");
+  context.on(drop_command, [&context, words] { return drop(context, *words); });
+}
+
+}  // namespace vmsec::cli
