@@ -17,7 +17,7 @@ the program that a module runs in."
 vmsec_package(dev libvmsec-dev libdevel "security framework for virtual machines (development)"
 "Headers, CMake package and pkg-config file: for control planes that link
 libvmsec, and for security modules, which link nothing of it."
-  DEPENDS libprotozero-dev)
+  DEPENDS libprotozero-dev RECOMMENDS vmsec-tools vmsec-plugin-sim)
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 
 vmsec_package(plugin_sim vmsec-plugin-sim admin "security framework for virtual machines (simulated hypervisor)"
