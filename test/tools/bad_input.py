@@ -448,9 +448,20 @@ def modules(bench):
     folder.mkdir()
     whole = (bench.programs.parent / "lib/vmsec/modules/isolation.so").read_bytes()
     state = bench.inputs / "module-state"
-    for what, name, content in (("truncated", "isolation", whole[:5000]), ("text", "isolation", b"no object\n" * 100)):
-        (folder / f"{name}.so").write_bytes(content)
-        bench.row(f"module: {what}", MISTAKE, r"isolation\.so: ", "vmsec", "--plugin", "sim", "--plugin-path",
+    good = (bench.programs.parent / "lib/vmsec/modules/isolation.so.sig").read_bytes()
+    other = good.replace(b'kind = "module"', b'kind = "plugin"')
+    for what, content, signature in (
+        ("not signed", whole, None),
+        ("truncated", whole[:5000], good),
+        ("text", b"no object\n" * 100, good),
+        ("one byte changed", whole[:-1] + bytes([whole[-1] ^ 1]), good),
+        ("signed as a plugin", whole, other),
+    ):
+        (folder / "isolation.so").write_bytes(content)
+        (folder / "isolation.so.sig").unlink(missing_ok=True)
+        if signature is not None:
+            (folder / "isolation.so.sig").write_bytes(signature)
+        bench.row(f"module: {what}", REFUSED, r"isolation\.so: ", "vmsec", "--plugin", "sim", "--plugin-path",
                   bench.programs.parent / "lib/vmsec/plugins", "--module-path", folder, "--state", state, "module", "list")
 
 

@@ -33,7 +33,7 @@ _vmsec() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            --agent | --plugin | --uri | --setting | --plugin-path | --module-path | --state)
+            --agent | --plugin | --uri | --setting | --plugin-path | --module-path | --state | --trust)
                 globals+=("$word" "${COMP_WORDS[++i]}")
                 ;;
             -*) ;;
@@ -43,7 +43,7 @@ _vmsec() {
 
     case $previous in
         --agent | --ticket | --key | --source-cert | --destination-cert | --placement-key | --out | -o | --folder | \
-            --plugin-path | --module-path | --state)
+            --plugin-path | --module-path | --state | --trust)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return
             ;;
@@ -65,6 +65,14 @@ _vmsec() {
             ;;
         --plugin)
             mapfile -t COMPREPLY < <(compgen -W "kvm sim" -- "$current")
+            return
+            ;;
+        --kind)
+            mapfile -t COMPREPLY < <(compgen -W "module plugin" -- "$current")
+            return
+            ;;
+        --role)
+            mapfile -t COMPREPLY < <(compgen -W "module plugin in-process" -- "$current")
             return
             ;;
         --to | --fenced)
@@ -102,6 +110,14 @@ _vmsec() {
             ;;
         "migrate status" | "migrate abort" | "migrate resolve")
             candidates=$(_vmsec_ids "${globals[@]}")
+            ;;
+        "module sign" | "module verify" | "module inspect" | "module key")
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            return
+            ;;
+        "module trust")
+            mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands module trust)" -f -- "$current")
+            return
             ;;
         "pki issue" | "pki revoke" | "pki crl" | "pki list")
             mapfile -t COMPREPLY < <(compgen -d -- "$current")

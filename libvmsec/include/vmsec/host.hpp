@@ -48,8 +48,9 @@ VMSEC_EXPORT Result<HostOptions> read_host_options(const std::string& file);
 
 // What open_host() would refuse, as far as it can be known without opening
 // anything: the identity's files and how they fit (name, key, authority, mode),
-// and that plugin and modules are there. No code of theirs runs, and their own
-// settings are not looked at. Writes nothing.
+// the trust stores, and that plugin and modules are there and may be loaded
+// (vmsec/trust.hpp). No code of theirs runs, and their own settings are not looked
+// at. Writes nothing.
 VMSEC_EXPORT Status check_host_options(const HostOptions& options);
 
 class VMSEC_EXPORT Host : public Control {

@@ -29,6 +29,8 @@ policy = "../policy.toml"
 modules = ["isolation", "throttle"]
 plugin_path = ["plugins", "/usr/lib/vmsec/plugins"]
 module_path = ["modules"]
+trust = "trust.toml"
+in_process = ["migration"]
 [backend]
 plugin = "sim"
 uri = "sim:a"
@@ -63,6 +65,8 @@ address = "192.0.2.3:7443"
   CHECK(options.policy_file == (config.dir.path().parent_path() / "policy.toml").string());
   CHECK(options.plugin_path == std::vector<std::string>{folder + "/plugins", "/usr/lib/vmsec/plugins"});
   CHECK(options.module_path == std::vector<std::string>{folder + "/modules"});
+  CHECK(options.trust_file == folder + "/trust.toml");
+  CHECK(options.in_process == std::vector<std::string>{"migration"});
   CHECK(options.backend.settings.at("domains") == "/srv/domains");
   CHECK(options.identity.placement_keys == std::vector<std::string>{folder + "/placement.pub"});
   CHECK(options.backend.tpm_tcti == "swtpm:path=/run/tpm.sock");
@@ -94,6 +98,9 @@ TEST_CASE("what is wrong in a configuration is named with file, line and column"
       {"[host]\nstate = [\"a\"]\n", ":2:", "host.state: must be a text"},
       {"[host]\nmodules = \"isolation\"\n", ":2:", "must be a list of module names"},
       {"[host]\nplugin_path = \"x\"\n", ":2:", "must be a list of texts"},
+      {"[host]\nin_process = \"x\"\n", ":2:", "must be a list of module names"},
+      {"[host]\nin_process = [\"x\"]\n", ":2:", "no module \"x\" is loaded"},
+      {"[host]\ntrust = 1\n", ":2:", "must be a text"},
       {"[backend.settings]\nx = true\n", ":2:", "must be a text"},
       {"[module]\nthrottle = 3\n", ":2:", "unknown key"},
       {"[peer]\nname = \"b\"\n", ":2:", "peer.name: unknown key"},

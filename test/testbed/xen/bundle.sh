@@ -1,7 +1,7 @@
 #!/bin/bash
 # bundle.sh BUILD_DIR OUT.cpio - what runs in dom0: vmsec, vmsecd, the Xen plugin, all modules and the conformance suite, installed at
 # /opt/vmsec and stripped, with the libraries that they need, and a software TPM. The modules' code is the build's, byte for byte: they
-# are not stripped.
+# are not stripped. The Xen plugin is, and so signed again, by the key that the build signs with (VMSEC_SIGNING_KEY of its cache).
 set -euo pipefail
 [ $# = 2 ] || { sed -n '2,4s/^# \?//p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,8 +14,11 @@ mkdir -p "$to"/{bin,lib/vmsec/plugins,lib/vmsec/modules} "$tree/sbin" "$tree/bin
 cp -L "$build"/libvmsec/libvmsec.so.[0-9] "$to/lib/"
 cp "$build"/bin/{vmsec,vmsecd} "$build/test/vmsec-conformance" "$to/bin/"
 cp "$build/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/plugins/"
-cp "$build"/lib/vmsec/modules/*.so "$to/lib/vmsec/modules/"
+cp "$build"/lib/vmsec/modules/*.so "$build"/lib/vmsec/modules/*.so.sig "$to/lib/vmsec/modules/"
+cp "$build/lib/vmsec/trust.toml" "$to/lib/vmsec/"
 strip -g "$to"/bin/* "$to"/lib/libvmsec.so* "$to/lib/vmsec/plugins/xen.so"
+key=$(sed -n 's/^VMSEC_SIGNING_KEY:[A-Z]*=//p' "$build/CMakeCache.txt")
+"$here/../../../script/sign_object" plugin "$to/lib/vmsec/plugins/xen.so" "${key:-$build/signing.key}" vmsec-build
 for program in swtpm tpm2_pcrextend; do # of swtpm and tpm2-tools
   if command -v $program >/dev/null; then cp -L "$(command -v $program)" "$tree/sbin/"; fi
 done

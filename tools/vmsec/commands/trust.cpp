@@ -1,6 +1,7 @@
 // vmsec module trust: the operator's trust store, shown and changed. No host is asked: it reads the store when it
 // starts.
 #include <algorithm>
+#include <filesystem>
 
 #include "commands/commands.hpp"
 #include "input.hpp"
@@ -39,6 +40,8 @@ Result<TrustStore> open_store(const Context& context) {
 // What is written is what would be read: a wrong name or day is found before the file is touched.
 Ending keep(const Context& context, const TrustStore& store, const std::string& what) {
   VMSEC_CHECK(parse_trust_store(trust_store_text(store), store.file));
+  std::error_code ignored;
+  std::filesystem::create_directories(std::filesystem::path(store.file).parent_path(), ignored);
   VMSEC_CHECK(write_trust_store(store));
   if (context.options.json)
     Context::print_json(Json{{"file", store.file}, {"done", what}});
