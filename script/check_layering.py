@@ -18,6 +18,7 @@ LIBRARIES = {
     "openssl": ("openssl/",), "toml": ("toml++/",), "spdlog": ("spdlog/", "fmt/"), "protozero": ("protozero/",),
     "tss2": ("tss2/",), "libvirt": ("libvirt/",), "xml": ("libxml/",), "cli": ("CLI/",), "json": ("nlohmann/",),
     "catch": ("catch2/",), "protobuf": ("google/protobuf/",), "benchmark": ("benchmark/",),
+    "seccomp": ("seccomp.h",),
 }
 ALL = tuple(prefix for prefixes in LIBRARIES.values() for prefix in prefixes) + HYPERVISOR
 
@@ -36,8 +37,9 @@ RULES = [
     ("libvmsec/src/trust/", libraries("openssl"), ("vmsec/", "trust/", "identity/")),
     ("libvmsec/src/loader/", libraries("openssl"), ("vmsec/", "loader/")),
     ("libvmsec/src/rpc/", (), ("vmsec/", "rpc/")),
+    ("libvmsec/src/worker/", (), ("vmsec/", "worker/", "loader/")),
     ("libvmsec/src/host/", libraries("spdlog"),
-     ("vmsec/", "host/", "loader/", "rpc/", "channel/", "identity/", "policy/")),
+     ("vmsec/", "host/", "loader/", "worker/", "rpc/", "channel/", "identity/", "policy/")),
     ("modules/isolation/", (), ("vmsec/", "isolation/")),
     ("modules/throttle/", (), ("vmsec/", "throttle/")),
     ("modules/migration/", libraries("openssl"), ("vmsec/", "migration/")),
@@ -46,6 +48,7 @@ RULES = [
     ("plugins/common/", libraries("json"), ("vmsec/",)),
     ("plugins/kvm/", libraries("libvirt", "xml"), ("vmsec/", "kvm/")),
     ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",) + libraries("json"), ("vmsec/", "xen/")),
+    ("tools/vmsec-worker/", libraries("seccomp"), ("vmsec/", "worker/")),
     ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/")),
     ("examples/", libraries("cli", "json"), ("vmsec/",)),
 ]

@@ -23,6 +23,16 @@ struct IdentityFiles {
   std::vector<std::string> former_certificates;  // this host's own of before a renewal: they signed its audit log
 };
 
+// What a module's own process may take (docs/isolation.md).
+struct WorkerBudget {
+  Bytes memory{std::uint64_t{512} << 20};  // of its own, without what it maps of guests
+  std::uint32_t cpu_percent = 0;           // of one CPU, over ten seconds; 0: as much as there is
+  std::uint32_t descriptors = 1024;
+  std::uint32_t threads = 256;
+  std::uint32_t calls = 20'000;        // to the host, in a second
+  Microseconds deadline{120'000'000};  // of a call, while the module has the turn
+};
+
 struct HostOptions {
   std::string name = "localhost";
   std::string state_dir;  // records, audit log, spent tickets; created 0700
@@ -40,6 +50,9 @@ struct HostOptions {
   std::string listen;                        // "address:port" for peers; port 0: any; empty: none
   std::map<std::string, std::string> peers;  // host name to "address:port"
   std::string control_socket;                // for serve_control()
+
+  // By module: what its process may take. Those that are not named have the defaults.
+  std::map<std::string, WorkerBudget> workers;
 };
 
 // Reads a host configuration file (docs/configuration.md). Errors name file,

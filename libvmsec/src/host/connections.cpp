@@ -35,4 +35,13 @@ void Connections::shut_down_all() {
   for (auto& [number, connection] : connections_) connection->tls->shutdown();
 }
 
+void Connections::shut_down_of(const std::string& owner) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(connections_, [&](const auto& each) {
+    if (each.second->owner != owner) return false;
+    each.second->tls->shutdown();
+    return true;
+  });
+}
+
 }  // namespace vmsec::host

@@ -31,6 +31,8 @@ class VMSEC_EXPORT Connections {
   Result<std::shared_ptr<Connection>> find(std::uint64_t number) const;
   void remove(std::uint64_t number);
   void shut_down_all();
+  // Those that this module opened: they end, and are no more.
+  void shut_down_of(const std::string& owner);
 
  private:
   mutable std::mutex mutex_;

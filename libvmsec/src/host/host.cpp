@@ -27,6 +27,7 @@
 #include "rpc/calling_user.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/trust.hpp"
+#include "worker/worker_instance.hpp"
 
 namespace vmsec {
 namespace host {
@@ -188,9 +189,10 @@ class LocalHost final : public Host, private HostControl {
         [this, name](const AuditEntry& entry) { return append(name, entry); });
     VMSEC_CHECK(offer_services(*link));
     auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
+    module->carrier = in_process(name) ? "in-process" : "worker";
     // Recorded before its code runs.
     VMSEC_CHECK(append("core", {"module.load", Outcome::succeeded, {}, {}, loaded_text(*module)}));
-    auto instance = start_module(*module, settings);
+    auto instance = start_instance(name, *module, settings);
     if (!instance) return fail(instance.error().in("start module " + name));
     module->instance = std::move(*instance);
     registry_.add(std::move(module));
@@ -210,12 +212,6 @@ class LocalHost final : public Host, private HostControl {
     return file;
   }
 
-  // The carrier: host.in_process names who runs in this process.
-  static Result<std::unique_ptr<loader::ModuleInstance>> start_module(LoadedModule& module, const Settings& settings) {
-    module.carrier = "in-process";
-    return loader::start_in_process(module.file, module.link->host(), settings);
-  }
-
   static std::string loaded_text(const LoadedModule& module) {
     const ModuleInfo info = describe(module);
     return info.name + " " + info.version + ", SHA-256 " + info.digest + ", signed by " + info.signer + ", " +
@@ -226,6 +222,27 @@ class LocalHost final : public Host, private HostControl {
   std::unexpected<Error> refuse_object(const std::string& kind, const Error& error) {
     record("core", {kind + ".refuse", Outcome::refused, {}, {}, error.message});
     return fail(error);
+  }
+
+  // The carrier: a process of its own, but for those that host.in_process names.
+  Result<std::unique_ptr<loader::ModuleInstance>> start_instance(const std::string& name, const LoadedModule& module,
+                                                                 const Settings& settings) {
+    const vmsec_host host = module.link->host();
+    if (in_process(name)) return loader::start_in_process(module.file, host, settings);
+    worker::WorkerOptions options;
+    if (const auto budget = options_.workers.find(name); budget != options_.workers.end())
+      options.budget = budget->second;
+    options.hooks.refused = [name](const std::string& what) { write_log(LogLevel::warning, name, what); };
+    options.hooks.ended = [this, name](const std::string& cause) { note_end(name, cause); };
+    options.hooks.release = [link = module.link.get()] { link->release(); };
+    return worker::start_in_worker(module.file, host, settings, std::move(options));
+  }
+
+  // What its calls here wait for from other hosts ends at once: they return, and can be waited for.
+  void note_end(const std::string& name, const std::string& cause) {
+    write_log(LogLevel::error, name, "its process ended: " + cause);
+    record("core", AuditEntry{"module.end", Outcome::failed, {}, {}, "module " + name + ": " + cause});
+    connections_.shut_down_of(name);
   }
 
   Status offer_services(ModuleLink& link) {

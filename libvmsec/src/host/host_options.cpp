@@ -4,6 +4,7 @@
 
 #include "vmsec/host.hpp"
 #include "vmsec/policy.hpp"
+#include "vmsec/units.hpp"
 
 namespace vmsec {
 namespace {
@@ -88,10 +89,12 @@ class OptionsReader {
     constexpr std::string_view kBackend = "backend.settings.";
     constexpr std::string_view kModule = "module.";
     constexpr std::string_view kPeer = "peer[";
+    constexpr std::string_view kWorker = "worker.";
     if (setting.path.starts_with(kBackend))
       return take_text(setting, options_.backend.settings[setting.path.substr(kBackend.size())]);
     if (setting.path == "host.modules") return take_modules(setting);
     if (setting.path == "host.in_process") return take_in_process(setting);
+    if (setting.path.starts_with(kWorker)) return take_budget(setting, setting.path.substr(kWorker.size()));
     if (setting.path.starts_with(kModule)) return take_module_setting(setting, setting.path.substr(kModule.size()));
     if (setting.path.starts_with(kPeer)) return take_peer(setting);
     return at(setting, "unknown key");
@@ -114,6 +117,41 @@ class OptionsReader {
   Status check_in_process() const {
     for (const std::string& name : options_.in_process)
       if (!options_.modules.contains(name)) return at(in_process_, "no module \"" + name + "\" is loaded");
+    return {};
+  }
+
+  Status take_number(const Setting& setting, std::uint32_t least, std::uint32_t most, std::uint32_t& target) const {
+    if (setting.type != SettingType::integer || setting.integer < least || setting.integer > most)
+      return at(setting, "must be a number from " + std::to_string(least) + " to " + std::to_string(most));
+    target = static_cast<std::uint32_t>(setting.integer);
+    return {};
+  }
+
+  // [worker.NAME]: what the module's process may take.
+  Status take_budget(const Setting& setting, const std::string& rest) {
+    const auto dot = rest.find('.');
+    if (dot == std::string::npos) return at(setting, "unknown key");
+    WorkerBudget& budget = options_.workers[rest.substr(0, dot)];
+    const std::string key = rest.substr(dot + 1);
+    if (key == "descriptors") return take_number(setting, 32, 1 << 20, budget.descriptors);
+    if (key == "threads") return take_number(setting, 4, 1 << 16, budget.threads);
+    if (key == "calls") return take_number(setting, 100, 10'000'000, budget.calls);
+    if (key != "memory" && key != "cpu" && key != "deadline") return at(setting, "unknown key");
+    if (setting.type != SettingType::text) return at(setting, "must be a text");
+    if (key == "memory") return take_value(setting, parse_size(setting.text), Bytes{16 << 20}, budget.memory);
+    if (key == "deadline")
+      return take_value(setting, parse_duration(setting.text), Microseconds{100'000}, budget.deadline);
+    PerMille cpu;
+    VMSEC_CHECK(take_value(setting, parse_percent(setting.text), PerMille{10}, cpu));
+    budget.cpu_percent = static_cast<std::uint32_t>(cpu.value / 10);
+    return {};
+  }
+
+  template <class T>
+  Status take_value(const Setting& setting, const Result<T>& value, T least, T& target) const {
+    if (!value) return at(setting, value.error().message);
+    if (value->value < least.value) return at(setting, "must be " + to_text(least) + " at the least");
+    target = *value;
     return {};
   }
 

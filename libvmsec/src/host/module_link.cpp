@@ -59,14 +59,23 @@ Result<Packet> ModuleLink::open_handle(Packet request) {
   const std::lock_guard lock(mutex_);
   auto found = std::ranges::find(handles_, open.interface);
   if (found == handles_.end()) found = handles_.insert(found, open.interface);
-  return wire::pack(HandleReply{static_cast<std::uint32_t>(found - handles_.begin() + 1), 1});
+  return wire::pack(HandleReply{static_cast<std::uint32_t>(found - handles_.begin() + 1), generation_});
+}
+
+void ModuleLink::release() {
+  {
+    const std::lock_guard lock(mutex_);
+    handles_.clear();
+    ++generation_;
+  }
+  sessions_.end_all(capabilities_, [this](const AuditEntry& entry) { return record_ ? record_(entry) : Status(); });
 }
 
 // Empty where it is no handle of this module's.
 std::string ModuleLink::interface_of(std::uint64_t handle) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t id = handle >> 32;
-  if (id == 0 || id > handles_.size() || (handle & 0xffffffffu) != 1) return {};
+  if (id == 0 || id > handles_.size() || (handle & 0xffffffffu) != generation_) return {};
   return handles_[id - 1];
 }
 
@@ -99,8 +108,11 @@ Result<Packet> ModuleLink::call_capability(const std::string& interface, std::ui
   };
   const Caller caller{check_call, [&](const About& each) { return grants_.allows(manifest_.name, &each, interface); },
                       record_, Caller::Kind::module, looks ? Caller::Leave::to_look : Caller::Leave::to_act};
+  const bool migrates = interface == Methods<Migration>::kName;
+  const HeldSessions::Step step = migrates ? HeldSessions::read(method, request.bytes) : HeldSessions::Step();
   auto answer = capabilities_.call(interface, method, std::move(request), caller);
-  if (answer && about && interface == Methods<Migration>::kName) begun_.note(method, about->domain);
+  if (migrates) sessions_.note(step, answer);
+  if (answer && about && migrates) begun_.note(method, about->domain);
   // It was let look, and tried to act.
   if (!answer && looks && checked && answer.error().code == Code::denied && refused_)
     refused_(manifest_.name, interface, method, about ? about->domain : Uuid(), answer.error().message);

@@ -12,6 +12,7 @@
 #include "host/begun_migrations.hpp"
 #include "host/capabilities.hpp"
 #include "host/grants.hpp"
+#include "host/held_sessions.hpp"
 #include "loader/manifest.hpp"
 #include "vmsec/abi.h"
 #include "vmsec/export.hpp"
@@ -39,6 +40,11 @@ class VMSEC_EXPORT ModuleLink {
   }
 
   [[nodiscard]] vmsec_host host();
+  // Its instance is gone, and none of its calls is under way: what it held is let go of.
+  // Its handles are `revoked` for the next instance; migrations' sessions that it had
+  // begun are cancelled where they may be, and closed, so that the next instance finds
+  // what it would find after the host's own end.
+  void release();
   [[nodiscard]] const loader::Manifest& manifest() const { return manifest_; }
 
  private:
@@ -77,6 +83,8 @@ class VMSEC_EXPORT ModuleLink {
   BegunMigrations begun_;
   std::mutex mutex_;
   std::vector<std::string> handles_;  // the interface of handle id - 1
+  std::uint32_t generation_ = 1;      // of the instance: another one's handles are not this one's
+  HeldSessions sessions_;
   // What it was let use, by interface and domain (nil: none): so that what was
   // withdrawn is told from what was never granted.
   std::set<std::pair<std::string, Uuid>, std::less<>> used_;

@@ -41,9 +41,16 @@ Result<Packet> Registry::call(std::string_view interface, std::uint32_t method, 
 ModuleInfo describe(const LoadedModule& module) {
   const auto& file = module.file;
   const auto& manifest = file.manifest();
-  return {manifest.name, manifest.version,          manifest.summary,  file.file(),
-          file.digest(), manifest.section,          manifest.provides, manifest.needs,
-          manifest.asks, to_string(file.signers()), module.carrier};
+  ModuleInfo info{manifest.name, manifest.version,          manifest.summary,  file.file(),
+                  file.digest(), manifest.section,          manifest.provides, manifest.needs,
+                  manifest.asks, to_string(file.signers()), module.carrier};
+  if (!module.instance) return info;
+  const loader::InstanceState state = module.instance->state();
+  info.carrier = state.carrier;
+  info.state = state.state;
+  info.restarts = state.restarts;
+  info.last_end = state.last_end;
+  return info;
 }
 
 }  // namespace vmsec::host

@@ -39,6 +39,7 @@ class VMSEC_EXPORT Registry {
   std::vector<std::unique_ptr<LoadedModule>> modules_;
 };
 
+// What it says of itself, who signed it, and how its instance does.
 VMSEC_EXPORT ModuleInfo describe(const LoadedModule& module);
 
 }  // namespace vmsec::host

@@ -25,6 +25,7 @@ class VMSEC_EXPORT ModuleFile {
 
   [[nodiscard]] const Manifest& manifest() const { return found_.manifest; }
   [[nodiscard]] const std::string& manifest_text() const { return found_.manifest_text; }
+  [[nodiscard]] const std::vector<std::string>& needed() const { return found_.needed; }  // libraries that it links
   [[nodiscard]] std::uint32_t abi_minor() const { return found_.abi_minor; }
   [[nodiscard]] const std::string& file() const { return sealed_.file(); }
   [[nodiscard]] const std::string& digest() const { return sealed_.digest(); }
@@ -40,11 +41,20 @@ class VMSEC_EXPORT ModuleFile {
   Signers signers_;
 };
 
+// How an instance does.
+struct InstanceState {
+  std::string carrier = "in-process";  // or "worker"
+  std::string state = "running";       // or "waiting to start again"
+  std::uint32_t restarts = 0;
+  std::string last_end = {};  // why its process ended the last time; empty: it never did
+};
+
 // The one instance of a module, in this process or in one of its own: callers
 // never learn which.
 class VMSEC_EXPORT ModuleInstance {
  public:
   virtual ~ModuleInstance() = default;
+  [[nodiscard]] virtual InstanceState state() const { return {}; }
   // Any thread.
   virtual Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) = 0;
 };

@@ -11,18 +11,19 @@ trap 'rm -rf "$tree"' EXIT
 to=$tree/opt/vmsec
 mkdir -p "$to"/{bin,lib/vmsec/plugins,lib/vmsec/modules} "$tree/sbin" "$tree/bin"
 [ -e "$build/lib/vmsec/plugins/xen.so" ] || { echo "bundle.sh: $build has no Xen plugin (Debian: libxen-dev)" >&2; exit 1; }
-cp -L "$build"/libvmsec/libvmsec.so.[0-9] "$to/lib/"
+cp -L "$build"/lib/libvmsec.so.[0-9] "$to/lib/"
 cp "$build"/bin/{vmsec,vmsecd} "$build/test/vmsec-conformance" "$to/bin/"
+cp "$build/lib/vmsec/vmsec-worker" "$to/lib/vmsec/"
 cp "$build/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/plugins/"
 cp "$build"/lib/vmsec/modules/*.so "$build"/lib/vmsec/modules/*.so.sig "$to/lib/vmsec/modules/"
 cp "$build/lib/vmsec/trust.toml" "$to/lib/vmsec/"
-strip -g "$to"/bin/* "$to"/lib/libvmsec.so* "$to/lib/vmsec/plugins/xen.so"
+strip -g "$to"/bin/* "$to"/lib/libvmsec.so* "$to/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/vmsec-worker"
 key=$(sed -n 's/^VMSEC_SIGNING_KEY:[A-Z]*=//p' "$build/CMakeCache.txt")
 "$here/../../../script/sign_object" plugin "$to/lib/vmsec/plugins/xen.so" "${key:-$build/signing.key}" vmsec-build
 for program in swtpm tpm2_pcrextend; do # of swtpm and tpm2-tools
   if command -v $program >/dev/null; then cp -L "$(command -v $program)" "$tree/sbin/"; fi
 done
-LD_LIBRARY_PATH=$to/lib "$here/libraries.sh" "$tree" "$to"/bin/* "$to"/lib/vmsec/*/*.so "$tree"/sbin/* \
+LD_LIBRARY_PATH=$to/lib "$here/libraries.sh" "$tree" "$to"/bin/* "$to/lib/vmsec/vmsec-worker" "$to"/lib/vmsec/*/*.so "$tree"/sbin/* \
   "$(gcc -print-file-name=libtss2-tcti-swtpm.so.0)" "$(gcc -print-file-name=libtss2-tcti-device.so.0)"
 cp -L "$(gcc -print-file-name=libtss2-tcti-swtpm.so.0)" "$tree/lib/x86_64-linux-gnu/" 2>/dev/null || true
 rm -f "$tree"/lib/x86_64-linux-gnu/libvmsec.so*

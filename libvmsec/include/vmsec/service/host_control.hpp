@@ -34,8 +34,11 @@ struct ModuleInfo {
   std::vector<std::string> provides;
   std::vector<std::string> needs;
   std::vector<std::string> asks;
-  std::string signer;   // the trusted key's name
-  std::string carrier;  // "in-process" or "worker"; empty: it is not loaded
+  std::string signer;          // the trusted key's name
+  std::string carrier;         // "in-process" or "worker"; empty: it is not loaded
+  std::string state;           // "running", "waiting to start again"
+  std::uint32_t restarts = 0;  // of its process
+  std::string last_end;        // why its process ended the last time; empty: it never did
   static constexpr std::string_view kMessage = "vmsec.ModuleInfo";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
@@ -43,7 +46,9 @@ struct ModuleInfo {
                         wire::field(5, "digest", &ModuleInfo::digest), wire::field(6, "section", &ModuleInfo::section),
                         wire::field(7, "provides", &ModuleInfo::provides), wire::field(8, "needs", &ModuleInfo::needs),
                         wire::field(9, "asks", &ModuleInfo::asks), wire::field(10, "signer", &ModuleInfo::signer),
-                        wire::field(11, "carrier", &ModuleInfo::carrier));
+                        wire::field(11, "carrier", &ModuleInfo::carrier), wire::field(12, "state", &ModuleInfo::state),
+                        wire::field(13, "restarts", &ModuleInfo::restarts),
+                        wire::field(14, "last_end", &ModuleInfo::last_end));
   }
 };
 

@@ -1,0 +1,186 @@
+#include "worker/line.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace vmsec::worker {
+namespace {
+
+constexpr std::size_t kHead = 4;
+constexpr std::size_t kStep = 256 << 10;  // memory is taken as the bytes come, not as they are announced
+
+struct ControlBuffer {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaximumDescriptors * sizeof(int))> bytes{};
+};
+
+std::unexpected<Error> gone() { return fail(Code::unavailable, "the other end closed the line"); }
+std::unexpected<Error> gone(int number) { return fail(errno_error("use a line", number, Code::unavailable)); }
+std::unexpected<Error> broken(const std::string& rule) { return fail(Code::invalid_argument, rule); }
+
+Result<std::string> encoded(Frame& frame, std::size_t fds, std::size_t limit) {
+  if (fds > kMaximumDescriptors || frame.payload.size() > limit - 1024 || frame.interface.size() > 512)
+    return fail(Code::limit_exceeded, "a message of " + std::to_string(frame.payload.size()) + " bytes and " +
+                                          std::to_string(fds) + " descriptors: at most " + std::to_string(limit >> 20) +
+                                          " MiB and " + std::to_string(kMaximumDescriptors) + " pass");
+  frame.descriptors = static_cast<std::uint32_t>(fds);
+  std::string bytes;
+  bytes.reserve(frame.payload.size() + 64);
+  bytes.assign(kHead, '\0');
+  wire::encode_into(bytes, frame, nullptr);
+  const std::size_t size = bytes.size() - kHead;
+  for (std::size_t i = 0; i < kHead; ++i) bytes[i] = static_cast<char>(size >> (24 - 8 * i));
+  return bytes;
+}
+
+// The descriptors go with the first byte.
+ssize_t send_first(int socket, std::string_view bytes, const std::vector<Fd>& fds, int flags) {
+  iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  ControlBuffer control;
+  if (!fds.empty()) {
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+    cmsghdr* part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+      const int fd = fds[i].get();
+      std::memcpy(CMSG_DATA(part) + i * sizeof(int), &fd, sizeof fd);
+    }
+  }
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | flags);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+struct First {
+  ssize_t size = 0;
+  bool cut = false;  // more descriptors than there may be, or a packet that is too long
+  std::vector<Fd> fds;
+};
+
+First receive_first(int socket, char* data, std::size_t size, int flags) {
+  iovec piece{data, size};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  ControlBuffer control;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  First first;
+  do {
+    first.size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+  } while (first.size < 0 && errno == EINTR);
+  if (first.size < 0) return first;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof fd);
+      first.fds.emplace_back(fd);
+    }
+  }
+  first.cut = (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
+  return first;
+}
+
+Result<LinePair> pair_of(int type) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()) != 0) return fail(errno_error("make a line"));
+  return LinePair{Fd(ends[0]), Fd(ends[1])};
+}
+
+std::size_t announced(std::string_view head) {
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < kHead; ++i) size = size << 8 | static_cast<unsigned char>(head[i]);
+  return size;
+}
+
+}  // namespace
+
+Result<Message> decode_frame(std::string_view bytes, std::vector<Fd> fds) {
+  auto frame = wire::decode<Frame>(bytes);
+  if (!frame) return broken("a frame that does not decode: " + frame.error().message);
+  if (frame->descriptors != fds.size())
+    return broken("a frame that announces " + std::to_string(frame->descriptors) + " descriptors and brings " +
+                  std::to_string(fds.size()));
+  return Message{std::move(*frame), std::move(fds)};
+}
+
+Status Line::send(Frame frame, const std::vector<Fd>& fds) {
+  const std::size_t limit = other_ == Other::worker ? kMaximumToWorker : kMaximumFromWorker;
+  VMSEC_TRY(const std::string bytes, encoded(frame, fds.size(), limit));
+  const ssize_t first = send_first(socket_.get(), bytes, fds, 0);
+  if (first < 0) return gone(errno);
+  for (auto done = static_cast<std::size_t>(first); done < bytes.size();) {
+    const ssize_t sent = ::send(socket_.get(), bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return gone(errno);
+    done += static_cast<std::size_t>(sent);
+  }
+  return {};
+}
+
+Result<std::size_t> Line::size_of(std::string_view head) const {
+  const std::size_t limit = other_ == Other::worker ? kMaximumFromWorker : kMaximumToWorker;
+  const std::size_t size = announced(head);
+  if (size > limit)
+    return broken("a frame of " + std::to_string(size) + " bytes, where " + std::to_string(limit) + " are allowed");
+  return size;
+}
+
+Result<Message> Line::receive() {
+  First first = receive_first(socket_.get(), small_.data(), small_.size(), 0);
+  if (first.size < 0) return gone(errno);
+  if (first.size == 0) return gone();
+  if (first.cut) return broken("a frame with more than " + std::to_string(kMaximumDescriptors) + " descriptors");
+  std::string bytes(small_.data(), static_cast<std::size_t>(first.size));
+  std::size_t whole = bytes.size() >= kHead ? 0 : kHead;
+  while (true) {
+    if (bytes.size() >= kHead) {
+      VMSEC_TRY(const std::size_t size, size_of(bytes));
+      whole = kHead + size;
+    }
+    if (bytes.size() >= whole) break;
+    const std::size_t had = bytes.size();
+    bytes.resize(std::min(whole, had + kStep));
+    const ssize_t got = ::recv(socket_.get(), bytes.data() + had, bytes.size() - had, 0);
+    if (got < 0 && errno != EINTR) return gone(errno);
+    if (got == 0) return gone();
+    bytes.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  }
+  if (bytes.size() > whole) return broken("a frame out of turn: more came than one, where one is due");
+  return decode_frame(std::string_view(bytes).substr(kHead), std::move(first.fds));
+}
+
+void Line::shut() { ::shutdown(socket_.get(), SHUT_RDWR); }
+
+Result<LinePair> line_pair() { return pair_of(SOCK_STREAM); }
+Result<LinePair> control_pair() { return pair_of(SOCK_SEQPACKET); }
+
+Status send_control(const Fd& socket, Frame frame, const std::vector<Fd>& fds, Wait wait) {
+  VMSEC_TRY(const std::string bytes, encoded(frame, fds.size(), kMaximumControl));
+  if (send_first(socket.get(), bytes, fds, wait == Wait::not_at_all ? MSG_DONTWAIT : 0) >= 0) return {};
+  if (errno == EAGAIN) return fail(Code::timeout, "the other end does not read its control line");
+  return gone(errno);
+}
+
+Result<Message> receive_control(const Fd& socket) {
+  std::array<char, kMaximumControl> buffer{};
+  First first = receive_first(socket.get(), buffer.data(), buffer.size(), 0);
+  if (first.size < 0) return gone(errno);
+  if (first.size == 0) return gone();
+  const std::string_view bytes(buffer.data(), static_cast<std::size_t>(first.size));
+  if (first.cut || bytes.size() < kHead || announced(bytes) != bytes.size() - kHead)
+    return broken("a control message that is cut or too long");
+  return decode_frame(bytes.substr(kHead), std::move(first.fds));
+}
+
+}  // namespace vmsec::worker

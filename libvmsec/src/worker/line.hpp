@@ -1,0 +1,67 @@
+// Frames over a Unix socket, with descriptors: 4 bytes of length (big endian), the
+// encoded Frame, and its descriptors with the first byte. Both ends use this; what
+// comes from the other one is bounded and checked here.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "vmsec/fd.hpp"
+#include "worker/messages.hpp"
+
+namespace vmsec::worker {
+
+inline constexpr std::size_t kMaximumToWorker = 17 << 20;
+inline constexpr std::size_t kMaximumFromWorker = 4 << 20;
+inline constexpr std::size_t kMaximumDescriptors = 16;  // of a frame
+
+// Who is at the other end: what it may send at most.
+enum class Other : std::uint32_t { host, worker };
+
+struct Message {
+  Frame frame;
+  std::vector<Fd> fds;
+};
+
+// A stream socket. One thread at a time per direction; shut() from any.
+class Line {
+ public:
+  Line(Fd socket, Other other) : socket_(std::move(socket)), other_(other) {}
+
+  // Waits until all is sent: `unavailable` when the other end is gone or shut() was
+  // called, `limit_exceeded` for what is too large, of which nothing was sent then.
+  Status send(Frame frame, const std::vector<Fd>& fds = {});
+  // Waits for a whole frame. `unavailable` as above; `invalid_argument` when the other
+  // end broke the rules: the message names the rule, and the line is of no use any more.
+  Result<Message> receive();
+  // Ends both, whoever waits in them.
+  void shut();
+
+ private:
+  Result<std::size_t> size_of(std::string_view head) const;
+
+  Fd socket_;
+  const Other other_;
+  std::array<char, 4096> small_{};
+};
+
+struct LinePair {
+  Fd near;
+  Fd far;
+};
+Result<LinePair> line_pair();
+
+// The control socket keeps frames apart by itself (SOCK_SEQPACKET): half a frame never
+// makes anybody wait.
+Result<LinePair> control_pair();
+inline constexpr std::size_t kMaximumControl = 16 << 10;
+enum class Wait : std::uint32_t { until_sent, not_at_all };
+// `timeout`: it cannot be sent without waiting.
+Status send_control(const Fd& socket, Frame frame, const std::vector<Fd>& fds = {}, Wait wait = Wait::until_sent);
+// Waits for one. Errors as Line::receive().
+Result<Message> receive_control(const Fd& socket);
+
+// What a frame's bytes (without their length) and its descriptors say, or the rule that they break.
+Result<Message> decode_frame(std::string_view bytes, std::vector<Fd> fds);
+
+}  // namespace vmsec::worker

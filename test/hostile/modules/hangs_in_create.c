@@ -1,0 +1,7 @@
+#define IN_CREATE 1
+#include "hostile.h"
+
+static uint32_t do_harm(void) {
+  wait_for_ever();
+  return 0;
+}
