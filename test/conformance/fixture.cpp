@@ -163,6 +163,7 @@ Result<std::shared_ptr<Host>> Fixture::open_host(const std::string& name, const 
   options.backend.event_log = setup.event_log;
   options.backend.settings = setup.settings;
   options.modules = {{"isolation", {}}, {"throttle", {}}, {"measured_boot", {}}, {"migration", {}}};
+  options.in_process = {"measured_boot"};
   options.modules["migration"].settings.push_back(text("attestation", "none"));
   options.policy_file = folder_ / "policy.toml";
   options.identity = {folder_ / "ca/ca.crt",

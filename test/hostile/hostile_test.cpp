@@ -199,7 +199,7 @@ TEST_CASE("a thread of a module's own that takes all CPU time is found by the CP
   scene.others_go_on();
 }
 
-TEST_CASE("a flood of log lines is cut, and ends as a flood of calls") {
+TEST_CASE("a flood of log lines ends as a flood of calls") {
   if (skipped()) return;
   Scene scene("log_flood");
   good(scene.open());

@@ -110,6 +110,22 @@ class Agent:
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
+    def worker(self, module):
+        """The process id of a module's worker, or None."""
+        for children in pathlib.Path(f"/proc/{self.pid()}/task").glob("*/children"):
+            for child in children.read_text().split():
+                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == module:
+                    return int(child)
+        return None
+
+    def kill_worker(self, module):
+        """kill -9 of the process in which a module runs."""
+        os.kill(wait_for(f"the worker of {module}", lambda: self.worker(module), 40), signal.SIGKILL)
+
+    def wait_for_module(self, module):
+        """Until the module's process was started again after its end."""
+        wait_for(f"module {module} on {self.name}", lambda: self.worker(module) and self.show("migrate", "list").returncode == 0, 40)
+
     def stop(self):
         if self.process is None or self.process.poll() is not None:
             return

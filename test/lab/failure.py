@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """kill -9 in mid-migration: whatever dies, exactly one host runs the guest afterwards, and never did both.
 
-    failure.py BUILD_DIR [--runs 20] [--seed N] [--keep]
+    failure.py BUILD_DIR [--runs 20] [--seed N] [--victims worker] [--keep]
 
-Each run migrates a real QEMU guest between two libvirt hosts, kills vmsecd or libvirtd of either host at a random moment,
+Each run migrates a real QEMU guest between two libvirt hosts, kills vmsecd, libvirtd or the migration module's worker of either host at a random moment,
 starts it again, runs `vmsec migrate resolve`, and then checks: exactly one host runs the guest; no tick of its counter was
 printed twice over both hosts (a watcher looks on throughout); its memory, which it verifies itself, is right.
 """
@@ -27,12 +27,13 @@ from lab.victim import GUEST, POLICY  # noqa: E402
 
 
 class Failures:
-    def __init__(self, folder, build, seed):
+    def __init__(self, folder, build, seed, victims):
         self.folder = pathlib.Path(folder)
         self.random = random.Random(seed)
         self.reference = self.folder / "reference.toml"
         self.lab = KvmLab(folder, build, {"measured_boot": {"reference": str(self.reference)},
                                           "migration": {"attestation": "required", "stall_timeout": "5 s"}})
+        self.victims = victims
         self.duration = 3.0
         self.ticket = 0
 
@@ -61,12 +62,16 @@ class Failures:
     def kill(self, host, daemon):
         if daemon == "vmsecd":
             self.lab.agents[host].kill()
+        elif daemon == "worker":
+            self.lab.agents[host].kill_worker("migration")
         else:
             self.lab.testbed("kill-libvirtd", host[-1])
 
     def restart(self, host, daemon):
         if daemon == "vmsecd":
             self.lab.agents[host].start()
+        elif daemon == "worker":
+            self.lab.agents[host].wait_for_module("migration")
         else:
             self.lab.testbed("start-libvirtd", host[-1])
             wait_for("vmsecd to see libvirtd again", lambda: self.lists(host), 60)
@@ -107,7 +112,7 @@ class Failures:
     def run(self, number):
         source = self.where()
         destination = next(host for host in HOSTS if host != source)
-        victim = (self.random.choice(HOSTS), self.random.choice(["vmsecd", "libvirtd"]))
+        victim = (self.random.choice(HOSTS), self.random.choice(self.victims))
         moment = self.random.uniform(0.05, self.duration)
         watcher = subprocess.Popen([str(TESTBED / "kvm/watch_ticks.py"), "--json", "--skip-existing",
                                     *[str(self.lab.serial(host, GUEST)) for host in HOSTS]], stdout=subprocess.PIPE, text=True)
@@ -150,11 +155,12 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--victims", default="vmsecd,libvirtd,worker", help="what may be killed")
     parser.add_argument("--keep", action="store_true", help="leave the folder with the logs")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = tempfile.mkdtemp(prefix="vmsec-fail-")
-    failures = Failures(folder, options.build, options.seed)
+    failures = Failures(folder, options.build, options.seed, options.victims.split(","))
     good = 0
     try:
         with failures.lab:

@@ -85,7 +85,7 @@ class SimLab:
                      "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
                      "plugin_path": [str(agent.programs.plugins)],
                      "module_path": [str(agent.programs.modules)],
-                     "modules": ["isolation", "throttle", "migration", "measured_boot"]},
+                     "modules": ["isolation", "throttle", "migration", "measured_boot"], "in_process": ["measured_boot"]},
             "identity": identity or self.pki.identity(host),
             "backend": {"plugin": "sim", "uri": f"sim:{host}"},
             "backend.settings": {"domains": str(self.folder / host / "domains"), "disks": str(self.folder / "disks")},

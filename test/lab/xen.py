@@ -227,7 +227,7 @@ class XenLab:
                 "host": {"name": name, "listen": f"{host.address}:{PORT}", "state": str(agent.state),
                          "run": str(STATE / "run"), "control": str(agent.socket), "policy": str(SHARE / "policy.toml"),
                          "plugin_path": [f"{PROGRAMS}/lib/vmsec/plugins"], "module_path": [f"{PROGRAMS}/lib/vmsec/modules"],
-                         "modules": ["isolation", "throttle", "migration", "measured_boot"]},
+                         "modules": ["isolation", "throttle", "migration", "measured_boot"], "in_process": ["measured_boot"]},
                 "identity": self.pki.identity(name),
                 "backend": {"plugin": "xen", "uri": "xen:guests"},
                 "backend.settings": {"incoming.disk_roots": "/tmp", "incoming.kernel_roots": "/tmp",

@@ -66,11 +66,12 @@ void TwoHosts::boot_tpm(const std::string& host) const {
 }
 
 void TwoHosts::write_config(const std::string& host, const std::string& peer, const std::string& address) {
-  std::string text = "[host]\nname = \"" + host + "\"\nstate = \"" + host + "/state\"\nrun = \"" + host +
-                     "/run\"\ncontrol = \"" + host +
-                     "/vmsecd.sock\"\nlisten = \"127.0.0.1:0\"\npolicy = \"policy.toml\"\n"
-                     "modules = [\"migration\", \"measured_boot\"]\nplugin_path = [\"" +
-                     lib("plugins") + "\"]\nmodule_path = [\"" + lib("modules") + "\"]\n";
+  std::string text =
+      "[host]\nname = \"" + host + "\"\nstate = \"" + host + "/state\"\nrun = \"" + host + "/run\"\ncontrol = \"" +
+      host +
+      "/vmsecd.sock\"\nlisten = \"127.0.0.1:0\"\npolicy = \"policy.toml\"\n"
+      "modules = [\"migration\", \"measured_boot\"]\nin_process = [\"measured_boot\"]\nplugin_path = [\"" +
+      lib("plugins") + "\"]\nmodule_path = [\"" + lib("modules") + "\"]\n";
   text += "[backend]\nplugin = \"sim\"\nuri = \"sim:" + host + "\"\n[backend.settings]\ndomains = \"" +
           folder / (host + "/domains") + "\"\ndisks = \"" + folder / "disks" + "\"\n";
   text += "[identity]\nca = \"ca/ca.crt\"\nrevocations = \"ca/ca.crl\"\ncertificate = \"" + host + ".crt\"\nkey = \"" +

@@ -1,6 +1,7 @@
 // vmsec-worker: runs one module, in a process of its own, for a host that started it
 // (libvmsec/src/worker). Not for people: it speaks on descriptor 3 and takes no arguments.
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -39,6 +40,8 @@ Result<Notes*> map_notes(const Fd& file) {
 // From the first line on less and less is possible; the module's code comes last.
 Result<const vmsec_module*> begin(const Fd& control) {
   VMSEC_TRY(Beginning beginning, receive_setup(control));
+  // So that ps(1) tells workers apart.
+  ::prctl(PR_SET_NAME, beginning.setup.name.c_str(), 0, 0, 0);
   VMSEC_CHECK(keep_only(kControl, beginning.object.get(), beginning.notes.get()));
   VMSEC_TRY(Notes * notes, map_notes(beginning.notes));
   beginning.notes.reset();

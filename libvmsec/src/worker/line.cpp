@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 namespace vmsec::worker {
 namespace {
@@ -91,6 +93,9 @@ First receive_first(int socket, char* data, std::size_t size, int flags) {
   return first;
 }
 
+constexpr auto kSpin = std::chrono::microseconds(40);
+constexpr std::uint32_t kMostSkipped = 63;
+
 Result<LinePair> pair_of(int type) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()) != 0) return fail(errno_error("make a line"));
@@ -136,7 +141,29 @@ Result<std::size_t> Line::size_of(std::string_view head) const {
   return size;
 }
 
+// A sleep and its end cost more than most calls: so for a moment it is only looked, where
+// another CPU can be at work meanwhile. Where that was for nothing, on a busy machine, it
+// is tried more and more seldom.
+void Line::look_for_a_moment() {
+  static const bool alone = std::thread::hardware_concurrency() < 2;
+  if (alone || skip_ > 0) {
+    skip_ -= alone ? 0 : 1;
+    return;
+  }
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  char first = 0;
+  do {
+    if (::recv(socket_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) {
+      penalty_ = 0;
+      return;
+    }
+  } while (std::chrono::steady_clock::now() < until);
+  penalty_ = std::min(2 * penalty_ + 1, kMostSkipped);
+  skip_ = penalty_;
+}
+
 Result<Message> Line::receive() {
+  look_for_a_moment();
   First first = receive_first(socket_.get(), small_.data(), small_.size(), 0);
   if (first.size < 0) return gone(errno);
   if (first.size == 0) return gone();

@@ -39,10 +39,13 @@ class Line {
 
  private:
   Result<std::size_t> size_of(std::string_view head) const;
+  void look_for_a_moment();
 
   Fd socket_;
   const Other other_;
   std::array<char, 4096> small_{};
+  std::uint32_t skip_ = 0;     // how often it is not looked before one sleeps
+  std::uint32_t penalty_ = 0;  // and how often after the next time that it was for nothing
 };
 
 struct LinePair {

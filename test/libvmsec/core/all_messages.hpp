@@ -24,6 +24,7 @@
 #include "vmsec/service/records.hpp"
 #include "vmsec/settings.hpp"
 #include "vmsec/wire.hpp"
+#include "worker/messages.hpp"
 
 namespace vmsec::test {
 
@@ -50,7 +51,7 @@ using AllMessages =
              LearnReference, ReferenceText, MigrateRequest, MigrationRef, MigrationStatus, MigrationList,
              ResolveMigration, CapabilityInfo, ModuleInfo, PluginInfo, HostInfo, PolicyText, DomainChanges, GrantChange,
              PolicyReport, Withdrawal, GrantRevocation, GrantRestoration, GrantInfo, GrantList, TenantRef, TenantChoice,
-             ChoiceInfo, TenantDomain, TenantInfo, TenantList>;
+             ChoiceInfo, TenantDomain, TenantInfo, TenantList, worker::Frame, worker::Setup>;
 
 using AllInterfaces = TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events,
                                Interchange, Migration, Journal, Records, Modules, Peers, PeerHandler, Authority,

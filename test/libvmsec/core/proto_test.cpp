@@ -18,7 +18,8 @@ namespace {
 namespace pb = google::protobuf;
 using Type = pb::FieldDescriptor::Type;
 
-const char* const kFiles[] = {"vmsec/core.proto", "vmsec/capability.proto", "vmsec/service.proto"};
+const char* const kFiles[] = {"vmsec/core.proto", "vmsec/capability.proto", "vmsec/service.proto",
+                              "vmsec/worker.proto"};
 
 // The descriptors that the build's protoc made of proto/.
 class Protos {

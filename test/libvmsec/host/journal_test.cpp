@@ -59,4 +59,17 @@ TEST_CASE("a log line stays one line, whatever its text") {
   CHECK_THAT(out, Catch::Contains("of an unknown level"));
 }
 
+TEST_CASE("a module that writes lines without end writes so many in a second, and one more that says so") {
+  Journalled host;
+  host::JournalService journal("throttle", *host.audit);
+  std::size_t refused = 0;
+  const std::string told = standard_error(host.folder, [&] {
+    for (int i = 0; i < 1000; ++i)
+      if (!journal.log({LogLevel::info, "line"})) ++refused;
+  });
+  CHECK(refused > 0);
+  CHECK_THAT(told, Catch::Contains("more than 200 log lines in a second"));
+  CHECK(static_cast<std::size_t>(std::ranges::count(told, '\n')) < 1000);
+}
+
 }  // namespace vmsec::test
