@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "vmsec/capability/memory_access.hpp"
 #include "vmsec/identity.hpp"
 
 namespace vmsec::host {
@@ -71,9 +72,17 @@ std::vector<Withdrawal> GrantService::withdrawals() {
   std::vector<Withdrawal> out = grants_.standing()->withdrawals;
   if (out.empty()) return out;
   // What stands is told without the hypervisor as well.
-  if (const auto domains = list_domains(capabilities_))
-    for (Withdrawal& each : out) name_domains(each, *domains);
+  const auto domains = list_domains(capabilities_).value_or(std::vector<DomainInfo>());
+  for (Withdrawal& each : out) describe(each, domains);
   return out;
+}
+
+void GrantService::describe(Withdrawal& withdrawal, const std::vector<DomainInfo>& domains) {
+  name_domains(withdrawal, domains);
+  const auto& taken = withdrawal.interfaces;
+  if (!taken.empty() && std::ranges::find(taken, Methods<MemoryAccess>::kName) == taken.end()) return;
+  for (const auto& module : registry_.modules())
+    if (module->manifest().name == withdrawal.module) withdrawal.keeps_memory = module->link->has_mapped_memory();
 }
 
 // A name with a slip of the pen would leave its author believing in a withdrawal.
@@ -115,7 +124,7 @@ Result<Withdrawal> GrantService::revoke(const GrantRevocation& request, const st
             : record_({"grant.revoke", Outcome::succeeded, {}, {}, what + "; by " + who + ": " + request.reason});
   if (!kept) return fail(kept.error().in(what + ": it holds until the agent ends, but is not on the disk"));
   if (!recorded) return fail(recorded.error().in(what + ": done, but not recorded"));
-  if (const auto domains = list_domains(capabilities_)) name_domains(withdrawal, *domains);
+  describe(withdrawal, list_domains(capabilities_).value_or(std::vector<DomainInfo>()));
   return withdrawal;
 }
 

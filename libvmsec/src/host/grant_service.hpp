@@ -36,11 +36,12 @@ class VMSEC_EXPORT GrantService {
   Result<GrantList> list();
   Result<Withdrawal> revoke(const GrantRevocation& request, const std::string& who);
   Result<Withdrawal> restore(const GrantRestoration& request, const std::string& who);
-  // With the names of the domains that each is about.
+  // With the names of the domains that each is about, and what the module keeps.
   std::vector<Withdrawal> withdrawals();
 
  private:
   Status check_module(const std::string& name);
+  void describe(Withdrawal& withdrawal, const std::vector<DomainInfo>& domains);
 
   Registry& registry_;
   Capabilities& capabilities_;

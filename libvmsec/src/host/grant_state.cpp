@@ -41,7 +41,7 @@ Status check_all(const GrantState& state) {
   std::uint64_t before = 0;
   for (const Withdrawal& each : state.withdrawals) {
     VMSEC_CHECK(check_withdrawal(each));
-    if (each.id <= before || each.id > state.last_id || !each.domains.empty())
+    if (each.id <= before || each.id > state.last_id || !each.domains.empty() || each.keeps_memory)
       return fail(Code::invalid_argument, "withdrawal " + std::to_string(each.id) + " is not in its place");
     before = each.id;
   }

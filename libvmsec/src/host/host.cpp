@@ -133,7 +133,7 @@ class LocalHost final : public Host, private HostControl {
     audit.former_keys = identity_->former_keys();
     VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_, audit));
     refused_calls_ = std::make_unique<RefusedCalls>([this](const std::string& who, const AuditEntry& entry) {
-      write_log(LogLevel::warning, who, "refused " + entry.detail);
+      write_log(LogLevel::warning, who, "refused: " + entry.detail);
       record(who, entry);
     });
     return open_grants();

@@ -113,6 +113,8 @@ Result<Packet> ModuleLink::call_capability(const std::string& interface, std::ui
   auto answer = capabilities_.call(interface, method, std::move(request), caller);
   if (migrates) sessions_.note(step, answer);
   if (answer && about && migrates) begun_.note(method, about->domain);
+  if (answer && interface == Methods<MemoryAccess>::kName && Capabilities::method_name(interface, method) == "Map")
+    mapped_ = true;
   // It was let look, and tried to act.
   if (!answer && looks && checked && answer.error().code == Code::denied && refused_)
     refused_(manifest_.name, interface, method, about ? about->domain : Uuid(), answer.error().message);

@@ -1,6 +1,7 @@
 // What one module reaches of the host: handles, grants, refusals.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,6 +47,8 @@ class VMSEC_EXPORT ModuleLink {
   // what it would find after the host's own end.
   void release();
   [[nodiscard]] const loader::Manifest& manifest() const { return manifest_; }
+  // Whether it ever got a guest's memory mapped: no check at a call takes that back.
+  [[nodiscard]] bool has_mapped_memory() const { return mapped_; }
 
  private:
   template <class I>
@@ -81,6 +84,7 @@ class VMSEC_EXPORT ModuleLink {
   const std::function<Status(const AuditEntry&)> record_;
   std::map<std::string, std::unique_ptr<Endpoint>, std::less<>> services_;
   BegunMigrations begun_;
+  std::atomic<bool> mapped_ = false;
   std::mutex mutex_;
   std::vector<std::string> handles_;  // the interface of handle id - 1
   std::uint32_t generation_ = 1;      // of the instance: another one's handles are not this one's

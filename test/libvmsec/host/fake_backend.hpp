@@ -43,6 +43,7 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
   Result<ResourceControl*> resource_control() override { return &resources_; }
   Result<Events*> events() override { return this; }
   Result<Migration*> migration() override { return &migration_; }
+  Result<MemoryAccess*> memory_access() override { return &memory_; }
   Result<Interchange*> interchange() override { return &interchange_; }
 
   Result<DomainList> list(const Empty&) override { return DomainList{domains}; }
@@ -91,6 +92,11 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
     FakeBackend& backend;
   };
 
+  struct FakeMemory final : MemoryAccess {
+    Result<MemoryMap> map(const DomainRef&) override { return MemoryMap{}; }
+    Result<MemoryBytes> read(const ReadMemory&) override { return MemoryBytes{}; }
+  };
+
   struct FakeInterchange final : Interchange {
     explicit FakeInterchange(FakeBackend& owner) : backend(owner) {}
     Result<Translation> translate(const DomainDefinition&) override { return Translation{"fake", "text", {}}; }
@@ -111,6 +117,7 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
 
   FakeMigration migration_;
   FakeResources resources_{*this};
+  FakeMemory memory_;
   FakeInterchange interchange_{*this};
 };
 

@@ -43,6 +43,7 @@ TEST_CASE("grants: what no writer writes is tampered with, also under a digest t
   SECTION("pattern and tag") { state.withdrawals[0].tag = "batch"; }
   SECTION("an interface that there is not") { state.withdrawals[0].interfaces = {"vmsec.Root"}; }
   SECTION("names of domains") { state.withdrawals[0].domains = {"web-1"}; }
+  SECTION("what is known only now") { state.withdrawals[0].keeps_memory = true; }
   SECTION("a choice twice") { state.choices.push_back(state.choices[0]); }
   SECTION("a choice for no VM") { state.choices[0].domain = {}; }
   SECTION("a choice of nobody") { state.choices[0].tenant.clear(); }

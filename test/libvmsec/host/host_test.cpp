@@ -80,6 +80,39 @@ TEST_CASE("a policy is applied and audited; without its grant the module is revo
   CHECK(failed);  // an apply in which a domain failed is not written down as done
 }
 
+TEST_CASE("a module that is refused in a loop fills no disk, and the count of its calls is on record at the end") {
+  Home home;
+  auto host = good(open_host(home.options));
+  const auto refused = [&] {
+    return std::ranges::count(home.acts(), "grant.refuse", [](const auto& act) { return act.entry.action; });
+  };
+  for (int i = 0; i < 3000; ++i) REQUIRE(code_of(host->open<Enforcement>()->apply(level(3))) == Code::denied);
+  CHECK(refused() <= 1 + 32 + 2);
+  host.reset();
+  const auto last = home.acts().back();
+  CHECK(last.module == "toy");
+  CHECK(last.entry.action == "grant.refuse");
+  CHECK_THAT(last.entry.detail, Catch::Contains("more refused calls were only counted: vmsec.DomainControl.Get"));
+}
+
+TEST_CASE("what was withdrawn is so before the next process's modules make their first call") {
+  Home home;
+  home.options.trusted_without_policy = true;
+  {
+    const auto host = good(open_host(home.options));
+    CHECK(host->open<Enforcement>()->apply(level(3)));
+    const auto done = good(host->open<HostControl>()->revoke_grant({"toy", "web-*", {}, {}, "advisory", "bob"}));
+    CHECK(done.by == "the host's own process for bob");
+    CHECK_FALSE(done.keeps_memory);
+    CHECK(code_of(host->open<Enforcement>()->apply(level(3))) == Code::revoked);
+  }
+  const auto host = good(open_host(home.options));
+  CHECK(code_of(host->open<Enforcement>()->apply(level(3))) == Code::revoked);
+  CHECK(good(host->open<HostControl>()->info({})).withdrawals.size() == 1);
+  CHECK(host->open<HostControl>()->restore_grant({1, "patched", {}}));
+  CHECK(host->open<Enforcement>()->apply(level(3)));
+}
+
 TEST_CASE("what an operator does to a domain is on record before it happens, and how it ended after") {
   Home home;
   const auto host = good(open_host(home.options));

@@ -40,7 +40,13 @@ struct Bench {
                        }};
   std::vector<std::string> refusals;
   ModuleLink link{
-      loader::Manifest{"toy", "1", "", "", {}, {"vmsec.DomainControl", "vmsec.ResourceControl", "vmsec.Migration"}, {}},
+      loader::Manifest{"toy",
+                       "1",
+                       "",
+                       "",
+                       {},
+                       {"vmsec.DomainControl", "vmsec.ResourceControl", "vmsec.Migration", "vmsec.MemoryAccess"},
+                       {}},
       toys.capabilities, toys.grants,
       [this](const std::string&, std::string_view interface, std::uint32_t, const Uuid&, const std::string& cause) {
         refusals.push_back(std::string(interface) + ": " + cause);
@@ -192,6 +198,17 @@ TEST_CASE("a withdrawal names a module that is there, interfaces that are, and a
   CHECK(revoke({"toy", {}, {}, {"vmsec.Events", "vmsec.Events"}, "why", {}}) == Code::invalid_argument);
   CHECK(bench.toys.grants.standing()->withdrawals.empty());
   CHECK(bench.records.empty());
+}
+
+TEST_CASE("a module that had guest memory mapped is known by that, and one that only read is not") {
+  Bench bench;
+  bench.toys.grants.replace(policy(grant("toy", "web-*", R"("vmsec.MemoryAccess")")));
+  const auto memory = bench.open<MemoryAccess>();
+  CHECK(code_of(memory->map(kDb)) == Code::denied);
+  CHECK(memory->read({uuid_of(1), 0, Bytes{1}}));
+  CHECK_FALSE(bench.link.has_mapped_memory());
+  CHECK(memory->map(kWeb));
+  CHECK(bench.link.has_mapped_memory());
 }
 
 TEST_CASE("the same withdrawal twice is one") {

@@ -44,6 +44,9 @@ Ending revoke(Context& context, const GrantRevocation& request) {
     std::printf("withdrawal %llu: module %s may no longer use %s on %s\n", static_cast<unsigned long long>(each.id),
                 safe(each.module).c_str(), joined(each.interfaces, "anything").c_str(), safe(vms_of(each)).c_str());
     std::printf("VMs here: %s\n", joined(each.domains, "none").c_str());
+    if (each.keeps_memory)
+      std::fprintf(stderr, "vmsec: %s had mapped a guest's memory, and keeps that until its process ends\n",
+                   safe(each.module).c_str());
   });
   return Exit::ok;
 }

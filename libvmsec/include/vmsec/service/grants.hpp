@@ -20,13 +20,15 @@ struct Withdrawal {
   std::string by;
   UnixSeconds time;
   std::vector<std::string> domains;  // names of those here that it is about
+  bool keeps_memory = false;         // the module mapped a guest's memory before: it has that until its process ends
   static constexpr std::string_view kMessage = "vmsec.Withdrawal";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "id", &Withdrawal::id), wire::field(2, "module", &Withdrawal::module),
                         wire::field(3, "vm", &Withdrawal::vm), wire::field(4, "tag", &Withdrawal::tag),
                         wire::field(5, "interfaces", &Withdrawal::interfaces),
                         wire::field(6, "reason", &Withdrawal::reason), wire::field(7, "by", &Withdrawal::by),
-                        wire::field(8, "time", &Withdrawal::time), wire::field(9, "domains", &Withdrawal::domains));
+                        wire::field(8, "time", &Withdrawal::time), wire::field(9, "domains", &Withdrawal::domains),
+                        wire::field(10, "keeps_memory", &Withdrawal::keeps_memory));
   }
 };
 
