@@ -1,13 +1,14 @@
 // One domain's devices: counters come in, rates are judged, deviations are kept.
 #pragma once
 
+#include <array>
+#include <cstdio>
 #include <deque>
 #include <map>
 #include <string>
 #include <vector>
 #include <vmsec/capability/io_control.hpp>
 #include <vmsec/service/inspection.hpp>
-#include <vmsec/units.hpp>
 
 #include "baseline.hpp"
 
@@ -33,7 +34,12 @@ class Line {
 
  private:
   static std::string per_second(double rate) {
-    return vmsec::to_text(vmsec::BytesPerSecond{static_cast<std::uint64_t>(rate)});
+    constexpr std::array kUnits = {"B/s", "kB/s", "MB/s", "GB/s"};
+    std::size_t unit = 0;
+    for (; rate >= 999.5 && unit + 1 < kUnits.size(); ++unit) rate /= 1000;
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.3g %s", rate, kUnits[unit]);
+    return text.data();
   }
 
   Baseline baseline_;

@@ -30,7 +30,7 @@ class Scan {
   [[nodiscard]] bool full() const { return hits_.size() >= limit_; }
   [[nodiscard]] const std::vector<Hit>& hits() const { return hits_; }
   [[nodiscard]] std::size_t longest() const { return longest_; }
-  // Of whole pieces: one in which the last hit was found is not counted.
+  // Looked at so far; where the scan ended early, up to the last hit.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
   // Looks at `memory`, which is at `address` of the guest. Its first `seen` bytes
@@ -40,7 +40,10 @@ class Scan {
       const std::string_view piece = memory.substr(at, kPiece + longest_ - 1);
       for (const auto& [name, pattern] : patterns_)
         look_for(*name, pattern, address + at, piece, at < seen ? seen - at : 0);
-      if (!full()) bytes_ += std::min(at + kPiece, memory.size()) - std::max(at, std::min(seen, memory.size()));
+      if (full())
+        bytes_ += hits_.back().address - (address + at);
+      else
+        bytes_ += std::min(at + kPiece, memory.size()) - std::max(at, std::min(seen, memory.size()));
     }
   }
 

@@ -1,5 +1,7 @@
 // Any bytes under vmsec/wire.h: each field lies within them, and what is written again reads as the same.
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 
 #include "vmsec/wire.h"
 
