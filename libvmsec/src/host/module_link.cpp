@@ -68,6 +68,7 @@ void ModuleLink::release() {
     handles_.clear();
     ++generation_;
   }
+  mapped_ = false;  // its process is gone, and its mappings with it
   sessions_.end_all(capabilities_, [this](const AuditEntry& entry) { return record_ ? record_(entry) : Status(); });
 }
 
