@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "sanitized.hpp"
 #include "vmsec/ticket.hpp"
 
 namespace vmsec::conformance {
@@ -164,6 +165,7 @@ Result<std::shared_ptr<Host>> Fixture::open_host(const std::string& name, const 
   options.backend.settings = setup.settings;
   options.modules = {{"isolation", {}}, {"throttle", {}}, {"measured_boot", {}}, {"migration", {}}};
   options.in_process = {"measured_boot"};
+  if (kSanitized) options.in_process = {"isolation", "throttle", "measured_boot", "migration"};
   options.modules["migration"].settings.push_back(text("attestation", "none"));
   options.policy_file = folder_ / "policy.toml";
   options.identity = {folder_ / "ca/ca.crt",

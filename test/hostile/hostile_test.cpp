@@ -6,6 +6,7 @@
 
 #include "libvmsec/host/fake_backend.hpp"
 #include "paths.hpp"
+#include "sanitized.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/host.hpp"
 #include "vmsec/service/enforcement.hpp"
@@ -15,19 +16,6 @@ namespace {
 
 constexpr std::uint32_t kCheck = 1;
 constexpr std::uint32_t kHarm = 2;
-
-// A sanitizer's run-time needs what the sandbox takes away.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
 
 bool skipped() {
   if (kSanitized) WARN("SKIPPED: no sanitizer lives in the sandbox of vmsec-worker");

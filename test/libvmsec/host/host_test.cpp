@@ -3,6 +3,7 @@
 
 #include "libvmsec/host/fake_backend.hpp"
 #include "paths.hpp"
+#include "sanitized.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/service/enforcement.hpp"
 #include "vmsec/trust.hpp"
@@ -25,6 +26,7 @@ struct Home {
     options.backend.uri = "sim:host-a";
     options.backend.settings["domains"] = dir.path() / "domains";
     options.modules["toy"];
+    if (kSanitized) options.in_process = {"toy"};
   }
   std::vector<AuditRecord> acts() const { return good(read_audit(fs::path(options.state_dir) / "audit.log")); }
 
@@ -231,6 +233,8 @@ TEST_CASE("the host says what it is and has") {
   CHECK(info.backend == "sim");
   REQUIRE(info.modules.size() == 1);
   CHECK(info.modules[0].name == "toy");
+  CHECK(info.modules[0].carrier == (kSanitized ? "in-process" : "worker"));
+  CHECK(info.modules[0].state == "running");
   CHECK(info.capabilities.size() == kGrantableInterfaces.size());
 }
 

@@ -96,7 +96,10 @@ void print_module(const FoundModule& module) {
                {"file", info.file},
                {"SHA-256", or_dash(info.digest)},
                {"signed by", or_dash(info.signer)},
-               {"carrier", or_dash(info.carrier)}});
+               {"carrier", or_dash(info.carrier)},
+               {"state", or_dash(info.state)},
+               {"restarts", std::to_string(info.restarts)},
+               {"last end", or_dash(info.last_end)}});
   if (!module.problem.empty()) print_facts({{"problem", coloured(Colour::red, module.problem)}});
 }
 

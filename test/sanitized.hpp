@@ -1,0 +1,19 @@
+// Whether this build has a sanitizer's run-time in it, which needs what the sandbox of
+// vmsec-worker takes away.
+#pragma once
+
+namespace vmsec::test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+}  // namespace vmsec::test
