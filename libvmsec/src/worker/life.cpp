@@ -136,6 +136,7 @@ void Life::watch() {
       if ((entries[1].revents & POLLIN) == 0) cut = Clock::now();
     }
     const auto now = Clock::now();
+    if (plan_.unwanted != nullptr && *plan_.unwanted) end({Code::cancelled, "the host ends it"});
     if (cut && now - *cut > kGrace) end({Code::unavailable, "it closed its control line"});
     if (!ready_ && now - began > std::chrono::microseconds(plan_.budget.deadline.value))
       end({Code::timeout, "it was not loaded within " + to_text(plan_.budget.deadline)});

@@ -32,6 +32,8 @@ struct LifePlan {
   vmsec_host host{};
   // Told of what the sandbox refused, now and then. From the life's own thread.
   std::function<void(const std::string&)> refused = {};
+  // True: no life is wanted any more, also one that has only begun. Outlives the life.
+  const std::atomic<bool>* unwanted = nullptr;
 };
 
 // Why it ended, and with which code its calls are answered.

@@ -1,6 +1,7 @@
 #include "worker/worker_instance.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -24,7 +25,9 @@ std::unexpected<Error> failed(const std::string& name, const Error& error) { ret
 class WorkerInstance final : public loader::ModuleInstance {
  public:
   WorkerInstance(LifePlan plan, const Settings& settings, WorkerHooks hooks)
-      : plan_(std::move(plan)), settings_(wire::encode(settings)), hooks_(std::move(hooks)) {}
+      : plan_(std::move(plan)), settings_(wire::encode(settings)), hooks_(std::move(hooks)) {
+    plan_.unwanted = &unwanted_;
+  }
   WorkerInstance(const WorkerInstance&) = delete;
   WorkerInstance& operator=(const WorkerInstance&) = delete;
 
@@ -40,6 +43,7 @@ class WorkerInstance final : public loader::ModuleInstance {
       std::ignore = life->call(FrameKind::destroy, {}, 0, {});
       life->end({Code::cancelled, "the host ends it"});
     }
+    unwanted_ = true;
     if (keeper_.joinable()) keeper_.join();
   }
 
@@ -139,7 +143,8 @@ class WorkerInstance final : public loader::ModuleInstance {
     return stopping_;
   }
 
-  const LifePlan plan_;
+  std::atomic<bool> unwanted_{false};
+  LifePlan plan_;
   const std::string settings_;
   const WorkerHooks hooks_;
   mutable std::mutex mutex_;

@@ -1,7 +1,9 @@
 // What a worker may send on a line, and on the control socket.
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <tuple>
 
 #include "worker/line.hpp"
 
