@@ -4,6 +4,10 @@
 #include <optional>
 
 #include "vmsec/policy.hpp"
+#include "vmsec/service/authority.hpp"
+#include "vmsec/service/modules.hpp"
+#include "vmsec/service/peers.hpp"
+#include "vmsec/service/records.hpp"
 
 namespace vmsec::host {
 namespace {
@@ -164,6 +168,11 @@ std::string Capabilities::method_name(std::string_view interface, std::uint32_t 
   look(static_cast<BootEvidence*>(nullptr));
   look(static_cast<Events*>(nullptr));
   look(static_cast<Interchange*>(nullptr));
+  look(static_cast<Authority*>(nullptr));
+  look(static_cast<Journal*>(nullptr));
+  look(static_cast<Modules*>(nullptr));
+  look(static_cast<Peers*>(nullptr));
+  look(static_cast<Records*>(nullptr));
   return name;
 }
 

@@ -1,5 +1,6 @@
 // What an operator takes back at run time, and what that leaves: calls, migrations, restarts, other policies.
 #include "host/grant_service.hpp"
+#include "host/modules_service.hpp"
 #include "libvmsec/host/toys.hpp"
 #include "vmsec/module.hpp"
 
@@ -198,6 +199,23 @@ TEST_CASE("a withdrawal names a module that is there, interfaces that are, and a
   CHECK(revoke({"toy", {}, {}, {"vmsec.Events", "vmsec.Events"}, "why", {}}) == Code::invalid_argument);
   CHECK(bench.toys.grants.standing()->withdrawals.empty());
   CHECK(bench.records.empty());
+}
+
+TEST_CASE("a module that asks another for what its manifest does not name is on record") {
+  Bench bench;
+  std::vector<std::string> refusals;
+  ModuleLink link(
+      {"toy", "1", "", "", {}, {"vmsec.Modules"}, {}}, bench.toys.capabilities, bench.toys.grants,
+      [&](const std::string& module, std::string_view interface, std::uint32_t method, const Uuid&,
+          const std::string& cause) {
+        refusals.push_back(module + " " + std::string(interface) + " " + std::to_string(method) + " " + cause);
+      });
+  link.offer<Modules>(std::make_unique<ModulesService>(
+      link.manifest(), [](std::string_view, std::uint32_t, Packet) -> Result<Packet> { return Packet{}; }));
+  const auto modules = good(HostLink(link.host()).open<Modules>());
+  CHECK(code_of(modules->call({"vmsec.Migrator", 1, {}})) == Code::denied);
+  REQUIRE(refusals.size() == 1);
+  CHECK_THAT(refusals[0], Catch::StartsWith("toy vmsec.Modules 1 ") && Catch::Contains("vmsec.Migrator"));
 }
 
 TEST_CASE("a module that had guest memory mapped is known by that, and one that only read is not") {
