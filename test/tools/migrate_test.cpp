@@ -69,6 +69,29 @@ TEST_CASE("a migration that fails says why and what to do on standard error, and
   CHECK(hosts.json("host-a", {"host", "info"})["migrations_in_doubt"] == 0);
 }
 
+TEST_CASE("a migration that runs when its grant is withdrawn at both ends is completed, and the next is refused") {
+  TwoHosts hosts;
+  hosts.start();
+  const std::string later = hosts.ticket();
+  REQUIRE(hosts
+              .text("host-a", {"migrate", "web-1", "--to", "host-b", "--ticket", hosts.ticket(), "--bandwidth", "2MB/s",
+                               "--detach"})
+              .code == 0);
+  const auto state = [&] { return hosts.json("host-a", {"migrate", "status"})["state"].get<std::string>(); };
+  REQUIRE(comes_true([&] { return state() != "preparing"; }));
+  for (const auto* host : {"host-a", "host-b"})
+    REQUIRE(hosts.text(host, {"grant", "revoke", "migration", "--reason", "advisory"}).code == 0);
+  REQUIRE(state() == "transferring");  // 16 MiB at 2 MB/s
+  REQUIRE(comes_true([&] { return state() != "transferring" && state() != "switching"; }));
+  CHECK(state() == "completed");
+  CHECK(hosts.json("host-b", {"vm", "show", "web-1"})["state"] == "running");
+  CHECK(hosts.json("host-a", {"vm", "list"})["domains"].empty());
+  const Ran next = hosts.text("host-b", {"migrate", "web-1", "--to", "host-a", "--ticket", later});
+  INFO(next.err);
+  CHECK(next.code == 3);
+  CHECK(next.err.find("vmsec grant restore 1") != std::string::npos);
+}
+
 TEST_CASE("where a VM in doubt runs is not made up") {
   vmsec::MigrationStatus status;
   status.state = vmsec::MigrationState::in_doubt;
