@@ -58,7 +58,8 @@ Status copy_object(const Fd& object) {
   const std::string path = std::string(kPlace) + kObjectPath;
   {
     const Fd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555));
-    if (!to.valid()) return no("make " + path);
+    // Its mode is for the user that the worker becomes, whatever umask the host's process has.
+    if (!to.valid() || ::fchmod(to.get(), 0555) != 0) return no("make " + path);
     VMSEC_CHECK(write_all(to, verified.data(), size));
   }
   const Fd written(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
