@@ -28,6 +28,18 @@ roles = [\"module\", \"plugin\"]
 ")
   file(CHMOD ${PROJECT_BINARY_DIR}/${folder}/trust.toml PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 endforeach()
+# An operator's store, for the example and the tests: measured_boot opens files and the TPM itself.
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/test/trust.toml @ONLY CONTENT
+"# An operator's trust store: modules of this key may run in the agent's own process, where host.in_process names them.
+format = 1
+
+[[key]]
+name = \"@VMSEC_SIGNING_NAME@\"
+public_key = \"@vmsec_public_key@\"
+roles = [\"module\", \"plugin\", \"in-process\"]
+")
+file(CHMOD ${PROJECT_BINARY_DIR}/test/trust.toml PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+install(FILES ${PROJECT_BINARY_DIR}/test/trust.toml DESTINATION ${CMAKE_INSTALL_DATADIR}/vmsec/examples/two_hosts COMPONENT tools)
 install(FILES ${PROJECT_BINARY_DIR}/lib/vmsec/trust.toml DESTINATION ${CMAKE_INSTALL_LIBDIR}/vmsec COMPONENT library)
 
 function(vmsec_sign target kind)

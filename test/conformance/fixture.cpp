@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "sanitized.hpp"
 #include "vmsec/ticket.hpp"
+#include "vmsec/trust.hpp"
 
 namespace vmsec::conformance {
 namespace {
@@ -147,8 +147,17 @@ Status Fixture::make_identities() {
   VMSEC_CHECK(authority.issue("conformance-b", issue));
   VMSEC_CHECK(authority.publish_crl());
   VMSEC_CHECK(PlacementKey::create(folder_ / "placement.key"));
+  VMSEC_CHECK(trust_in_process());
   std::ofstream(folder_ / "policy.toml") << kPolicy;
   return {};
+}
+
+// measured_boot opens files and the TPM itself: who signed the modules is trusted with that.
+Status Fixture::trust_in_process() {
+  VMSEC_TRY(TrustStore store, read_trust_store(shipped_trust()));
+  for (TrustedKey& key : store.keys) key.roles.push_back(TrustRole::in_process);
+  store.file = folder_ / "trust.toml";
+  return write_trust_store(store);
 }
 
 Result<std::shared_ptr<Host>> Fixture::open_host(const std::string& name, const HostSetup& setup) {
@@ -165,7 +174,7 @@ Result<std::shared_ptr<Host>> Fixture::open_host(const std::string& name, const 
   options.backend.settings = setup.settings;
   options.modules = {{"isolation", {}}, {"throttle", {}}, {"measured_boot", {}}, {"migration", {}}};
   options.in_process = {"measured_boot"};
-  if (kSanitized) options.in_process = {"isolation", "throttle", "measured_boot", "migration"};
+  options.trust_file = folder_ / "trust.toml";
   options.modules["migration"].settings.push_back(text("attestation", "none"));
   options.policy_file = folder_ / "policy.toml";
   options.identity = {folder_ / "ca/ca.crt",

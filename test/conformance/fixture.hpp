@@ -85,6 +85,7 @@ class Fixture {
  private:
   explicit Fixture(Setup setup) : setup_(std::move(setup)) {}
   Status make_identities();
+  Status trust_in_process();
   Result<std::shared_ptr<Host>> open_host(const std::string& name, const HostSetup& setup);
 
   Setup setup_;

@@ -46,6 +46,7 @@ class Programs:
         library = next(folder.glob("lib*/**/vmsec/plugins")).parent
         self.plugins = library / "plugins"
         self.modules = library / "modules"
+        self.trust = folder / ("share/vmsec/examples/two_hosts/trust.toml" if installed else "test/trust.toml")
 
 
 class Agent:

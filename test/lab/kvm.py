@@ -75,7 +75,8 @@ class KvmLab:
                          "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
                          "plugin_path": [str(agent.programs.plugins)],
                          "module_path": [str(agent.programs.modules)],
-                         "modules": ["isolation", "throttle", "migration", "measured_boot"], "in_process": ["measured_boot"]},
+                         "modules": ["isolation", "throttle", "migration", "measured_boot"], "in_process": ["measured_boot"],
+                         "trust": str(agent.programs.trust)},
                 "identity": self.pki.identity(host),
                 "backend": {"plugin": "kvm", "uri": self.side(host, "URI")},
                 "backend.settings": {

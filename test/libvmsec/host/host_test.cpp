@@ -26,7 +26,6 @@ struct Home {
     options.backend.uri = "sim:host-a";
     options.backend.settings["domains"] = dir.path() / "domains";
     options.modules["toy"];
-    if (kSanitized) options.in_process = {"toy"};
   }
   std::vector<AuditRecord> acts() const { return good(read_audit(fs::path(options.state_dir) / "audit.log")); }
 

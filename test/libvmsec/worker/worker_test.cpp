@@ -17,7 +17,7 @@ struct Apart {
     return worker::start_in_worker(file, link.host(), {}, std::move(options));
   }
   Toys toys{{}};
-  loader::ModuleFile file = good(loader::ModuleFile::open(Toys::file("toy")));
+  loader::ModuleFile file = good(loader::ModuleFile::open(Toys::file("toy"), good(Trust::read(""))));
   ModuleLink link{file.manifest(), toys.capabilities, toys.grants, nullptr};
 };
 

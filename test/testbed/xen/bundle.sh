@@ -17,6 +17,7 @@ cp "$build/lib/vmsec/vmsec-worker" "$to/lib/vmsec/"
 cp "$build/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/plugins/"
 cp "$build"/lib/vmsec/modules/*.so "$build"/lib/vmsec/modules/*.so.sig "$to/lib/vmsec/modules/"
 cp "$build/lib/vmsec/trust.toml" "$to/lib/vmsec/"
+cp "$build/test/trust.toml" "$to/"  # the operator's
 strip -g "$to"/bin/* "$to"/lib/libvmsec.so* "$to/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/vmsec-worker"
 key=$(sed -n 's/^VMSEC_SIGNING_KEY:[A-Z]*=//p' "$build/CMakeCache.txt")
 "$here/../../../script/sign_object" plugin "$to/lib/vmsec/plugins/xen.so" "${key:-$build/signing.key}" vmsec-build
