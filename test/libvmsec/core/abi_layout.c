@@ -46,6 +46,12 @@ AT(vmsec_module, call, 40);
 AT(vmsec_module, destroy, 48);
 HOLDS(vmsec_module, 56);
 
+AT(vmsec_abi_note, size, 0);
+AT(vmsec_abi_note, abi_major, 4);
+AT(vmsec_abi_note, abi_minor, 8);
+HOLDS(vmsec_abi_note, 12);
+_Static_assert(VMSEC_MODULE_SIZE_1_0 == 56, "the entry of version 1.0 has moved");
+
 /* Of its own accord a translation unit is not empty. */
 extern const unsigned vmsec_test_abi_minor;
 const unsigned vmsec_test_abi_minor = VMSEC_ABI_MINOR;
