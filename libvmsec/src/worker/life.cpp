@@ -48,7 +48,12 @@ Result<Fd> notes_file() {
 Result<std::unique_ptr<Life>> Life::begin(const LifePlan& plan) {
   VMSEC_TRY(LinePair control, control_pair());
   std::unique_ptr<Life> life(new Life(plan, std::move(control.near), std::move(control.far)));
-  life->watch_ = std::thread(&Life::run, life.get());
+  try {
+    life->watch_ = std::thread(&Life::run, life.get());
+  } catch (const std::system_error& error) {
+    life->ended_ = true;
+    return fail(Code::unavailable, std::string("watch its process: ") + error.what());
+  }
   std::unique_lock lock(life->mutex_);
   life->changed_.wait(lock, [&] { return life->ready_ || life->ended_; });
   if (!life->ready_) return fail(life->cause_->code, life->cause_->text);
@@ -83,12 +88,15 @@ void Life::end(Cause cause) {
 
 void Life::run() {
   if (const Status started = start(); !started) {
+    if (process_) process_->kill();
+    const auto ended = process_ ? std::optional(process_->wait()) : std::nullopt;
+    // What ended by itself has the better cause.
+    const bool by_itself = ended && !(ended->by_signal && ended->number == SIGKILL);
     {
       const std::lock_guard lock(mutex_);
-      if (!cause_) cause_ = Cause{started.error().code, started.error().message};
+      if (!cause_ && !by_itself) cause_ = Cause{started.error().code, started.error().message};
     }
-    if (process_) process_->kill();
-    return finish(process_ ? std::optional(process_->wait()) : std::nullopt);
+    return finish(ended);
   }
   watch();
   finish(process_->wait());
@@ -130,11 +138,12 @@ void Life::watch() {
     std::array<pollfd, 2> entries{pollfd{process_->watch().get(), POLLIN, 0}, pollfd{control_.get(), POLLIN, 0}};
     const int ready = ::poll(entries.data(), cut ? 1 : 2, kLook);
     if (ready < 0 && errno != EINTR) return;
-    if ((entries[0].revents & POLLIN) != 0) return;
     if (ready > 0 && !cut && (entries[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
       control_message();
       if ((entries[1].revents & POLLIN) == 0) cut = Clock::now();
     }
+    // After its last words, which have the better cause.
+    if ((entries[0].revents & POLLIN) != 0) return;
     const auto now = Clock::now();
     if (plan_.unwanted != nullptr && *plan_.unwanted) end({Code::cancelled, "the host ends it"});
     if (cut && now - *cut > kGrace) end({Code::unavailable, "it closed its control line"});

@@ -1,4 +1,6 @@
 // Calls over a process's lines, in both directions.
+#include <system_error>
+
 #include "vmsec/module.hpp"
 #include "vmsec/units.hpp"
 #include "worker/life.hpp"
@@ -179,7 +181,11 @@ void Life::add_own_line() {
   }
   Track& track = tracks_.emplace_back(std::move(pair->near));
   track.what = "it did not take an answer within " + to_text(kTaking);
-  servers_.emplace_back([this, &track] { serve_own_line(track); });
+  try {
+    servers_.emplace_back([this, &track] { serve_own_line(track); });
+  } catch (const std::system_error&) {
+    track.line.shut();  // the module learns that its line has ended, and ends
+  }
 }
 
 void Life::serve_own_line(Track& track) {

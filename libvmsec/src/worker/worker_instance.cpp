@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "loader/shared_object.hpp"
@@ -49,7 +50,11 @@ class WorkerInstance final : public loader::ModuleInstance {
 
   Status start() {
     VMSEC_TRY(life_, begin());
-    keeper_ = std::thread(&WorkerInstance::keep, this);
+    try {
+      keeper_ = std::thread(&WorkerInstance::keep, this);
+    } catch (const std::system_error& error) {
+      return fail(Code::unavailable, "module " + plan_.name + ": watch over its lives: " + error.what());
+    }
     return {};
   }
 
