@@ -70,7 +70,7 @@ void TwoHosts::write_config(const std::string& host, const std::string& peer, co
       "[host]\nname = \"" + host + "\"\nstate = \"" + host + "/state\"\nrun = \"" + host + "/run\"\ncontrol = \"" +
       host +
       "/vmsecd.sock\"\nlisten = \"127.0.0.1:0\"\npolicy = \"policy.toml\"\n"
-      "modules = [\"migration\", \"measured_boot\"]\nin_process = [\"measured_boot\"]\ntrust = \" VMSEC_BINARY_DIR
+      "modules = [\"migration\", \"measured_boot\"]\nin_process = [\"measured_boot\"]\ntrust = \"" VMSEC_BINARY_DIR
       "/test/trust.toml\"\nplugin_path = [\"" +
       lib("plugins") + "\"]\nmodule_path = [\"" + lib("modules") + "\"]\n";
   text += "[backend]\nplugin = \"sim\"\nuri = \"sim:" + host + "\"\n[backend.settings]\ndomains = \"" +

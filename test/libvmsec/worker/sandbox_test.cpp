@@ -47,7 +47,7 @@ std::string start_without(int call) {
         ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) == 0 && ::seccomp_load(filter) == 0;
     if (filtered) {
       Toys toys{{}};
-      const auto file = loader::ModuleFile::open(Toys::file("toy"));
+      const auto file = loader::ModuleFile::open(Toys::file("toy"), good(Trust::read("")));
       ModuleLink link{file->manifest(), toys.capabilities, toys.grants, nullptr};
       const auto instance = worker::start_in_worker(*file, link.host(), {}, {});
       told = instance ? "loaded" : instance.error().message;
