@@ -29,7 +29,8 @@ struct Scene {
     const std::string binaries = VMSEC_BINARY_DIR;
     for (const auto& folder : {"/test/toys", "/test/hostile_modules"})
       for (const auto& each : fs::directory_iterator(binaries + folder))
-        if (each.path().stem() == "toy" || each.path().stem() == hostile)
+        if (const auto file = each.path().filename().string();
+            file.starts_with("toy.so") || file.starts_with(hostile + ".so"))
           fs::create_symlink(each.path(), dir.path() / "modules" / each.path().filename());
     spit(dir.path() / "domains" / "web-1.toml", "name = \"web-1\"\nuuid = \"" + uuid_of(1).text() +
                                                     "\"\nmemory = \"4 MiB\"\n[workload]\npattern = \"idle\"\n");
