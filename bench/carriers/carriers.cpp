@@ -54,6 +54,7 @@ void run(const fs::path& build, const fs::path& folder, const char* carrier) {
   options.trusted_without_policy = true;
   options.modules["bench_scanner"];
   options.workers["bench_scanner"].calls = 10'000'000;
+  options.trust_file = build / "test/trust.toml";
   if (std::string_view(carrier) == "in-process") options.in_process = {"bench_scanner"};
   const auto host = must(open_host(options));
   const auto module = host->open<Enforcement>();

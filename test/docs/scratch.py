@@ -15,6 +15,7 @@ class Scratch(SimLab):
 
     def __init__(self, folder, prefix, configuration, policy, domain):
         super().__init__(folder, prefix)
+        self.prefix = pathlib.Path(prefix)
         self.configuration, self.policy, self.domain = configuration, policy, domain
         self.work = self.folder / "work"
 
@@ -58,6 +59,13 @@ class Scratch(SimLab):
             shutil.copy(find(name), self.home(host))
         (self.home(host) / "policy.toml").write_text(self.policy)
         write_reference(EVENT_LOG, self.home(host) / "reference.toml")
+        shutil.copy(self.trust(), self.work / "trust.toml")
+        shutil.copy(self.work / "trust.toml", self.home(host))
+
+    def trust(self):
+        """What the commands so far have made on the first host, or the example's."""
+        made = self.home(HOSTS[0]) / "trust.toml"
+        return made if made.exists() else self.prefix / "share/vmsec/examples/two_hosts/trust.toml"
 
     def configured(self, host):
         """docs/configuration.md's example, for this host on the simulated hypervisor."""

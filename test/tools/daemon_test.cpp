@@ -25,6 +25,7 @@ struct Documented {
     REQUIRE(tool({"pki", "placement-key", folder / "placement.key"}).code == 0);
     for (const auto* file : {"ca.crt", "ca.crl"}) std::filesystem::copy(folder.path() / "ca" / file, folder / file);
     write_file(folder / "policy.toml", "version = 1\n");
+    std::filesystem::copy(std::string(VMSEC_BINARY_DIR) + "/test/trust.toml", folder / "trust.toml");
     // No code of theirs runs: they only must be there, and signed. Another plugin does in kvm's place.
     place("plugins/sim", "kvm");
     for (const auto* module : {"isolation", "throttle", "migration", "measured_boot"})
@@ -95,6 +96,7 @@ TEST_CASE("--check finds what the start would refuse of identity, plugin and mod
   refused(example.with("placement.key.pub", "host-a.crt"), "it is this host's own key", 3);
   refused(example.with("plugin = \"kvm\"", "plugin = \"sym\""), "find plugin sym");
   refused(example.with("\"throttle\"", "\"throtle\""), "find module throtle");
+  refused(example.with("trust = \"trust.toml\"", "trust = \"none.toml\""), "none.toml");
   REQUIRE(tool({"pki", "issue", example.folder / "ca", "host-b", "--out", example.folder.path()}).code == 0);
   refused(example.with("key = \"host-a.key\"", "key = \"host-b.key\""), "not the key of");
   std::filesystem::permissions(example.folder / "host-a.key", std::filesystem::perms(0644));

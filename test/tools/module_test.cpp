@@ -42,6 +42,10 @@ TEST_CASE("a vendor signs, an operator trusts, verifies and revokes") {
   CHECK(vendor.inspect()["refusals"].empty());
   CHECK(vendor.inspect()["abi"]["major"] == 1);
 
+  CHECK(vendor.trust({"add", "nobody"}).err.find("the shipped store") != std::string::npos);
+  REQUIRE(vendor.trust({"add", "vmsec-build", "--role", "module", "--role", "in-process"}).code == 0);
+  REQUIRE(vendor.trust({"remove", "vmsec-build"}).code == 0);
+
   REQUIRE(vendor.trust({"minimum", "throttle", "99"}).code == 0);
   Ran refused = vendor.verify();
   CHECK(refused.code == 3);

@@ -143,7 +143,7 @@ TEST_CASE("a wrong command line is the caller's mistake, says so, and prints no 
                                        {"module", "verify"},
                                        {"module", "verify", "x.so", "--kind", "driver"},
                                        {"module", "trust"},
-                                       {"module", "trust", "add", "acme"},
+                                       {"module", "trust", "add"},
                                        {"module", "trust", "add", "acme", "k.pub", "--role", "root"},
                                        {"module", "trust", "minimum", "scanner"},
                                        {"help"},

@@ -1,5 +1,6 @@
 // vmsec-worker: runs one module, in a process of its own, for a host that started it
 // (libvmsec/src/worker). Not for people: it speaks on descriptor 3 and takes no arguments.
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -86,6 +87,8 @@ int main(int argc, char**) {
     std::fputs("vmsec-worker: runs one module for a host that starts it; there is nothing to start by hand\n", stderr);
     return 2;
   }
+  // Given a number, malloc does not look for the CPUs in /sys, which no process here may open.
+  ::mallopt(M_ARENA_MAX, 8);
   try {
     return vmsec::worker::run();
   } catch (const std::exception&) {

@@ -120,12 +120,24 @@ Ending list(const Context& context) {
   return Exit::ok;
 }
 
+// Without a file: what the shipped store has under this name, to trust it with more.
+Result<std::string> public_key_of(const Wanted& wanted) {
+  if (!wanted.file.empty()) {
+    VMSEC_TRY(const std::string pem, read_input("trust key " + wanted.subject, wanted.file, kMaximumKey));
+    return read_public_key(pem, wanted.file);
+  }
+  VMSEC_TRY(TrustStore shipped, read_trust_store(shipped_trust()));
+  const auto found = find_key(shipped, wanted.subject);
+  if (found != shipped.keys.end()) return found->public_key;
+  return fail(Code::not_found, "trust key " + wanted.subject + ": the shipped store, " + shipped.file +
+                                   ", has none of this name, and no file with a public key is given");
+}
+
 Ending add(const Context& context, const Wanted& wanted) {
   VMSEC_TRY(TrustStore store, open_store(context));
-  VMSEC_TRY(const std::string pem, read_input("trust key " + wanted.subject, wanted.file, kMaximumKey));
   TrustedKey key;
   key.name = wanted.subject;
-  VMSEC_TRY(key.public_key, read_public_key(pem, wanted.file));
+  VMSEC_TRY(key.public_key, public_key_of(wanted));
   for (const auto& text : wanted.roles) {
     VMSEC_TRY(const TrustRole role, parse_role(text));
     key.roles.push_back(role);
@@ -204,10 +216,11 @@ void add_trust(CLI::App& app, Context& context) {
           [](const Context& of, const Wanted&) { return list(of); });
   auto* adding = command("add", "Trust a key",
                          "add acme acme.key.pub\n  vmsec module trust add acme acme.key.pub "
-                         "--role module --role in-process --until 2030-12-31",
+                         "--role module --role in-process --until 2030-12-31\n  vmsec module trust add vmsec-build "
+                         "--role module --role plugin --role in-process",
                          add);
   adding->add_option("NAME", wanted->subject, "What to call it")->required();
-  adding->add_option("FILE", wanted->file, "The public key (PEM)")->required();
+  adding->add_option("FILE", wanted->file, "The public key (PEM); none: the shipped store's of this name");
   adding->add_option("--role", wanted->roles, "For what: module (the default), plugin, in-process; may be repeated")
       ->check(CLI::IsMember({"module", "plugin", "in-process"}))
       ->type_name("NAME")
