@@ -10,6 +10,8 @@ namespace vmsec::worker {
 namespace {
 
 constexpr std::size_t kHead = 4;
+// Looked up when the process begins: later, a worker may open no file that tells.
+const bool kAlone = std::thread::hardware_concurrency() < 2;
 constexpr std::size_t kStep = 256 << 10;  // memory is taken as the bytes come, not as they are announced
 
 struct ControlBuffer {
@@ -145,9 +147,8 @@ Result<std::size_t> Line::size_of(std::string_view head) const {
 // another CPU can be at work meanwhile. Where that was for nothing, on a busy machine, it
 // is tried more and more seldom.
 void Line::look_for_a_moment() {
-  static const bool alone = std::thread::hardware_concurrency() < 2;
-  if (alone || skip_ > 0) {
-    skip_ -= alone ? 0 : 1;
+  if (kAlone || skip_ > 0) {
+    skip_ -= kAlone ? 0 : 1;
     return;
   }
   const auto until = std::chrono::steady_clock::now() + kSpin;
