@@ -127,6 +127,7 @@ constexpr Harm kEnds[] = {
     {"replies_twice", "it sent a frame out of turn: more came than one"},
     {"unknown_kind", "it sent a frame out of turn, of kind 99"},
     {"lying_descriptors", "it sent a frame that announces 5 descriptors and brings 0"},
+    {"first_thread_ends", "its first thread ended"},
     {"call_flood", "a flood of calls: more than 2000 in a second"},
 };
 
@@ -137,9 +138,10 @@ struct Denial {
 
 // These do no harm, as they get nothing; they may go on.
 constexpr Denial kRefused[] = {
-    {"opens_files", Code::denied},          {"makes_code", Code::denied},      {"takes_the_signal", Code::denied},
-    {"shared_memory_bomb", Code::denied},   {"beyond_manifest", Code::denied}, {"forged_handle", Code::revoked},
-    {"absurd_reply", Code::limit_exceeded}, {"line_bomb", Code::revoked},
+    {"opens_files", Code::denied},     {"makes_code", Code::denied},           {"takes_the_signal", Code::denied},
+    {"grows_down", Code::denied},      {"takes_the_signal_raw", Code::denied}, {"shared_memory_bomb", Code::denied},
+    {"beyond_manifest", Code::denied}, {"forged_handle", Code::revoked},       {"absurd_reply", Code::limit_exceeded},
+    {"line_bomb", Code::revoked},
 };
 
 }  // namespace
@@ -180,11 +182,23 @@ TEST_CASE("a thread of a module's own that takes all CPU time is found by the CP
   if (skipped()) return;
   WorkerBudget budget = Scene::small();
   budget.cpu_percent = 20;
-  Scene scene("spin_behind", budget);
+  const std::string module = GENERATE("spin_behind", "hides_its_name");
+  INFO(module);
+  Scene scene(module, budget);
   good(scene.open());
   CHECK(code_of(scene.call(kHarm)) == Code::ok);
   CHECK(Scene::comes([&] { return scene.info().restarts == 1; }));
   CHECK_THAT(scene.info().last_end, Catch::Contains("its CPU budget of 20% is used up"));
+  scene.others_go_on();
+}
+
+TEST_CASE("a module that says nothing more on its control line is ended") {
+  if (skipped()) return;
+  Scene scene("cuts_control");
+  good(scene.open());
+  CHECK(code_of(scene.call(kHarm)) == Code::ok);
+  CHECK(Scene::comes([&] { return scene.info().restarts == 1; }));
+  CHECK_THAT(scene.info().last_end, Catch::Contains("it closed its control line"));
   scene.others_go_on();
 }
 

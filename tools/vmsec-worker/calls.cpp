@@ -198,14 +198,16 @@ scmp_arg_cmp masked(unsigned argument, std::uint64_t mask, std::uint64_t value) 
   return {argument, SCMP_CMP_MASKED_EQ, mask, value};
 }
 scmp_arg_cmp is(unsigned argument, std::uint64_t value) { return {argument, SCMP_CMP_EQ, value, 0}; }
-scmp_arg_cmp is_not(unsigned argument, std::uint64_t value) { return {argument, SCMP_CMP_NE, value, 0}; }
 
-// Memory that is shared and nobody's would not count as the module's own.
+// Memory that is shared and nobody's, or grows down, would not count as the module's own.
+// New code is mapped from the object alone, and never to be written, while it is loaded.
 int add_memory(const Filter& filter, Stage stage) {
-  const std::uint64_t exec = stage == Stage::loaded ? PROT_EXEC : 0;
-  int bad = allow(filter, SCMP_SYS(mmap), masked(2, exec, 0), masked(3, MAP_ANONYMOUS, 0));
-  bad |= allow(filter, SCMP_SYS(mmap), masked(2, exec, 0), masked(3, MAP_ANONYMOUS | MAP_SHARED, MAP_ANONYMOUS));
-  return bad | allow(filter, SCMP_SYS(mprotect), masked(2, exec, 0));
+  constexpr std::uint64_t kKinds = MAP_ANONYMOUS | MAP_GROWSDOWN;
+  int bad = allow(filter, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0), masked(3, kKinds, 0));
+  bad |= allow(filter, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0), masked(3, kKinds | MAP_SHARED, MAP_ANONYMOUS));
+  if (stage == Stage::loading)
+    bad |= allow(filter, SCMP_SYS(mmap), masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), masked(3, kKinds, 0));
+  return bad | allow(filter, SCMP_SYS(mprotect), masked(2, PROT_EXEC, 0));
 }
 
 // A thread, never a process. clone3 hides its flags in memory: the C library does without it.
@@ -215,8 +217,11 @@ int add_threads(const Filter& filter) {
   int bad = allow(filter, SCMP_SYS(clone), masked(0, kThread | kNew, kThread));
   bad |= ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
   bad |= allow(filter, SCMP_SYS(tgkill), is(0, static_cast<std::uint64_t>(::getpid())));
-  // The signal by which refusals are told stays the worker's.
-  return bad | allow(filter, SCMP_SYS(rt_sigaction), is_not(0, SIGSYS));
+  // The signal by which refusals are told stays the worker's. One by one: the kernel reads half of what a filter
+  // compares.
+  for (int signal = 1; signal <= 64; ++signal)
+    if (signal != SIGSYS) bad |= allow(filter, SCMP_SYS(rt_sigaction), is(0, static_cast<std::uint64_t>(signal)));
+  return bad;
 }
 
 int add_descriptors(const Filter& filter) {

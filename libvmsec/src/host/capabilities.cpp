@@ -90,6 +90,16 @@ Result<Packet> record_end(Result<Packet> answer, AuditEntry entry, const Caller&
   return answer;
 }
 
+// A policy that is only compared grants what settings are, so that they can be compared:
+// not what a module could keep when the policy never comes into force.
+Status may_show(std::string_view interface, const Caller& caller) {
+  if (caller.leave != Caller::Leave::to_look) return {};
+  for (const auto kept : {Methods<MemoryAccess>::kName, Methods<BootEvidence>::kName, Methods<Migration>::kName})
+    if (interface == kept)
+      return fail(Code::denied, std::string(interface) + ": while a policy is compared, it shows nothing");
+  return {};
+}
+
 template <class I>
 Result<Packet> call_capability(I& capability, std::uint32_t number, Packet request, const Caller& caller,
                                DomainNames& names) {
@@ -99,10 +109,14 @@ Result<Packet> call_capability(I& capability, std::uint32_t number, Packet reque
     using Message = std::remove_cvref_t<decltype(message)>;
     if constexpr (requires { message.description.name; }) names.announce(message.domain, message.description.name);
     if constexpr (requires { message.definition.name; }) names.announce(message.domain, message.definition.name);
-    if constexpr (!kIsAboutDomain<Message>) return caller.check(kInterface, nullptr);
+    if constexpr (!kIsAboutDomain<Message>) {
+      VMSEC_CHECK(caller.check(kInterface, nullptr));
+      return may_show(kInterface, caller);
+    }
     if constexpr (kIsAboutDomain<Message>) {
       const Act* act = act_of(kInterface, method.name);
       VMSEC_CHECK(caller.check(kInterface, &message.domain));
+      VMSEC_CHECK(may_show(kInterface, caller));
       if (act != nullptr && caller.leave == Caller::Leave::to_look)
         return fail(Code::denied, std::string(kInterface) + "." + std::string(method.name) +
                                       ": while a policy is compared, nothing is changed");

@@ -242,7 +242,10 @@ class LocalHost final : public Host, private HostControl {
       options.budget = budget->second;
     options.hooks.refused = [name](const std::string& what) { write_log(LogLevel::warning, name, what); };
     options.hooks.ended = [this, name](const std::string& cause) { note_end(name, cause); };
-    options.hooks.release = [link = module.link.get()] { link->release(); };
+    options.hooks.release = [this, name, link = module.link.get()] {
+      connections_.shut_down_of(name);  // again: one may have been opened meanwhile
+      link->release();
+    };
     return worker::start_in_worker(module.file, host, settings, std::move(options));
   }
 

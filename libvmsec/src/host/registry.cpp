@@ -4,8 +4,19 @@
 
 namespace vmsec::host {
 
+void Registry::add(std::unique_ptr<LoadedModule> module) {
+  const std::lock_guard lock(mutex_);
+  modules_.push_back(std::move(module));
+}
+
 void Registry::clear() {
-  while (!modules_.empty()) modules_.pop_back();
+  while (true) {
+    std::shared_ptr<LoadedModule> last;  // ends outside the lock: it may be calling
+    const std::lock_guard lock(mutex_);
+    if (modules_.empty()) return;
+    last = std::move(modules_.back());
+    modules_.pop_back();
+  }
 }
 
 LoadedModule* Registry::find(std::string_view name) const {
@@ -14,8 +25,9 @@ LoadedModule* Registry::find(std::string_view name) const {
   return nullptr;
 }
 
-Result<LoadedModule*> Registry::provider(std::string_view name, std::string_view interface) const {
-  LoadedModule* found = nullptr;
+Result<std::shared_ptr<LoadedModule>> Registry::provider(std::string_view name, std::string_view interface) const {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<LoadedModule> found;
   for (const auto& module : modules_) {
     const auto& provides = module->manifest().provides;
     if (std::find(provides.begin(), provides.end(), interface) == provides.end()) continue;
@@ -23,7 +35,7 @@ Result<LoadedModule*> Registry::provider(std::string_view name, std::string_view
     if (found != nullptr)
       return fail(Code::invalid_argument, "several modules provide " + std::string(interface) + ": name one, as in \"" +
                                               module->manifest().name + ":" + std::string(interface) + "\"");
-    found = module.get();
+    found = module;
   }
   if (found != nullptr) return found;
   return fail(Code::not_found, (name.empty() ? "no loaded module" : "no module \"" + std::string(name) + "\" that") +
@@ -34,7 +46,7 @@ Result<Packet> Registry::call(std::string_view interface, std::uint32_t method, 
   const auto colon = interface.find(':');
   const std::string_view name = colon == std::string_view::npos ? std::string_view() : interface.substr(0, colon);
   const std::string_view plain = colon == std::string_view::npos ? interface : interface.substr(colon + 1);
-  VMSEC_TRY(LoadedModule * module, provider(name, plain));
+  VMSEC_TRY(const std::shared_ptr<LoadedModule> module, provider(name, plain));
   return module->instance->call(plain, method, std::move(request));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,22 +22,24 @@ struct LoadedModule {
   [[nodiscard]] const loader::Manifest& manifest() const { return file.manifest(); }
 };
 
-// Filled before anybody calls; then read by any thread.
+// Any thread calls, also while modules are still added or already ended: those that
+// run have threads of their own. find() and modules() are for between the two.
 class VMSEC_EXPORT Registry {
  public:
-  void add(std::unique_ptr<LoadedModule> module) { modules_.push_back(std::move(module)); }
-  // Ends the modules, the last one first. No call is under way.
+  void add(std::unique_ptr<LoadedModule> module);
+  // Ends the modules, the last one first. One that is just called ends after that call.
   void clear();
   // "vmsec.Migrator", or "throttle:vmsec.Enforcement". `not_found`; `invalid_argument`
   // where several modules provide the plain name.
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request);
   [[nodiscard]] LoadedModule* find(std::string_view name) const;
-  [[nodiscard]] const std::vector<std::unique_ptr<LoadedModule>>& modules() const { return modules_; }
+  [[nodiscard]] const std::vector<std::shared_ptr<LoadedModule>>& modules() const { return modules_; }
 
  private:
-  Result<LoadedModule*> provider(std::string_view module, std::string_view interface) const;
+  Result<std::shared_ptr<LoadedModule>> provider(std::string_view module, std::string_view interface) const;
 
-  std::vector<std::unique_ptr<LoadedModule>> modules_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<LoadedModule>> modules_;
 };
 
 // What it says of itself, who signed it, and how its instance does.

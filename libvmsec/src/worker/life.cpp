@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "vmsec/service/error_reply.hpp"
 #include "vmsec/units.hpp"
@@ -15,9 +16,10 @@
 namespace vmsec::worker {
 namespace {
 
-constexpr int kLook = 250;                           // milliseconds between two looks
-constexpr auto kCpuTime = std::chrono::seconds(10);  // over which CPU time is counted
-constexpr auto kGrace = std::chrono::seconds(2);     // from the end of a line to the process's
+constexpr int kLook = 250;                                // milliseconds between two looks
+constexpr auto kCpuTime = std::chrono::seconds(10);       // over which CPU time is counted
+constexpr auto kEnding = std::chrono::milliseconds(700);  // what a process takes to end, once it has no memory
+constexpr auto kGrace = std::chrono::seconds(2);          // from the end of a line to the process's
 
 // What the notes hold is the module's own word.
 std::string text_of(const std::array<std::atomic<char>, 24>& note) {
@@ -114,6 +116,9 @@ Status Life::start() {
     if (cause_) process_->kill();
   }
   far_.reset();
+  // Where the host runs out of memory, a module is to end before a guest. It is no matter of safety: done where it can
+  // be.
+  std::ofstream("/proc/" + std::to_string(process_->id()) + "/oom_score_adj") << 1000;
   Setup setup;
   setup.name = plan_.name;
   setup.libraries = plan_.libraries;
@@ -133,14 +138,14 @@ Status Life::start() {
 
 void Life::watch() {
   const auto began = Clock::now();
+  had_memory_ = began;
   std::optional<Clock::time_point> cut;  // when the control socket ended
   while (true) {
     std::array<pollfd, 2> entries{pollfd{process_->watch().get(), POLLIN, 0}, pollfd{control_.get(), POLLIN, 0}};
     const int ready = ::poll(entries.data(), cut ? 1 : 2, kLook);
     if (ready < 0 && errno != EINTR) return;
     if (ready > 0 && !cut && (entries[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
-      control_message();
-      if ((entries[1].revents & POLLIN) == 0) cut = Clock::now();
+      if (!control_message()) cut = Clock::now();
     }
     // After its last words, which have the better cause.
     if ((entries[0].revents & POLLIN) != 0) return;
@@ -153,13 +158,18 @@ void Life::watch() {
   }
 }
 
-void Life::control_message() {
+// Whether another may come.
+bool Life::control_message() {
   auto message = receive_control(control_);
   if (!message) {
     if (message.error().code == Code::invalid_argument) end({Code::unavailable, "it sent " + message.error().message});
-    return;
+    return false;
   }
-  const Frame& frame = message->frame;
+  on_control(message->frame);
+  return true;
+}
+
+void Life::on_control(const Frame& frame) {
   if (frame.kind == FrameKind::want_line) return add_own_line();
   if (frame.kind != FrameKind::ready || ready_)
     return end({Code::unavailable, "it sent a control message out of turn"});
@@ -196,6 +206,9 @@ void Life::look_at_use(Clock::time_point now) {
   const WorkerBudget& budget = plan_.budget;
   const ProcessUse use = process_->use();
   largest_data_ = std::max(largest_data_, use.data);
+  // A process that is just ending shows none either.
+  if (use.has_memory) had_memory_ = now;
+  if (now - had_memory_ > kEnding) return end({Code::unavailable, "its first thread ended"});
   if (use.data >= budget.memory.value / 16 * 15)
     return end({Code::unavailable, "its memory budget of " + to_text(budget.memory) + " is used up"});
   if (use.threads >= budget.threads)

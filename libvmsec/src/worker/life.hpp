@@ -84,7 +84,8 @@ class Life {
   void look_at_turns(std::int64_t now);
   void look_at_use(Clock::time_point now);
   void look_at_notes();
-  void control_message();
+  bool control_message();
+  void on_control(const Frame& frame);
   void add_own_line();
   std::string name_of(const ProcessEnd& end) const;
   void finish(std::optional<ProcessEnd> end);
@@ -125,6 +126,7 @@ class Life {
   };
   std::vector<Sample> samples_;
   std::uint64_t largest_data_ = 0;
+  Clock::time_point had_memory_{};
   std::thread watch_;
 };
 

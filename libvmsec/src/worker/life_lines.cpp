@@ -132,7 +132,10 @@ Result<Life::Track*> Life::take() {
     changed_.notify_all();
     return fail(cause.code, std::move(cause.text));
   };
-  if (free_.empty() && lines_ >= kLines) changed_.wait(lock, [&] { return ended_ || !free_.empty(); });
+  // Who holds them may be waiting for this very call.
+  const auto patience = std::chrono::microseconds(plan_.budget.deadline.value);
+  if (free_.empty() && lines_ >= kLines && !changed_.wait_for(lock, patience, [&] { return ended_ || !free_.empty(); }))
+    return refuse({Code::unavailable, "all of its " + std::to_string(kLines) + " lines are in use"});
   if (cause_) {
     changed_.wait(lock, [&] { return ended_; });
     return refuse(*cause_);

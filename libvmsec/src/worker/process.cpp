@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 namespace vmsec::worker {
@@ -123,9 +124,9 @@ ProcessEnd Process::wait() {
 ProcessUse Process::use() const {
   ProcessUse use;
   std::ifstream stat("/proc/" + std::to_string(id_) + "/stat");
-  std::string line;
-  std::getline(stat, line);
-  std::istringstream rest(line.substr(std::min(line.size(), line.rfind(')') + 2)));
+  // As a whole: its name may hold a newline.
+  const std::string text(std::istreambuf_iterator<char>(stat), {});
+  std::istringstream rest(text.substr(std::min(text.size(), text.rfind(')') + 2)));
   std::string skipped;
   for (int field = 3; field < 14; ++field) rest >> skipped;
   std::uint64_t user = 0;
@@ -136,6 +137,7 @@ ProcessUse Process::use() const {
   std::ifstream memory("/proc/" + std::to_string(id_) + "/statm");
   std::array<std::uint64_t, 6> pages{};
   for (auto& number : pages) memory >> number;
+  use.has_memory = !memory || pages[0] != 0;
   if (memory) use.data = pages[5] * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   return use;
 }

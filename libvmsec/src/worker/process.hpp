@@ -21,6 +21,7 @@ struct ProcessUse {
   std::uint64_t cpu_ticks = 0;
   std::uint64_t threads = 0;
   std::uint64_t data = 0;  // bytes of memory of its own
+  bool has_memory = true;  // none: it has ended, or its first thread has
 };
 
 // A value that moves. Its destructor kills the process and waits for its end. When the

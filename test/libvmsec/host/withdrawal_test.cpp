@@ -305,11 +305,15 @@ TEST_CASE("a handle that it does not have, and a call while a policy is compared
   CHECK(code_of(call(std::uint64_t{9} << 32 | 1)) == Code::revoked);
   CHECK(bench.refusals.size() == 1);
   const auto domains = bench.open<DomainControl>();
-  const Policy compared = policy(grant("toy", "*", kAll));
+  const Policy compared = policy(grant("toy", "*", R"("vmsec.DomainControl", "vmsec.MemoryAccess")"));
   const Grants::Preview preview(compared);
   CHECK(code_of(domains->pause(kWeb)) == Code::denied);
   REQUIRE(bench.refusals.size() == 2);
   CHECK_THAT(bench.refusals[1], Catch::Contains("nothing is changed"));
+  // What it could keep when that policy never comes into force.
+  CHECK(code_of(bench.open<MemoryAccess>()->map(kWeb)) == Code::denied);
+  REQUIRE(bench.refusals.size() == 3);
+  CHECK_THAT(bench.refusals[2], Catch::Contains("it shows nothing"));
 }
 
 }  // namespace vmsec::test
