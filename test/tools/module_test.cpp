@@ -43,7 +43,9 @@ TEST_CASE("a vendor signs, an operator trusts, verifies and revokes") {
   CHECK(vendor.inspect()["abi"]["major"] == 1);
 
   CHECK(vendor.trust({"add", "nobody"}).err.find("the shipped store") != std::string::npos);
-  REQUIRE(vendor.trust({"add", "vmsec-build", "--role", "module", "--role", "in-process"}).code == 0);
+  for (int i = 0; i < 2; ++i)  // in the place of itself, too
+    CHECK(vendor.trust({"add", "vmsec-build", "--role", "in-process"}).out.find("module, plugin, in-process") !=
+          std::string::npos);
   REQUIRE(vendor.trust({"remove", "vmsec-build"}).code == 0);
 
   REQUIRE(vendor.trust({"minimum", "throttle", "99"}).code == 0);

@@ -24,7 +24,8 @@ Exit codes:
   0  ended in order; --check: the configuration is good
   1  the environment: the hypervisor cannot be reached, a socket cannot be made or is taken
   2  the configuration or the policy is wrong
-  3  refused for security: a key that others may read, an audit log that was changed)";
+  3  refused for security: a module or plugin that is not signed by who is trusted with it, a key that others
+     may read, an audit log that was changed)";
 
 struct Arguments {
   std::string config = "/etc/vmsec/vmsecd.toml";

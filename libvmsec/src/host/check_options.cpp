@@ -1,5 +1,8 @@
 // What can be known of a configuration before anything is opened.
+#include <algorithm>
+
 #include "host/local_identity.hpp"
+#include "loader/module_file.hpp"
 #include "loader/shared_object.hpp"
 #include "vmsec/host.hpp"
 #include "vmsec/trust.hpp"
@@ -39,6 +42,9 @@ Status check_host_options(const HostOptions& options) {
   for (const auto& [name, settings] : options.modules) {
     VMSEC_TRY(const std::string file, loader::find_object(name, folders(options.module_path, "modules"), "module"));
     VMSEC_CHECK(check_loads(file, ObjectKind::module, trust));
+    if (std::ranges::find(options.in_process, name) == options.in_process.end()) continue;
+    VMSEC_TRY(const loader::ModuleFile module, loader::ModuleFile::open(file, trust));
+    VMSEC_CHECK(trust.check_in_process(file, module.signers()));
   }
   return {};
 }

@@ -110,7 +110,9 @@ std::string Grants::advice(const std::string& module, const About* about, std::s
 std::string Grants::explain(Ruling ruling, const std::string& module, const About* about,
                             std::string_view interface) const {
   const std::string where = about != nullptr ? " on domain \"" + about->name.name + "\"" : " on all domains";
-  if (ruling == Ruling::not_chosen) return "no tenant that is offered it has chosen it" + where;
+  if (ruling == Ruling::not_chosen)
+    return "no tenant that is offered it has chosen it" + where +
+           ": \"vmsec tenant choose\" does, \"vmsec tenant show\" tells whose it is";
   const auto standing = stands();
   const Withdrawal* withdrawal = find_withdrawal(standing->state, module, about, interface);
   if (withdrawal == nullptr) return "an operator withdrew it" + where;  // and just gave it back

@@ -1,4 +1,5 @@
 // vmsecd's configuration file: docs/configuration.md lists its keys.
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 
@@ -17,6 +18,7 @@ class OptionsReader {
     for (const Setting& setting : settings.settings) VMSEC_CHECK(take(setting));
     for (auto& [index, peer] : peers_) VMSEC_CHECK(add_peer(peer));
     VMSEC_CHECK(check_in_process());
+    VMSEC_CHECK(check_budgets());
     return options_;
   }
 
@@ -120,6 +122,15 @@ class OptionsReader {
     return {};
   }
 
+  Status check_budgets() const {
+    for (const auto& [name, setting] : budgets_) {
+      if (!options_.modules.contains(name)) return at(setting, "no module \"" + name + "\" is loaded");
+      if (std::ranges::find(options_.in_process, name) != options_.in_process.end())
+        return at(setting, "module \"" + name + "\" has no process of its own: host.in_process names it");
+    }
+    return {};
+  }
+
   Status take_number(const Setting& setting, std::uint32_t least, std::uint32_t most, std::uint32_t& target) const {
     if (setting.type != SettingType::integer || setting.integer < least || setting.integer > most)
       return at(setting, "must be a number from " + std::to_string(least) + " to " + std::to_string(most));
@@ -132,6 +143,7 @@ class OptionsReader {
     const auto dot = rest.find('.');
     if (dot == std::string::npos) return at(setting, "unknown key");
     WorkerBudget& budget = options_.workers[rest.substr(0, dot)];
+    budgets_.emplace(rest.substr(0, dot), setting);
     const std::string key = rest.substr(dot + 1);
     if (key == "descriptors") return take_number(setting, 32, 1 << 20, budget.descriptors);
     if (key == "threads") return take_number(setting, 4, 1 << 16, budget.threads);
@@ -192,6 +204,7 @@ class OptionsReader {
   HostOptions options_;
   std::map<std::string, Peer> peers_;
   Setting in_process_;
+  std::map<std::string, Setting> budgets_;  // the first key of each module's
 };
 
 }  // namespace

@@ -132,7 +132,8 @@ Status Trust::check_in_process(const std::string& file, const Signers& signers) 
     if (key != nullptr && has_role(*key, TrustRole::in_process)) return {};
   }
   return fail(Code::denied, what_of(ObjectKind::module, file) + " into the host's process: " + operators_.file +
-                                " gives no key of its signers (" + to_string(signers) + ") the role in-process");
+                                " gives no key of its signers (" + to_string(signers) +
+                                ") the role in-process (vmsec module trust add)");
 }
 
 Result<std::string> read_public_key(std::string_view pem, const std::string& file) {

@@ -100,6 +100,8 @@ TEST_CASE("what is wrong in a configuration is named with file, line and column"
       {"[host]\nplugin_path = \"x\"\n", ":2:", "must be a list of texts"},
       {"[host]\nin_process = \"x\"\n", ":2:", "must be a list of module names"},
       {"[host]\nin_process = [\"x\"]\n", ":2:", "no module \"x\" is loaded"},
+      {"[worker.isolaton]\nmemory = \"64 MiB\"\n", ":2:", "no module \"isolaton\" is loaded"},
+      {"[host]\nmodules = [\"x\"]\nin_process = [\"x\"]\n[worker.x]\nthreads = 9\n", ":5:", "no process of its own"},
       {"[host]\ntrust = 1\n", ":2:", "must be a text"},
       {"[backend.settings]\nx = true\n", ":2:", "must be a text"},
       {"[module]\nthrottle = 3\n", ":2:", "unknown key"},

@@ -120,31 +120,57 @@ Ending list(const Context& context) {
   return Exit::ok;
 }
 
-// Without a file: what the shipped store has under this name, to trust it with more.
-Result<std::string> public_key_of(const Wanted& wanted) {
-  if (!wanted.file.empty()) {
-    VMSEC_TRY(const std::string pem, read_input("trust key " + wanted.subject, wanted.file, kMaximumKey));
-    return read_public_key(pem, wanted.file);
+Result<std::vector<TrustRole>> roles_wanted(const Wanted& wanted) {
+  std::vector<TrustRole> roles;
+  for (const auto& text : wanted.roles) {
+    VMSEC_TRY(const TrustRole role, parse_role(text));
+    roles.push_back(role);
   }
+  return roles;
+}
+
+// Without a file: the shipped store's key of this name, with its roles and those that
+// are wanted. In the place of an older one: packages of another build have another key.
+Ending extend(const Context& context, TrustStore& store, const Wanted& wanted) {
   VMSEC_TRY(TrustStore shipped, read_trust_store(shipped_trust()));
-  const auto found = find_key(shipped, wanted.subject);
-  if (found != shipped.keys.end()) return found->public_key;
-  return fail(Code::not_found, "trust key " + wanted.subject + ": the shipped store, " + shipped.file +
-                                   ", has none of this name, and no file with a public key is given");
+  const auto theirs = find_key(shipped, wanted.subject);
+  if (theirs == shipped.keys.end())
+    return fail_with(Error{Code::not_found,
+                           "trust key " + wanted.subject + ": the shipped store, " + shipped.file +
+                               ", has none of this name, and no file with a public key is given",
+                           0,
+                           {}},
+                     "\"vmsec module trust list\" shows those there are");
+  TrustedKey key = *theirs;
+  key.not_after = wanted.until;
+  VMSEC_TRY(const auto roles, roles_wanted(wanted));
+  for (const TrustRole role : roles)
+    if (std::ranges::find(key.roles, role) == key.roles.end()) key.roles.push_back(role);
+  const auto here = find_key(store, key.name);
+  if (here != store.keys.end() && !here->revoked.empty())
+    return fail_with(
+        Error{Code::denied, "trust store " + store.file + ": key " + units::quoted(key.name) + " is revoked", 0, {}},
+        "a key that is revoked stays so");
+  const std::string done = "key " + key.name + " is trusted for " + roles_of(key);
+  if (here != store.keys.end())
+    *here = std::move(key);
+  else
+    store.keys.push_back(std::move(key));
+  return keep(context, store, done);
 }
 
 Ending add(const Context& context, const Wanted& wanted) {
   VMSEC_TRY(TrustStore store, open_store(context));
+  if (wanted.file.empty()) return extend(context, store, wanted);
+  VMSEC_TRY(const std::string pem, read_input("trust key " + wanted.subject, wanted.file, kMaximumKey));
   TrustedKey key;
   key.name = wanted.subject;
-  VMSEC_TRY(key.public_key, public_key_of(wanted));
-  for (const auto& text : wanted.roles) {
-    VMSEC_TRY(const TrustRole role, parse_role(text));
-    key.roles.push_back(role);
-  }
+  VMSEC_TRY(key.public_key, read_public_key(pem, wanted.file));
+  VMSEC_TRY(key.roles, roles_wanted(wanted));
   key.not_after = wanted.until;
   if (find_key(store, key.name) != store.keys.end())
-    return usage_error("trust store " + store.file + ": there is a key " + units::quoted(key.name) + " already");
+    return usage_error("trust store " + store.file + ": there is a key " + units::quoted(key.name) +
+                       " already: \"vmsec module trust remove\" it first");
   store.keys.push_back(key);
   return keep(context, store, "key " + key.name + " is trusted for " + roles_of(key));
 }
@@ -217,7 +243,7 @@ void add_trust(CLI::App& app, Context& context) {
   auto* adding = command("add", "Trust a key",
                          "add acme acme.key.pub\n  vmsec module trust add acme acme.key.pub "
                          "--role module --role in-process --until 2030-12-31\n  vmsec module trust add vmsec-build "
-                         "--role module --role plugin --role in-process",
+                         "--role in-process",
                          add);
   adding->add_option("NAME", wanted->subject, "What to call it")->required();
   adding->add_option("FILE", wanted->file, "The public key (PEM); none: the shipped store's of this name");
