@@ -37,7 +37,7 @@ RULES = [
     ("libvmsec/src/trust/", libraries("openssl"), ("vmsec/", "trust/", "identity/")),
     ("libvmsec/src/loader/", libraries("openssl"), ("vmsec/", "loader/")),
     ("libvmsec/src/rpc/", (), ("vmsec/", "rpc/")),
-    ("libvmsec/src/worker/", (), ("vmsec/", "worker/", "loader/")),
+    ("libvmsec/src/worker/", (), ("vmsec/", "worker/", "loader/", "rpc/")),
     ("libvmsec/src/host/", libraries("spdlog"),
      ("vmsec/", "host/", "loader/", "worker/", "rpc/", "channel/", "identity/", "policy/")),
     ("modules/isolation/", (), ("vmsec/", "isolation/")),

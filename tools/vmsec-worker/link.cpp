@@ -13,19 +13,6 @@ namespace {
 // goes over it. Null: a thread of the module's own.
 thread_local Line* serving = nullptr;
 
-Message message_of(Result<Packet> result) {
-  Message message;
-  message.frame.kind = FrameKind::reply;
-  if (result) {
-    message.frame.payload = std::move(result->bytes);
-    message.fds = std::move(result->fds);
-  } else {
-    message.frame.code = static_cast<std::uint32_t>(result.error().code);
-    message.frame.payload = wire::encode(ErrorReply::from(result.error()));
-  }
-  return message;
-}
-
 }  // namespace
 
 void Link::serve() {
@@ -64,7 +51,7 @@ void Link::serve_line(Line& line) {
     Message reply = answer(std::move(*request));
     if (const Status sent = line.send(reply.frame, reply.fds); !sent) {
       if (sent.error().code != Code::limit_exceeded) return;
-      Message refusal = message_of(fail(sent.error().in("the module's answer")));
+      Message refusal = reply_of(fail(sent.error().in("the module's answer")));
       if (!line.send(std::move(refusal.frame))) return;
     }
   }
@@ -74,26 +61,26 @@ Message Link::answer(Message request) {
   Frame& frame = request.frame;
   if (frame.kind == FrameKind::create) return create(request);
   if (frame.kind == FrameKind::destroy) return destroy();
-  if (instance_ == nullptr) return message_of(fail(Code::wrong_state, "the module has no instance"));
+  if (instance_ == nullptr) return reply_of(fail(Code::wrong_state, "the module has no instance"));
   Packet packet{std::move(frame.payload), std::move(request.fds)};
-  return message_of(sdk::call_through(entry_.call, instance_, frame.interface, 0, frame.method, std::move(packet)));
+  return reply_of(sdk::call_through(entry_.call, instance_, frame.interface, 0, frame.method, std::move(packet)));
 }
 
 Message Link::create(const Message& request) {
-  if (instance_ != nullptr) return message_of(fail(Code::wrong_state, "the module has an instance"));
+  if (instance_ != nullptr) return reply_of(fail(Code::wrong_state, "the module has an instance"));
   void* instance = nullptr;
   vmsec_reply reply{};
   reply.size = sizeof reply;
   entry_.create(&host_, request.frame.payload.data(), request.frame.payload.size(), &instance, &reply);
   auto made = sdk::result_of(reply);
-  if (made && instance == nullptr) return message_of(fail(Code::internal, "the module made no instance"));
+  if (made && instance == nullptr) return reply_of(fail(Code::internal, "the module made no instance"));
   if (made) instance_ = instance;
-  return message_of(std::move(made));
+  return reply_of(std::move(made));
 }
 
 Message Link::destroy() {
   if (instance_ != nullptr) entry_.destroy(std::exchange(instance_, nullptr));
-  return message_of(Packet{});
+  return reply_of(Packet{});
 }
 
 void Link::call_host(void* context, const vmsec_call* call, vmsec_reply* reply) {

@@ -11,10 +11,6 @@
 namespace vmsec::rpc {
 namespace {
 
-struct ControlBuffer {
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaximumDescriptors * sizeof(int))> bytes{};
-};
-
 using Deadline = std::chrono::steady_clock::time_point;
 
 Deadline deadline_in(Microseconds time) {
@@ -59,65 +55,25 @@ Status receive_all(int socket, char* data, std::size_t size, const Deadline& dea
   return {};
 }
 
-void take_descriptors(msghdr& message, std::vector<Fd>& fds) {
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof fd);
-      fds.emplace_back(fd);
-    }
-  }
-}
-
 // The descriptors go with the first byte. Answers how much of the head went.
 Result<std::size_t> send_head(int socket, std::array<char, 4>& head, const std::vector<Fd>& fds,
                               const Deadline& deadline) {
-  iovec piece{head.data(), head.size()};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  ControlBuffer control;
-  if (!fds.empty()) {
-    message.msg_control = control.bytes.data();
-    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-    cmsghdr* part = CMSG_FIRSTHDR(&message);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    for (std::size_t i = 0; i < fds.size(); ++i) {
-      const int fd = fds[i].get();
-      std::memcpy(CMSG_DATA(part) + i * sizeof(int), &fd, sizeof fd);
-    }
-  }
   while (true) {
     VMSEC_CHECK(wait_to("send a frame", socket, POLLOUT, deadline));
-    const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = send_with(socket, {head.data(), head.size()}, fds, MSG_DONTWAIT);
     if (sent >= 0) return static_cast<std::size_t>(sent);
-    if (errno != EINTR && errno != EAGAIN) return fail(told("send a frame"));
+    if (errno != EAGAIN) return fail(told("send a frame"));
   }
 }
 
 // Waits for the first byte, without a limit. Answers how much of the head came.
 Result<std::size_t> receive_head(int socket, std::array<char, 4>& head, std::vector<Fd>& fds) {
-  iovec piece{head.data(), head.size()};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  ControlBuffer control;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
-  ssize_t got = 0;
-  do {
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return fail(told("receive a frame"));
-  if (got == 0) return fail(Code::unavailable, "the other end closed the connection");
-  take_descriptors(message, fds);
-  if ((message.msg_flags & MSG_CTRUNC) != 0)
-    return fail(Code::limit_exceeded, "receive a frame: more than 16 descriptors");
-  return static_cast<std::size_t>(got);
+  Received received = receive_with(socket, head, 0);
+  if (received.size < 0) return fail(told("receive a frame"));
+  if (received.size == 0) return fail(Code::unavailable, "the other end closed the connection");
+  if (received.cut) return fail(Code::limit_exceeded, "receive a frame: more than 16 descriptors");
+  fds = std::move(received.fds);
+  return static_cast<std::size_t>(received.size);
 }
 
 Result<sockaddr_un> address_of(const std::string& path) {

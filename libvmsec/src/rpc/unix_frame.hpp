@@ -6,13 +6,13 @@
 
 #include <string>
 
+#include "rpc/descriptors.hpp"
 #include "vmsec/export.hpp"
 #include "vmsec/wire.hpp"
 
 namespace vmsec::rpc {
 
 inline constexpr std::uint32_t kMaximumFrame = 16 << 20;
-inline constexpr std::size_t kMaximumDescriptors = 16;
 
 // How long a frame may take from its first byte to its last.
 inline constexpr Microseconds kFrameTime{30'000'000};

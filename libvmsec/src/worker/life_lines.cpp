@@ -16,19 +16,6 @@ constexpr Microseconds kTaking{30'000'000};  // for the module to take an answer
 std::int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 std::int64_t nanoseconds(Microseconds time) { return static_cast<std::int64_t>(time.value) * 1000; }
 
-Message message_of(Result<Packet> result) {
-  Message message;
-  message.frame.kind = FrameKind::reply;
-  if (result) {
-    message.frame.payload = std::move(result->bytes);
-    message.fds = std::move(result->fds);
-  } else {
-    message.frame.code = static_cast<std::uint32_t>(result.error().code);
-    message.frame.payload = wire::encode(ErrorReply::from(result.error()));
-  }
-  return message;
-}
-
 Result<Packet> packet_of(Message message) {
   if (message.frame.code == 0) return Packet{std::move(message.frame.payload), std::move(message.fds)};
   auto error = wire::decode<ErrorReply>(message.frame.payload);
@@ -91,7 +78,7 @@ Result<Message> Life::exchange(Track& track, Message request, std::int64_t& left
   if (Status sent = track.line.send(std::move(request.frame), request.fds); !sent) {
     // Of what is too large nothing was sent: where that is an answer, the module must have another.
     if (sent.error().code != Code::limit_exceeded || kind != FrameKind::reply) return fail(sent.error());
-    VMSEC_CHECK(track.line.send(message_of(fail(sent.error())).frame));
+    VMSEC_CHECK(track.line.send(reply_of(fail(sent.error())).frame));
   }
   return track.line.receive();
 }
@@ -102,11 +89,10 @@ Message Life::serve(Message request) {
   if (request.frame.kind != FrameKind::call) {
     end({Code::unavailable,
          "it sent a frame out of turn, of kind " + std::to_string(static_cast<std::uint32_t>(request.frame.kind))});
-    return message_of(fail(Code::invalid_argument, "a frame out of turn"));
+    return reply_of(fail(Code::invalid_argument, "a frame out of turn"));
   }
-  return message_of(sdk::call_through(plan_.host.call, plan_.host.context, {}, request.frame.handle,
-                                      request.frame.method,
-                                      Packet{std::move(request.frame.payload), std::move(request.fds)}));
+  return reply_of(sdk::call_through(plan_.host.call, plan_.host.context, {}, request.frame.handle, request.frame.method,
+                                    Packet{std::move(request.frame.payload), std::move(request.fds)}));
 }
 
 // A line's end comes a little before the process's, which has the better cause.
@@ -203,8 +189,7 @@ void Life::serve_own_line(Track& track) {
     std::int64_t left = nanoseconds(kTaking);
     const Turn turn(track, left);
     Status sent = track.line.send(std::move(reply.frame), reply.fds);
-    if (!sent && sent.error().code == Code::limit_exceeded)
-      sent = track.line.send(message_of(fail(sent.error())).frame);
+    if (!sent && sent.error().code == Code::limit_exceeded) sent = track.line.send(reply_of(fail(sent.error())).frame);
     if (!sent) return;
   }
 }

@@ -1,10 +1,10 @@
 #include "worker/line.hpp"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <chrono>
 #include <thread>
+
+#include "vmsec/service/error_reply.hpp"
 
 namespace vmsec::worker {
 namespace {
@@ -13,10 +13,6 @@ constexpr std::size_t kHead = 4;
 // Looked up when the process begins: later, a worker may open no file that tells.
 const bool kAlone = std::thread::hardware_concurrency() < 2;
 constexpr std::size_t kStep = 256 << 10;  // memory is taken as the bytes come, not as they are announced
-
-struct ControlBuffer {
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaximumDescriptors * sizeof(int))> bytes{};
-};
 
 std::unexpected<Error> gone() { return fail(Code::unavailable, "the other end closed the line"); }
 std::unexpected<Error> gone(int number) { return fail(errno_error("use a line", number, Code::unavailable)); }
@@ -35,64 +31,6 @@ Result<std::string> encoded(Frame& frame, std::size_t fds, std::size_t limit) {
   const std::size_t size = bytes.size() - kHead;
   for (std::size_t i = 0; i < kHead; ++i) bytes[i] = static_cast<char>(size >> (24 - 8 * i));
   return bytes;
-}
-
-// The descriptors go with the first byte.
-ssize_t send_first(int socket, std::string_view bytes, const std::vector<Fd>& fds, int flags) {
-  iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  ControlBuffer control;
-  if (!fds.empty()) {
-    message.msg_control = control.bytes.data();
-    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-    cmsghdr* part = CMSG_FIRSTHDR(&message);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    for (std::size_t i = 0; i < fds.size(); ++i) {
-      const int fd = fds[i].get();
-      std::memcpy(CMSG_DATA(part) + i * sizeof(int), &fd, sizeof fd);
-    }
-  }
-  ssize_t sent = 0;
-  do {
-    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | flags);
-  } while (sent < 0 && errno == EINTR);
-  return sent;
-}
-
-struct First {
-  ssize_t size = 0;
-  bool cut = false;  // more descriptors than there may be, or a packet that is too long
-  std::vector<Fd> fds;
-};
-
-First receive_first(int socket, char* data, std::size_t size, int flags) {
-  iovec piece{data, size};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  ControlBuffer control;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
-  First first;
-  do {
-    first.size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
-  } while (first.size < 0 && errno == EINTR);
-  if (first.size < 0) return first;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof fd);
-      first.fds.emplace_back(fd);
-    }
-  }
-  first.cut = (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
-  return first;
 }
 
 constexpr auto kSpin = std::chrono::microseconds(40);
@@ -121,10 +59,23 @@ Result<Message> decode_frame(std::string_view bytes, std::vector<Fd> fds) {
   return Message{std::move(*frame), std::move(fds)};
 }
 
+Message reply_of(Result<Packet> result) {
+  Message message;
+  message.frame.kind = FrameKind::reply;
+  if (result) {
+    message.frame.payload = std::move(result->bytes);
+    message.fds = std::move(result->fds);
+  } else {
+    message.frame.code = static_cast<std::uint32_t>(result.error().code);
+    message.frame.payload = wire::encode(ErrorReply::from(result.error()));
+  }
+  return message;
+}
+
 Status Line::send(Frame frame, const std::vector<Fd>& fds) {
   const std::size_t limit = other_ == Other::worker ? kMaximumToWorker : kMaximumFromWorker;
   VMSEC_TRY(const std::string bytes, encoded(frame, fds.size(), limit));
-  const ssize_t first = send_first(socket_.get(), bytes, fds, 0);
+  const ssize_t first = rpc::send_with(socket_.get(), bytes, fds, 0);
   if (first < 0) return gone(errno);
   for (auto done = static_cast<std::size_t>(first); done < bytes.size();) {
     const ssize_t sent = ::send(socket_.get(), bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
@@ -165,7 +116,7 @@ void Line::look_for_a_moment() {
 
 Result<Message> Line::receive() {
   look_for_a_moment();
-  First first = receive_first(socket_.get(), small_.data(), small_.size(), 0);
+  rpc::Received first = rpc::receive_with(socket_.get(), small_, 0);
   if (first.size < 0) return gone(errno);
   if (first.size == 0) return gone();
   if (first.cut) return broken("a frame with more than " + std::to_string(kMaximumDescriptors) + " descriptors");
@@ -195,14 +146,14 @@ Result<LinePair> control_pair() { return pair_of(SOCK_SEQPACKET); }
 
 Status send_control(const Fd& socket, Frame frame, const std::vector<Fd>& fds, Wait wait) {
   VMSEC_TRY(const std::string bytes, encoded(frame, fds.size(), kMaximumControl));
-  if (send_first(socket.get(), bytes, fds, wait == Wait::not_at_all ? MSG_DONTWAIT : 0) >= 0) return {};
+  if (rpc::send_with(socket.get(), bytes, fds, wait == Wait::not_at_all ? MSG_DONTWAIT : 0) >= 0) return {};
   if (errno == EAGAIN) return fail(Code::timeout, "the other end does not read its control line");
   return gone(errno);
 }
 
 Result<Message> receive_control(const Fd& socket) {
   std::array<char, kMaximumControl> buffer{};
-  First first = receive_first(socket.get(), buffer.data(), buffer.size(), 0);
+  rpc::Received first = rpc::receive_with(socket.get(), buffer, 0);
   if (first.size < 0) return gone(errno);
   if (first.size == 0) return gone();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(first.size));

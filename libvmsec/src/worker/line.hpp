@@ -6,6 +6,7 @@
 #include <array>
 #include <vector>
 
+#include "rpc/descriptors.hpp"
 #include "vmsec/fd.hpp"
 #include "worker/messages.hpp"
 
@@ -13,7 +14,7 @@ namespace vmsec::worker {
 
 inline constexpr std::size_t kMaximumToWorker = 17 << 20;
 inline constexpr std::size_t kMaximumFromWorker = 4 << 20;
-inline constexpr std::size_t kMaximumDescriptors = 16;  // of a frame
+using rpc::kMaximumDescriptors;  // of a frame
 
 // Who is at the other end: what it may send at most.
 enum class Other : std::uint32_t { host, worker };
@@ -22,6 +23,9 @@ struct Message {
   Frame frame;
   std::vector<Fd> fds;
 };
+
+// The reply that carries an answer or an error.
+Message reply_of(Result<Packet> result);
 
 // A stream socket. One thread at a time per direction; shut() from any.
 class Line {
