@@ -151,9 +151,6 @@ Result<Packet> keep_visible_events(Packet list, const Caller& caller, DomainName
   return wire::pack(std::move(events));
 }
 
-template <class I, std::size_t kPlace>
-constexpr std::uint32_t kNumberOf = std::get<kPlace>(Methods<I>::table()).number;
-
 }  // namespace
 
 bool Capabilities::is_capability(std::string_view interface) {
@@ -212,9 +209,9 @@ Result<Packet> Capabilities::call(std::string_view interface, std::uint32_t meth
                         : Result<Packet>(fail(capability.error()));
   });
   if (!answer) return answer;
-  if (interface == Methods<DomainControl>::kName && method == kNumberOf<DomainControl, 0>)
+  if (interface == Methods<DomainControl>::kName && method == number_of<DomainControl>("List"))
     return keep_visible_domains(std::move(*answer), caller);
-  if (interface == Methods<Events>::kName && method == kNumberOf<Events, 0>)
+  if (interface == Methods<Events>::kName && method == number_of<Events>("Next"))
     return keep_visible_events(std::move(*answer), caller, names_);
   return answer;
 }

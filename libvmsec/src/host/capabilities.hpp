@@ -33,6 +33,17 @@ struct Caller {
   }
 };
 
+// The number of a method by its name, which must be in the interface's table.
+template <class I>
+consteval std::uint32_t number_of(std::string_view name) {
+  std::uint32_t number = 0;
+  for_each_method<I>([&](const auto& method) {
+    if (method.name == name) number = method.number;
+  });
+  if (number == 0) throw "no such method";  // does not compile
+  return number;
+}
+
 class VMSEC_EXPORT Capabilities {
  public:
   explicit Capabilities(Backend& backend) : backend_(backend), names_(domains_of(backend)) {}

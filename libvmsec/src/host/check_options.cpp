@@ -24,9 +24,9 @@ Status check_identity(HostOptions options) {
               "host.name is \"" + options.name + "\", its certificate is \"" + identity->name() + "\"'s");
 }
 
-// What open_host() would refuse of an object, without running any of it.
-Status check_loads(const std::string& file, ObjectKind kind, const Trust& trust) {
-  VMSEC_TRY(ObjectReport report, inspect_object(file, kind, trust));
+// What open_host() would refuse of a plugin, without running any of it.
+Status check_plugin(const std::string& file, const Trust& trust) {
+  VMSEC_TRY(ObjectReport report, inspect_object(file, ObjectKind::plugin, trust));
   if (!report.refusals.empty()) return fail(std::move(report.refusals.front()));
   return {};
 }
@@ -38,13 +38,12 @@ Status check_host_options(const HostOptions& options) {
   VMSEC_TRY(const Trust trust, Trust::read(options.trust_file));
   VMSEC_TRY(const std::string plugin,
             loader::find_object(options.plugin, folders(options.plugin_path, "plugins"), "plugin"));
-  VMSEC_CHECK(check_loads(plugin, ObjectKind::plugin, trust));
+  VMSEC_CHECK(check_plugin(plugin, trust));
   for (const auto& [name, settings] : options.modules) {
     VMSEC_TRY(const std::string file, loader::find_object(name, folders(options.module_path, "modules"), "module"));
-    VMSEC_CHECK(check_loads(file, ObjectKind::module, trust));
-    if (std::ranges::find(options.in_process, name) == options.in_process.end()) continue;
     VMSEC_TRY(const loader::ModuleFile module, loader::ModuleFile::open(file, trust));
-    VMSEC_CHECK(trust.check_in_process(file, module.signers()));
+    if (std::ranges::find(options.in_process, name) != options.in_process.end())
+      VMSEC_CHECK(trust.check_in_process(file, module.signers()));
   }
   return {};
 }

@@ -9,11 +9,16 @@ namespace {
 constexpr auto kLastWords = std::chrono::seconds(30);
 constexpr Microseconds kWait{200'000};
 
-// Migration's methods, as its table numbers them.
-enum Method : std::uint32_t { kStart = 2, kPrepare = 3, kNext = 5, kDecide = 6, kCancel = 8, kClose = 9, kHold = 11 };
+constexpr std::uint32_t kStart = number_of<Migration>("Start");
+constexpr std::uint32_t kPrepare = number_of<Migration>("Prepare");
+constexpr std::uint32_t kNext = number_of<Migration>("Next");
+constexpr std::uint32_t kDecide = number_of<Migration>("Decide");
+constexpr std::uint32_t kCancel = number_of<Migration>("Cancel");
+constexpr std::uint32_t kClose = number_of<Migration>("Close");
+constexpr std::uint32_t kHold = number_of<Migration>("Hold");
 
 template <class Request>
-Result<Packet> call(Capabilities& capabilities, Method method, const Request& request) {
+Result<Packet> call(Capabilities& capabilities, std::uint32_t method, const Request& request) {
   return capabilities.call(Methods<Migration>::kName, method, wire::pack(request), Caller::host());
 }
 

@@ -197,7 +197,7 @@ class LocalHost final : public Host, private HostControl {
         [this, name](const AuditEntry& entry) { return append(name, entry); });
     VMSEC_CHECK(offer_services(*link));
     auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
-    module->carrier = kWithoutWorkers || in_process(name) ? "in-process" : "worker";
+    module->carrier = runs_here(name) ? "in-process" : "worker";
     // Recorded before its code runs.
     VMSEC_CHECK(append("core", {"module.load", Outcome::succeeded, {}, {}, loaded_text(*module)}));
     auto instance = start_instance(name, *module, settings);
@@ -210,6 +210,8 @@ class LocalHost final : public Host, private HostControl {
   [[nodiscard]] bool in_process(const std::string& module) const {
     return std::ranges::find(options_.in_process, module) != options_.in_process.end();
   }
+
+  [[nodiscard]] bool runs_here(const std::string& module) const { return kWithoutWorkers || in_process(module); }
 
   Result<loader::ModuleFile> open_module(const std::string& name, const std::string& path) const {
     VMSEC_TRY(loader::ModuleFile file, loader::ModuleFile::open(path, *trust_));
@@ -236,7 +238,7 @@ class LocalHost final : public Host, private HostControl {
   Result<std::unique_ptr<loader::ModuleInstance>> start_instance(const std::string& name, const LoadedModule& module,
                                                                  const Settings& settings) {
     const vmsec_host host = module.link->host();
-    if (kWithoutWorkers || in_process(name)) return loader::start_in_process(module.file, host, settings);
+    if (runs_here(name)) return loader::start_in_process(module.file, host, settings);
     worker::WorkerOptions options;
     if (const auto budget = options_.workers.find(name); budget != options_.workers.end())
       options.budget = budget->second;
