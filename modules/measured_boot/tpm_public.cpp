@@ -16,9 +16,9 @@ using ParamBuilderPtr = std::unique_ptr<OSSL_PARAM_BLD, Free<OSSL_PARAM_BLD_free
 using ParamsPtr = std::unique_ptr<OSSL_PARAM, Free<OSSL_PARAM_free>>;
 
 // Reads a public area field by field; stops at the first thing that is wrong.
-class Parser {
+class PublicParser {
  public:
-  Parser(std::string_view bytes, std::string_view what) : reader_(bytes), what_(what) { public_.bytes = bytes; }
+  PublicParser(std::string_view bytes, std::string_view what) : reader_(bytes), what_(what) { public_.bytes = bytes; }
 
   Result<TpmPublic> parse() {
     VMSEC_CHECK(common());
@@ -155,7 +155,9 @@ Result<PkeyPtr> TpmPublic::key() const {
   return key_of("RSA", builder.get());
 }
 
-Result<TpmPublic> parse_public(std::string_view bytes, std::string_view what) { return Parser(bytes, what).parse(); }
+Result<TpmPublic> parse_public(std::string_view bytes, std::string_view what) {
+  return PublicParser(bytes, what).parse();
+}
 
 Status check_attestation_key(const TpmPublic& key) {
   const auto has = [&](std::uint32_t bit) { return (key.attributes & bit) != 0; };

@@ -18,6 +18,8 @@
 
 namespace vmsec::migration {
 
+inline constexpr Microseconds kEventWait{50'000};  // for the hypervisor to say something
+
 // What the host granted.
 struct Services {
   std::unique_ptr<Migration> migration;

@@ -5,7 +5,6 @@
 namespace vmsec::migration {
 namespace {
 
-constexpr Microseconds kEventWait{50'000};
 constexpr auto kDiscardPatience = std::chrono::seconds(10);
 
 bool same_host(const PeerContext& a, const PeerContext& b) {

@@ -5,7 +5,6 @@
 namespace vmsec::migration {
 namespace {
 
-constexpr Microseconds kEventWait{50'000};
 constexpr auto kRefusalTime = std::chrono::seconds(5);
 constexpr int kUnheard = 16;
 

@@ -5,7 +5,6 @@
 namespace vmsec::migration {
 namespace {
 
-constexpr Microseconds kEventWait{50'000};
 // How long a cancelled or broken session may take to say how it ended.
 constexpr auto kLastWords = std::chrono::seconds(30);
 // Evidence is renewed when the rest of the guest may be gone within this time.

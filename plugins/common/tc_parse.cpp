@@ -8,7 +8,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaximumOutput = 1 << 20;
+constexpr std::size_t kMaximumText = 1 << 20;
 constexpr int kMaximumDepth = 16;
 
 // The array that tc prints; nothing at all where there is nothing to show.
@@ -16,7 +16,7 @@ Result<Json> parse_array(std::string_view text, std::string_view what) {
   const auto bad = [&](std::string_view cause) {
     return fail(Code::internal, "read " + std::string(what) + ": " + std::string(cause));
   };
-  if (text.size() > kMaximumOutput) return bad("longer than 1 MiB");
+  if (text.size() > kMaximumText) return bad("longer than 1 MiB");
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return Json::array();
   const auto shallow = [](int depth, Json::parse_event_t, Json&) { return depth < kMaximumDepth; };
   Json json = Json::parse(text, shallow, false);

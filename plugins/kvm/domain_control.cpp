@@ -4,12 +4,11 @@
 
 #include "context.hpp"
 #include "domain.hpp"
+#include "units.hpp"
 #include "vcpu_count.hpp"
 
 namespace vmsec::kvm {
 namespace {
-
-constexpr std::uint64_t kKibibyte = 1024;
 
 // Does it come in by a migration, or start? Then libvirt would let a question to QEMU wait for the end of that, for 30
 // s at most. (A source at its switch-over has the same reason; its disks are unknown for that moment.)
@@ -49,9 +48,9 @@ Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation) {
   out.state = state_of(info.state);
   out.vcpus = info.nrVirtCpu;
   VMSEC_TRY(out.vcpus_maximum, vcpus_maximum_of(domain, std::string(operation)));
-  out.memory_maximum.value = info.maxMem * kKibibyte;
+  out.memory_maximum.value = info.maxMem * common::kKibibyte;
   if (out.state != DomainState::shut_off) {
-    out.memory.value = info.memory * kKibibyte;
+    out.memory.value = info.memory * common::kKibibyte;
     out.cpu_time = vcpu_time(domain, info);
   }
   VMSEC_TRY(const DomainXml xml, xml_of(domain, operation));

@@ -9,11 +9,11 @@
 #include "domain.hpp"
 #include "guest_memory.hpp"
 #include "qemu_process.hpp"
+#include "units.hpp"
 
 namespace vmsec::kvm {
 namespace {
 
-constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kLargestRead = 1 << 20;
 constexpr std::uint64_t kPeekChunk = 1 << 20;  // 100 MiB/s; in chunks of 64 KiB 16 MiB/s
 constexpr std::string_view kMemoryFile = "/memfd:memory-backend-memfd";
@@ -132,7 +132,7 @@ class KvmMemoryAccess final : public MemoryAccess {
     VMSEC_TRY(out.xml, xml_of(out.domain.get(), operation));
     virDomainInfo info{};
     if (virDomainGetInfo(out.domain.get(), &info) < 0) return fail(virt_error(operation));
-    out.ram = std::uint64_t{info.maxMem} * kKibibyte;
+    out.ram = std::uint64_t{info.maxMem} * common::kKibibyte;
     if (!out.xml.memory_simple)
       return fail(Code::unsupported, operation + ": the layout of NUMA cells and hot-plugged memory is not known");
     return out;

@@ -13,16 +13,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kPrepareWait{30};
-constexpr Microseconds kEndWait{30'000'000};
 constexpr milliseconds kGonePause{50};
 constexpr int kGoneTries = 300;
-constexpr short kInput = POLLIN | POLLHUP | POLLERR;
-
-bool readable(const std::vector<pollfd>& fds, int fd) {
-  for (const pollfd& each : fds)
-    if (each.fd == fd && fd >= 0 && (each.revents & kInput) != 0) return true;
-  return false;
-}
 
 rpc::FilterSetup setup_of(const PrepareIncoming& request, const SessionFolder& folder, const IncomingPolicy& policy) {
   rpc::FilterSetup setup;

@@ -17,6 +17,16 @@
 
 namespace vmsec::kvm {
 
+inline constexpr Microseconds kEndWait{30'000'000};  // for a session to end
+
+// What poll(2) said: there is something to read from it, or it has ended.
+inline bool readable(const std::vector<pollfd>& fds, int fd) {
+  constexpr short kInput = POLLIN | POLLHUP | POLLERR;
+  for (const pollfd& each : fds)
+    if (each.fd == fd && fd >= 0 && (each.revents & kInput) != 0) return true;
+  return false;
+}
+
 // One migration of one domain on this host. All that a session decides happens in
 // its pump thread; the other threads ask it by in_pump().
 class Session {

@@ -9,13 +9,11 @@
 #include "host_path.hpp"
 #include "migration_domain.hpp"
 #include "text.hpp"
+#include "units.hpp"
 
 namespace vmsec::kvm {
 
 namespace {
-
-constexpr Microseconds kEndWait{30'000'000};
-constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 
 // Parameters of virDomainMigrateToURI3.
 class Parameters {
@@ -52,14 +50,6 @@ bool disks_are_shared(const Context& context, const std::string& configuration) 
     return disk.source.empty() || common::lies_below(disk.source, folders);
   });
 }
-
-bool readable(const std::vector<pollfd>& fds, int fd, short events) {
-  for (const pollfd& each : fds)
-    if (each.fd == fd && fd >= 0 && (each.revents & events) != 0) return true;
-  return false;
-}
-
-constexpr short kInput = POLLIN | POLLHUP | POLLERR;
 
 }  // namespace
 
@@ -141,7 +131,7 @@ void SourceSession::call(const DomainPtr& domain, const StartOutgoing& request, 
     flags |= VIR_MIGRATE_PARALLEL;
     ready = ready && parameters.integer(VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, static_cast<int>(bulk_channels_));
   }
-  const std::uint64_t bandwidth = (request.options.bandwidth.value + kMebibyte - 1) / kMebibyte;
+  const std::uint64_t bandwidth = (request.options.bandwidth.value + common::kMebibyte - 1) / common::kMebibyte;
   if (bandwidth > 0) ready = ready && parameters.number(VIR_MIGRATE_PARAM_BANDWIDTH, bandwidth);
   const std::string destination = "qemu+unix:///system?socket=" + folder_.rpc_socket();
   const bool succeeded = ready && virDomainMigrateToURI3(domain.get(), destination.c_str(), parameters.list(),
@@ -160,19 +150,19 @@ void SourceSession::watch(std::vector<pollfd>& fds) {
 void SourceSession::handle(const std::vector<pollfd>& fds) {
   libvirt_.flush();
   peer_.flush();
-  if (readable(fds, data_listener_.get(), kInput)) accept_qemu();
-  if (readable(fds, libvirt_.fd(), kInput)) {
+  if (readable(fds, data_listener_.get())) accept_qemu();
+  if (readable(fds, libvirt_.fd())) {
     const auto state = libvirt_.receive([this](const rpc::Message& message) { from_libvirt(message); });
     if (!state || *state == RpcLink::State::closed) libvirt_closed();
   }
-  if (readable(fds, peer_.fd(), kInput)) {
+  if (readable(fds, peer_.fd())) {
     const auto state = peer_.receive([this](const rpc::Message& message) { from_peer(message); });
     if (!state)
       peer_closed(state.error().message);
     else if (*state == RpcLink::State::closed)
       peer_closed("the connection to the destination is gone");
   }
-  if (readable(fds, rpc_listener_.get(), kInput)) accept_libvirt();
+  if (readable(fds, rpc_listener_.get())) accept_libvirt();
 }
 
 void SourceSession::accept_libvirt() {

@@ -17,7 +17,7 @@ using common::write_tap_limit;
 
 constexpr std::uint64_t kKilobyte = 1000;                   // libvirt counts bandwidth in these
 constexpr std::uint64_t kLeast = 1000;                      // bytes/s: below it one packet takes seconds
-constexpr std::uint64_t kLargest = 100'000'000'000;         // bytes/s
+constexpr std::uint64_t kLargestRate = 100'000'000'000;     // bytes/s
 constexpr std::uint64_t kLargestByLibvirt = 4'294'967'295;  // kB/s, in 32 bits
 
 // Why the tap is not within reach of this process; success where it is. The
@@ -90,10 +90,10 @@ Status check_nic_limit(const NicLimit& limit, std::string_view operation) {
   if (!is_interface_name(limit.target))
     return fail(Code::invalid_argument, std::string(operation) + ": not an interface's name");
   for (const auto rate : {limit.receive.value, limit.transmit.value}) {
-    if (rate == 0 || (rate >= kLeast && rate <= kLargest)) continue;
+    if (rate == 0 || (rate >= kLeast && rate <= kLargestRate)) continue;
     return fail(Code::limit_exceeded, std::string(operation) + ": a rate of " + std::to_string(rate) +
                                           " bytes/s is outside of " + std::to_string(kLeast) + " to " +
-                                          std::to_string(kLargest));
+                                          std::to_string(kLargestRate));
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include "cpu_limits.hpp"
 #include "domain.hpp"
 #include "typed_params.hpp"
+#include "units.hpp"
 #include "vcpu_count.hpp"
 #include "vcpu_number.hpp"
 #include "vcpu_pins.hpp"
@@ -12,7 +13,6 @@
 namespace vmsec::kvm {
 namespace {
 
-constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kMemoryGrain = 4096;  // the kernel counts in pages
 
 std::string version_text(unsigned long number) {
@@ -59,7 +59,7 @@ Result<std::uint64_t> read_memory_limit(virDomainPtr domain, const std::string& 
   if (virDomainGetMemoryParameters(domain, params.data(), params.count(), VIR_DOMAIN_AFFECT_LIVE) < 0)
     return fail(cgroup_error(domain, operation));
   const std::uint64_t kibibytes = params.unsigned_or_zero(VIR_DOMAIN_MEMORY_HARD_LIMIT);
-  return kibibytes >= VIR_DOMAIN_MEMORY_PARAM_UNLIMITED ? 0 : kibibytes * kKibibyte;
+  return kibibytes >= VIR_DOMAIN_MEMORY_PARAM_UNLIMITED ? 0 : kibibytes * common::kKibibyte;
 }
 
 struct Sizes {
@@ -158,7 +158,7 @@ class KvmResourceControl final : public ResourceControl {
     if (virNodeGetInfo(connect, &node) < 0) return fail(virt_error(operation));
     HostResources out;
     out.cpus = node.cpus;
-    out.memory.value = std::uint64_t{node.memory} * kKibibyte;
+    out.memory.value = std::uint64_t{node.memory} * common::kKibibyte;
     unsigned long hypervisor = 0;
     unsigned long library = 0;
     if (virConnectGetVersion(connect, &hypervisor) < 0 || virConnectGetLibVersion(connect, &library) < 0)
@@ -174,7 +174,7 @@ class KvmResourceControl final : public ResourceControl {
     if (virDomainGetInfo(domain, &info) < 0) return fail(virt_error(operation));
     VMSEC_TRY(const HostResources host, host_of(virDomainGetConnect(domain), operation));
     VMSEC_TRY(const std::uint32_t maximum, vcpus_maximum_of(domain, operation));
-    return Sizes{host.cpus, host.memory.value, info.nrVirtCpu, maximum, std::uint64_t{info.maxMem} * kKibibyte};
+    return Sizes{host.cpus, host.memory.value, info.nrVirtCpu, maximum, std::uint64_t{info.maxMem} * common::kKibibyte};
   }
 
   static Status check(const ResourceLimits& limits, const Sizes& sizes, const std::string& operation) {
@@ -238,8 +238,8 @@ class KvmResourceControl final : public ResourceControl {
   static Status write_memory(virDomainPtr domain, std::uint64_t bytes, unsigned int flags,
                              const std::string& operation) {
     TypedParams params;
-    params.add_unsigned(VIR_DOMAIN_MEMORY_HARD_LIMIT,
-                        bytes == 0 ? VIR_DOMAIN_MEMORY_PARAM_UNLIMITED : (bytes + kKibibyte - 1) / kKibibyte);
+    params.add_unsigned(VIR_DOMAIN_MEMORY_HARD_LIMIT, bytes == 0 ? VIR_DOMAIN_MEMORY_PARAM_UNLIMITED
+                                                                 : (bytes + common::kKibibyte - 1) / common::kKibibyte);
     if (virDomainSetMemoryParameters(domain, params.data(), params.size(), flags) < 0)
       return fail(cgroup_error(domain, operation + ": memory limit"));
     return {};

@@ -3,17 +3,17 @@
 #include <set>
 
 #include "definition.hpp"
+#include "units.hpp"
 #include "vmsec/definition.hpp"
 
 namespace vmsec::sim {
 namespace {
 
-constexpr std::uint64_t kMiB = 1 << 20;
 constexpr const char* kGuests = "what a simulated guest does is no part of a definition";
 
-class Reader {
+class SpecReader {
  public:
-  explicit Reader(const DomainSpec& spec) : spec_(spec) {}
+  explicit SpecReader(const DomainSpec& spec) : spec_(spec) {}
 
   ExportedDomain read() {
     auto& to = out_.definition;
@@ -37,8 +37,8 @@ class Reader {
   }
 
   void memory() {
-    const std::uint64_t rest = spec_.memory.value % kMiB;
-    out_.definition.memory.value = spec_.memory.value + (rest == 0 ? 0 : kMiB - rest);
+    const std::uint64_t rest = spec_.memory.value % common::kMebibyte;
+    out_.definition.memory.value = spec_.memory.value + (rest == 0 ? 0 : common::kMebibyte - rest);
     lose(rest != 0, "memory", "a definition's is a multiple of 1 MiB: the next one");
   }
 
@@ -92,7 +92,7 @@ class Reader {
 
 Result<ExportedDomain> from_sim(std::string_view text) {
   VMSEC_TRY(const DomainSpec spec, parse_domain(text, "domain file"));
-  ExportedDomain out = Reader(spec).read();
+  ExportedDomain out = SpecReader(spec).read();
   if (const auto flaw = find_flaw(out.definition))
     return fail(Code::unsupported,
                 "export " + spec.name + ": no definition has its " + flaw->place + ": " + flaw->message);

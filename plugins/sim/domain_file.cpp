@@ -3,11 +3,11 @@
 
 #include "domain_spec.hpp"
 #include "toml_reader.hpp"
+#include "units.hpp"
 
 namespace vmsec::sim {
 namespace {
 
-constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
 
@@ -78,7 +78,7 @@ Result<DiskSpec> read_disk(const TomlTable& table) {
   VMSEC_CHECK(table.rate("read", disk.read.value));
   VMSEC_CHECK(table.rate("write", disk.write.value));
   if (disk.capacity.value != 0) disk.block.value = std::min(disk.block.value, disk.capacity.value);
-  VMSEC_CHECK(table.size("block", Need::optional, {512, kMiB}, disk.block.value));
+  VMSEC_CHECK(table.size("block", Need::optional, {512, common::kMebibyte}, disk.block.value));
   if (disk.capacity.value != 0 && disk.block > disk.capacity)
     return table.bad("block", "more than the disk's capacity");
   return disk;
@@ -128,7 +128,7 @@ Result<DomainSpec> read_domain(const TomlTable& table) {
   const auto parsed = Uuid::parse(uuid);
   if (!parsed || parsed->is_nil()) return table.bad("uuid", "want a UUID, 8-4-4-4-12 digits, not all zero");
   spec.uuid = *parsed;
-  VMSEC_CHECK(table.size("memory", Need::required, {kMiB, 16 * kTiB}, spec.memory.value));
+  VMSEC_CHECK(table.size("memory", Need::required, {common::kMebibyte, 16 * kTiB}, spec.memory.value));
   if (spec.memory.value % kPage != 0) return table.bad("memory", "want a multiple of 4096 bytes");
   VMSEC_CHECK(read_vcpus(table, spec));
   VMSEC_CHECK(table.number("seed", Need::optional, {0, INT64_MAX}, spec.seed));

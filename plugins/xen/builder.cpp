@@ -4,10 +4,11 @@
 #include <condition_variable>
 #include <optional>
 
+#include "units.hpp"
+
 namespace vmsec::xen {
 namespace {
 
-constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kRoomKib = 8 * 1024;  // what Xen takes for a domain beside its memory
 // Xen clears the guest's memory, and runs scripts for its devices.
 constexpr std::chrono::minutes kBuild{10};
@@ -33,10 +34,11 @@ Status require_room(Libxl& libxl, const Plan& plan, const std::string& operation
   std::uint64_t free_kib = 0;
   if (const int code = libxl_get_free_memory(libxl.get(), &free_kib); code != 0)
     return fail(libxl.error(operation, code));
-  const std::uint64_t wanted = plan.memory.value / kKibibyte + kRoomKib;
+  const std::uint64_t wanted = plan.memory.value / common::kKibibyte + kRoomKib;
   if (free_kib >= wanted) return {};
-  return fail(Code::limit_exceeded, operation + ": it needs " + std::to_string(wanted / kKibibyte) +
-                                        " MiB, and Xen has " + std::to_string(free_kib / kKibibyte) + " MiB free");
+  return fail(Code::limit_exceeded, operation + ": it needs " + std::to_string(wanted / common::kKibibyte) +
+                                        " MiB, and Xen has " + std::to_string(free_kib / common::kKibibyte) +
+                                        " MiB free");
 }
 
 // By its number, which no other domain gets before Xen has made some 32,000 more.

@@ -9,11 +9,10 @@
 #include "builder.hpp"
 #include "context.hpp"
 #include "domain.hpp"
+#include "units.hpp"
 
 namespace vmsec::xen {
 namespace {
-
-constexpr std::uint64_t kKibibyte = 1024;
 
 // 0 where it cannot be told.
 Bytes capacity_of(const std::string& path) {
@@ -34,11 +33,11 @@ Result<DomainInfo> info_of(Libxl& libxl, const Seen& seen, const std::string& op
   out.state = seen.state;
   out.vcpus = seen.vcpus;
   out.vcpus_maximum = seen.vcpus_maximum;
-  out.memory.value = seen.memory_kib * kKibibyte;
+  out.memory.value = seen.memory_kib * common::kKibibyte;
   out.cpu_time.value = seen.cpu_nanoseconds / 1000;
   DomainConfig config;
   VMSEC_CHECK(read_built_config(libxl, seen.domid, config, operation));
-  out.memory_maximum.value = config->b_info.max_memkb * kKibibyte;
+  out.memory_maximum.value = config->b_info.max_memkb * common::kKibibyte;
   // A guest brings its other vCPUs up by itself: until it runs, Xen counts one.
   if (seen.cpu_nanoseconds == 0 && config->b_info.avail_vcpus.size > 0)
     out.vcpus = static_cast<std::uint32_t>(libxl_bitmap_count_set(&config->b_info.avail_vcpus));

@@ -4,6 +4,7 @@
 #include "libxl_json.hpp"
 #include "libxl_json_parts.hpp"
 #include "text.hpp"
+#include "units.hpp"
 #include "vmsec/definition.hpp"
 
 namespace vmsec::xen {
@@ -11,8 +12,6 @@ namespace {
 
 using common::shown;
 using nlohmann::json;
-
-constexpr std::uint64_t kKibibyte = 1024;
 
 Result<std::string> text_at(const json& object, const char* key, const std::string& path) {
   const json& value = member(object, key);
@@ -100,10 +99,11 @@ class Reader {
     VMSEC_TRY(const std::uint64_t most, number_at(build, "max_memkb", "b_info", 0));
     VMSEC_TRY(const std::uint64_t target, number_at(build, "target_memkb", "b_info", most));
     if (target != most) lose("b_info.target_memkb", "a definition has one size of memory: max_memkb");
-    const std::uint64_t mebibytes = most / kKibibyte + (most % kKibibyte == 0 ? 0 : 1);
-    if (most % kKibibyte != 0) lose("b_info.max_memkb", "is rounded up to whole MiB");
+    const std::uint64_t mebibytes = most / common::kKibibyte + (most % common::kKibibyte == 0 ? 0 : 1);
+    if (most % common::kKibibyte != 0) lose("b_info.max_memkb", "is rounded up to whole MiB");
     // More than find_flaw() lets pass, and no number that wraps around.
-    out_.memory.value = std::min<std::uint64_t>(mebibytes, std::uint64_t{1} << 40) * kKibibyte * kKibibyte;
+    out_.memory.value =
+        std::min<std::uint64_t>(mebibytes, std::uint64_t{1} << 40) * common::kKibibyte * common::kKibibyte;
     return {};
   }
 

@@ -5,7 +5,7 @@
 namespace vmsec::xen {
 namespace {
 
-constexpr double kComesBack = 90;
+constexpr double kLetsGo = 90;
 
 }  // namespace
 
@@ -128,7 +128,7 @@ void Incoming::give_up(const Error& why) {
     break_data();
   }
   const std::string what = "receive " + domain_.name + ": " + why.message;
-  if (!wait_back([&] { return !asked_ || answer_.has_value(); }, kComesBack))
+  if (!wait_back([&] { return !asked_ || answer_.has_value(); }, kLetsGo))
     return end(SessionEventKind::doubt, what + "; and libxl has not come back since");
   if (const Status gone = remove_domain(*context_, domain_.uuid, "discard " + domain_.name); !gone)
     return end(SessionEventKind::doubt, what + "; and " + gone.error().message);

@@ -7,6 +7,7 @@
 #include "host_path.hpp"
 #include "incoming_rules.hpp"
 #include "text.hpp"
+#include "units.hpp"
 
 namespace vmsec::xen {
 namespace {
@@ -20,7 +21,6 @@ constexpr std::size_t kTextLimit = 4096;
 constexpr std::size_t kNameLimit = 64;
 constexpr std::size_t kElementLimit = 1024;
 constexpr int kDepthLimit = 8;
-constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kLargestNumber = 2147483647;
 
 std::unexpected<Error> denied(const std::string& path, const std::string& cause) {
@@ -91,12 +91,12 @@ class Checker {
       case ValueKind::vcpu_list:
         return vcpu_list(value, path);
       case ValueKind::memory_at_most:
-        if (in_range(value, description_.memory.value / kKibibyte)) return {};
+        if (in_range(value, description_.memory.value / common::kKibibyte)) return {};
         return denied(path, "is more than the description's");
       case ValueKind::vcpus:
         return same_number(value, description_.vcpus, counted_, path);
       case ValueKind::memory:
-        return same_number(value, description_.memory.value / kKibibyte, sized_, path);
+        return same_number(value, description_.memory.value / common::kKibibyte, sized_, path);
       case ValueKind::flag:
         return words(value, " True False <default> ", path);
       case ValueKind::one_of:

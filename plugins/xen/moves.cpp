@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "suspend_request.hpp"
+#include "units.hpp"
 #include "vcpus.hpp"
 
 namespace vmsec::xen {
 namespace {
 
-constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kRoomKib = 8 * 1024;  // what Xen takes for a domain beside its memory
 // Taking a domain down waits for its devices.
 constexpr std::chrono::seconds kDestroy{60};
@@ -54,7 +54,7 @@ Result<DomainDescription> describe(Libxl& libxl, const std::string& pool, const 
   out.name = name;
   out.format = std::string(kFormat);
   out.configuration = json.get();
-  out.memory.value = config->b_info.max_memkb * kKibibyte;
+  out.memory.value = config->b_info.max_memkb * common::kKibibyte;
   out.vcpus = static_cast<std::uint32_t>(config->b_info.max_vcpus);
   return out;
 }
@@ -153,10 +153,11 @@ Status check_absent(const Context& context, const DomainDescription& description
     std::uint64_t free_kib = 0;
     if (const int code = libxl_get_free_memory(libxl.get(), &free_kib); code != 0)
       return fail(libxl.error(operation, code));
-    const std::uint64_t wanted = description.memory.value / kKibibyte + kRoomKib;
+    const std::uint64_t wanted = description.memory.value / common::kKibibyte + kRoomKib;
     if (free_kib >= wanted) return {};
-    return fail(Code::limit_exceeded, operation + ": it needs " + std::to_string(wanted / kKibibyte) +
-                                          " MiB, and Xen has " + std::to_string(free_kib / kKibibyte) + " MiB free");
+    return fail(Code::limit_exceeded, operation + ": it needs " + std::to_string(wanted / common::kKibibyte) +
+                                          " MiB, and Xen has " + std::to_string(free_kib / common::kKibibyte) +
+                                          " MiB free");
   });
 }
 

@@ -5,13 +5,13 @@
 #include "context.hpp"
 #include "domain.hpp"
 #include "scheduler_units.hpp"
+#include "units.hpp"
 #include "vcpu_number.hpp"
 #include "vcpus.hpp"
 
 namespace vmsec::xen {
 namespace {
 
-constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kPage = 4096;
 // Longer than a guest is waited for to change its vCPUs.
 constexpr std::chrono::seconds kSetLimit{60};
@@ -56,7 +56,7 @@ Result<ResourceLimits> read(Libxl& libxl, const Seen& seen, const std::string& o
     out.cpu_weight = from_xen_weight(params->weight);
     out.cpu_quota_millis = from_xen_cap(params->cap);
   }
-  const std::uint64_t most = seen.maximum_kib * kKibibyte;
+  const std::uint64_t most = seen.maximum_kib * common::kKibibyte;
   out.memory_limit = Bytes{most >= host.memory ? 0 : most};
   VMSEC_TRY(const Vcpus vcpus, Vcpus::of(libxl, seen.domid, operation));
   out.vcpus = vcpus.online();
@@ -68,9 +68,9 @@ Status check_memory(const ResourceLimits& limits, const Seen& seen, const Host& 
   if (!limits.memory_limit || limits.memory_limit->value == 0) return {};
   const std::uint64_t bytes = limits.memory_limit->value;
   const std::string what = operation + ": a memory limit of " + std::to_string(bytes) + " bytes ";
-  if (bytes < seen.memory_kib * kKibibyte)
-    return fail(Code::limit_exceeded,
-                what + "is below the domain's own memory of " + std::to_string(seen.memory_kib * kKibibyte) + " bytes");
+  if (bytes < seen.memory_kib * common::kKibibyte)
+    return fail(Code::limit_exceeded, what + "is below the domain's own memory of " +
+                                          std::to_string(seen.memory_kib * common::kKibibyte) + " bytes");
   if (bytes > host.memory)
     return fail(Code::limit_exceeded, what + "exceeds the host's " + std::to_string(host.memory) + " bytes");
   return {};
@@ -177,7 +177,7 @@ Status write(Libxl& libxl, const Seen& seen, const ResourceLimits& limits, const
   if (limits.cpu_quota_millis) done += " CPU quota";
   if (limits.memory_limit) {
     const std::uint64_t bytes = limits.memory_limit->value == 0 ? host.memory : limits.memory_limit->value;
-    VMSEC_CHECK(write_memory(libxl, seen, bytes / kPage * (kPage / kKibibyte), operation));
+    VMSEC_CHECK(write_memory(libxl, seen, bytes / kPage * (kPage / common::kKibibyte), operation));
     done += " memory limit";
   }
   for (const auto& pin : limits.pins) {

@@ -3,12 +3,13 @@
 
 #include "libxl_json.hpp"
 
+#include "units.hpp"
+
 namespace vmsec::xen {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::size_t kPvCommandLine = 1023;  // Xen's start_info.cmd_line
 constexpr char kLastEmulated = 'd';           // an HVM guest's first four disks are IDE disks too
 
@@ -43,7 +44,7 @@ class Writer {
   [[nodiscard]] json build_info() const {
     json online = json::array();
     for (std::uint32_t i = 0; i < from_.vcpus; ++i) online.push_back(i);
-    const std::uint64_t memory = from_.memory.value / kKibibyte;
+    const std::uint64_t memory = from_.memory.value / common::kKibibyte;
     return {{"max_vcpus", from_.vcpus_maximum},
             {"avail_vcpus", std::move(online)},
             {"max_memkb", memory},

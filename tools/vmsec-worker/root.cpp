@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* kPlace = "/proc";  // a folder that every system has: the new root is mounted over it
 
-std::unexpected<Error> no(const std::string& step, int number = errno) {
+std::unexpected<Error> not_done(const std::string& step, int number = errno) {
   return fail(errno_error("empty root: " + step, number, Code::unavailable));
 }
 
@@ -42,7 +42,7 @@ class Mapping {
 Status write_all(const Fd& to, const char* data, std::size_t size) {
   for (std::size_t done = 0; done < size;) {
     const ssize_t put = ::write(to.get(), data + done, size - done);
-    if (put < 0 && errno != EINTR) return no("write the module's object");
+    if (put < 0 && errno != EINTR) return not_done("write the module's object");
     done += put < 0 ? 0 : static_cast<std::size_t>(put);
   }
   return {};
@@ -51,21 +51,21 @@ Status write_all(const Fd& to, const char* data, std::size_t size) {
 // The linker wants a path. What it will read there is compared with what was verified.
 Status copy_object(const Fd& object) {
   struct stat found{};
-  if (::fstat(object.get(), &found) != 0 || found.st_size <= 0) return no("look at the module's object");
+  if (::fstat(object.get(), &found) != 0 || found.st_size <= 0) return not_done("look at the module's object");
   const auto size = static_cast<std::size_t>(found.st_size);
   const Mapping verified(object, size);
-  if (!verified.valid()) return no("map the module's object");
+  if (!verified.valid()) return not_done("map the module's object");
   const std::string path = std::string(kPlace) + kObjectPath;
   {
     const Fd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555));
     // Its mode is for the user that the worker becomes, whatever umask the host's process has.
-    if (!to.valid() || ::fchmod(to.get(), 0555) != 0) return no("make " + path);
+    if (!to.valid() || ::fchmod(to.get(), 0555) != 0) return not_done("make " + path);
     VMSEC_CHECK(write_all(to, verified.data(), size));
   }
   const Fd written(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!written.valid() || ::fstat(written.get(), &found) != 0) return no("open " + path);
+  if (!written.valid() || ::fstat(written.get(), &found) != 0) return not_done("open " + path);
   const Mapping copy(written, size);
-  if (!copy.valid()) return no("map " + path);
+  if (!copy.valid()) return not_done("map " + path);
   if (static_cast<std::size_t>(found.st_size) != size || std::memcmp(copy.data(), verified.data(), size) != 0)
     return fail(Code::tampered, "empty root: the module's object is not what was verified");
   return {};
@@ -73,25 +73,25 @@ Status copy_object(const Fd& object) {
 
 // pivot_root lets go of the old root; from an initramfs it cannot, and the new one is moved over it.
 Status change_root() {
-  if (::chdir(kPlace) != 0) return no("enter it");
+  if (::chdir(kPlace) != 0) return not_done("enter it");
   if (::syscall(SYS_pivot_root, ".", ".") == 0) {
-    if (::umount2(".", MNT_DETACH) != 0) return no("let go of the old root");
+    if (::umount2(".", MNT_DETACH) != 0) return not_done("let go of the old root");
   } else if (::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0) {
-    return no("move it to /");
+    return not_done("move it to /");
   }
-  if (::chroot(".") != 0 || ::chdir("/") != 0) return no("make it the root");
+  if (::chroot(".") != 0 || ::chdir("/") != 0) return not_done("make it the root");
   return {};
 }
 
 }  // namespace
 
 Status enter_empty_root(const Fd& object) {
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return no("keep mounts to itself");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return not_done("keep mounts to itself");
   if (::mount("none", kPlace, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=272m,nr_inodes=8") != 0)
-    return no("mount it");
+    return not_done("mount it");
   VMSEC_CHECK(copy_object(object));
   if (::mount(nullptr, kPlace, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0)
-    return no("make it read-only");
+    return not_done("make it read-only");
   return change_root();
 }
 
