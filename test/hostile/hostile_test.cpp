@@ -202,6 +202,21 @@ TEST_CASE("a module that says nothing more on its control line is ended") {
   scene.others_go_on();
 }
 
+TEST_CASE("a call of a module's own that is not whole in time, or brings descriptors, ends it") {
+  if (skipped()) return;
+  const auto [module, cause] = GENERATE(table<const char*, const char*>({
+      {"half_a_call", "it did not send the rest of a frame within 1.5 s"},
+      {"sends_descriptors", "it sent descriptors, which no worker may send"},
+  }));
+  INFO(module);
+  Scene scene(module);
+  good(scene.open());
+  CHECK(code_of(scene.call(kHarm)) == Code::ok);
+  CHECK(Scene::comes([&] { return scene.info().restarts == 1; }));
+  CHECK_THAT(scene.info().last_end, Catch::Contains(cause));
+  scene.others_go_on();
+}
+
 TEST_CASE("a flood of log lines ends as a flood of calls") {
   if (skipped()) return;
   Scene scene("log_flood");

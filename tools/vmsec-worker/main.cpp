@@ -25,7 +25,7 @@ struct Beginning {
 };
 
 Result<Beginning> receive_setup(const Fd& control) {
-  VMSEC_TRY(Message message, receive_control(control));
+  VMSEC_TRY(Message message, receive_control(control, Other::host));
   if (message.frame.kind != FrameKind::setup || message.fds.size() != 2)
     return fail(Code::invalid_argument, "begin: that is no setup");
   VMSEC_TRY(Setup setup, wire::decode<Setup>(message.frame.payload));

@@ -54,6 +54,21 @@ struct Received {
   std::vector<Fd> fds;
 };
 
+// From whom no descriptors are taken: the kernel closes those that come along, none is
+// ever in this process's table, and `cut` says that there were some.
+inline Received receive_without(int socket, std::span<char> to, int flags) {
+  iovec piece{to.data(), to.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  Received received;
+  do {
+    received.size = ::recvmsg(socket, &message, flags);
+  } while (received.size < 0 && errno == EINTR);
+  received.cut = received.size >= 0 && (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
+  return received;
+}
+
 inline Received receive_with(int socket, std::span<char> to, int flags) {
   iovec piece{to.data(), to.size()};
   msghdr message{};

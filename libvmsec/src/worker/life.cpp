@@ -160,7 +160,7 @@ void Life::watch() {
 
 // Whether another may come.
 bool Life::control_message() {
-  auto message = receive_control(control_);
+  auto message = receive_control(control_, Other::worker);
   if (!message) {
     if (message.error().code == Code::invalid_argument) end({Code::unavailable, "it sent " + message.error().message});
     return false;

@@ -94,6 +94,8 @@ class Life {
   Result<Track*> take();
   void give_back(Track* track);
   void shut_all();
+  static void name(Track& track, std::string what);
+  Result<Message> receive_own(Track& track);
   void serve_own_line(Track& track);
   Result<Message> exchange(Track& track, Message request, std::int64_t& left);
   Message serve(Message request);

@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t kLines = 64;     // on which we call
 constexpr std::size_t kOwnLines = 64;  // on which the module's threads do
 constexpr auto kGrace = std::chrono::seconds(2);
-constexpr Microseconds kTaking{30'000'000};  // for the module to take an answer
+constexpr Microseconds kTaking{30'000'000};   // for the module to take an answer
+constexpr Microseconds kSending{10'000'000};  // and to send a call, from its first byte
 
 std::int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 std::int64_t nanoseconds(Microseconds time) { return static_cast<std::int64_t>(time.value) * 1000; }
@@ -47,10 +48,7 @@ Result<Packet> Life::call(FrameKind kind, std::string_view interface, std::uint3
                            : kind == FrameKind::destroy ? std::string("the end of its instance")
                                                         : std::string("the making of its instance");
   VMSEC_TRY(Track * track, take());
-  {
-    const std::lock_guard lock(track->mutex);
-    track->what = "it did not answer within " + to_text(plan_.budget.deadline) + ": " + what;
-  }
+  name(*track, "it did not answer within " + to_text(plan_.budget.deadline) + ": " + what);
   Message next;
   next.frame.kind = kind;
   next.frame.interface = interface;
@@ -69,6 +67,12 @@ Result<Packet> Life::call(FrameKind kind, std::string_view interface, std::uint3
   }();
   give_back(track);
   return answer;
+}
+
+// What it is ended for when it keeps its turn on this line for too long.
+void Life::name(Track& track, std::string what) {
+  const std::lock_guard lock(track.mutex);
+  track.what = std::move(what);
 }
 
 // Sends, and waits for what comes back.
@@ -169,7 +173,6 @@ void Life::add_own_line() {
     return process_->kill();
   }
   Track& track = tracks_.emplace_back(std::move(pair->near));
-  track.what = "it did not take an answer within " + to_text(kTaking);
   try {
     servers_.emplace_back([this, &track] { serve_own_line(track); });
   } catch (const std::system_error&) {
@@ -177,15 +180,26 @@ void Life::add_own_line() {
   }
 }
 
+// Nobody waits for its next call: so only from the first byte on is it late.
+Result<Message> Life::receive_own(Track& track) {
+  track.line.await();
+  const Microseconds patience{std::min(kSending.value, plan_.budget.deadline.value)};
+  name(track, "it did not send the rest of a frame within " + to_text(patience));
+  std::int64_t left = nanoseconds(patience);
+  const Turn turn(track, left);
+  return track.line.receive();
+}
+
 void Life::serve_own_line(Track& track) {
   while (true) {
-    auto message = track.line.receive();
+    auto message = receive_own(track);
     if (!message) {
       if (message.error().code == Code::invalid_argument)
         end({Code::unavailable, "it sent " + message.error().message});
       return;
     }
     Message reply = serve(std::move(*message));
+    name(track, "it did not take an answer within " + to_text(kTaking));
     std::int64_t left = nanoseconds(kTaking);
     const Turn turn(track, left);
     Status sent = track.line.send(std::move(reply.frame), reply.fds);

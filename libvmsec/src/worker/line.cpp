@@ -17,6 +17,15 @@ constexpr std::size_t kStep = 256 << 10;  // memory is taken as the bytes come, 
 std::unexpected<Error> gone() { return fail(Code::unavailable, "the other end closed the line"); }
 std::unexpected<Error> gone(int number) { return fail(errno_error("use a line", number, Code::unavailable)); }
 std::unexpected<Error> broken(const std::string& rule) { return fail(Code::invalid_argument, rule); }
+std::unexpected<Error> too_many(Other from) {
+  return from == Other::worker
+             ? broken("descriptors, which no worker may send")
+             : broken("a frame with more than " + std::to_string(kMaximumDescriptors) + " descriptors");
+}
+
+rpc::Received receive_from(Other other, const Fd& socket, std::span<char> to) {
+  return other == Other::worker ? rpc::receive_without(socket.get(), to, 0) : rpc::receive_with(socket.get(), to, 0);
+}
 
 Result<std::string> encoded(Frame& frame, std::size_t fds, std::size_t limit) {
   if (fds > kMaximumDescriptors || frame.payload.size() > limit - 1024 || frame.interface.size() > 512)
@@ -74,6 +83,8 @@ Message reply_of(Result<Packet> result) {
 
 Status Line::send(Frame frame, const std::vector<Fd>& fds) {
   const std::size_t limit = other_ == Other::worker ? kMaximumToWorker : kMaximumFromWorker;
+  if (other_ == Other::host && !fds.empty())
+    return fail(Code::limit_exceeded, "a message with descriptors: a module sends none to its host");
   VMSEC_TRY(const std::string bytes, encoded(frame, fds.size(), limit));
   const ssize_t first = rpc::send_with(socket_.get(), bytes, fds, 0);
   if (first < 0) return gone(errno);
@@ -114,12 +125,29 @@ void Line::look_for_a_moment() {
   skip_ = penalty_;
 }
 
+void Line::await() {
+  look_for_a_moment();
+  char first = 0;
+  while (::recv(socket_.get(), &first, 1, MSG_PEEK) < 0 && errno == EINTR) continue;
+}
+
+Status Line::receive_more(std::string& bytes, std::size_t whole) {
+  const std::size_t had = bytes.size();
+  bytes.resize(std::min(whole, had + kStep));
+  const rpc::Received more = rpc::receive_without(socket_.get(), std::span(bytes).subspan(had), 0);
+  if (more.size < 0) return gone(errno);
+  if (more.size == 0) return gone();
+  if (more.cut) return too_many(other_);
+  bytes.resize(had + static_cast<std::size_t>(more.size));
+  return {};
+}
+
 Result<Message> Line::receive() {
   look_for_a_moment();
-  rpc::Received first = rpc::receive_with(socket_.get(), small_, 0);
+  rpc::Received first = receive_from(other_, socket_, small_);
   if (first.size < 0) return gone(errno);
   if (first.size == 0) return gone();
-  if (first.cut) return broken("a frame with more than " + std::to_string(kMaximumDescriptors) + " descriptors");
+  if (first.cut) return too_many(other_);
   std::string bytes(small_.data(), static_cast<std::size_t>(first.size));
   std::size_t whole = bytes.size() >= kHead ? 0 : kHead;
   while (true) {
@@ -128,12 +156,7 @@ Result<Message> Line::receive() {
       whole = kHead + size;
     }
     if (bytes.size() >= whole) break;
-    const std::size_t had = bytes.size();
-    bytes.resize(std::min(whole, had + kStep));
-    const ssize_t got = ::recv(socket_.get(), bytes.data() + had, bytes.size() - had, 0);
-    if (got < 0 && errno != EINTR) return gone(errno);
-    if (got == 0) return gone();
-    bytes.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    VMSEC_CHECK(receive_more(bytes, whole));
   }
   if (bytes.size() > whole) return broken("a frame out of turn: more came than one, where one is due");
   return decode_frame(std::string_view(bytes).substr(kHead), std::move(first.fds));
@@ -151,9 +174,9 @@ Status send_control(const Fd& socket, Frame frame, const std::vector<Fd>& fds, W
   return gone(errno);
 }
 
-Result<Message> receive_control(const Fd& socket) {
+Result<Message> receive_control(const Fd& socket, Other from) {
   std::array<char, kMaximumControl> buffer{};
-  rpc::Received first = rpc::receive_with(socket.get(), buffer, 0);
+  rpc::Received first = receive_from(from, socket, buffer);
   if (first.size < 0) return gone(errno);
   if (first.size == 0) return gone();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(first.size));

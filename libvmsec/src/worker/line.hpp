@@ -1,6 +1,7 @@
 // Frames over a Unix socket, with descriptors: 4 bytes of length (big endian), the
 // encoded Frame, and its descriptors with the first byte. Both ends use this; what
-// comes from the other one is bounded and checked here.
+// comes from the other one is bounded and checked here. Descriptors go from the host to
+// a worker and never back: half a frame would hold them here for as long as it likes.
 #pragma once
 
 #include <array>
@@ -33,8 +34,11 @@ class Line {
   Line(Fd socket, Other other) : socket_(std::move(socket)), other_(other) {}
 
   // Waits until all is sent: `unavailable` when the other end is gone or shut() was
-  // called, `limit_exceeded` for what is too large, of which nothing was sent then.
+  // called, `limit_exceeded` for what is too large, or brings descriptors to the host: of
+  // that nothing was sent then.
   Status send(Frame frame, const std::vector<Fd>& fds = {});
+  // Waits for the first byte of a frame, or the line's end, and takes nothing.
+  void await();
   // Waits for a whole frame. `unavailable` as above; `invalid_argument` when the other
   // end broke the rules: the message names the rule, and the line is of no use any more.
   Result<Message> receive();
@@ -43,6 +47,7 @@ class Line {
 
  private:
   Result<std::size_t> size_of(std::string_view head) const;
+  Status receive_more(std::string& bytes, std::size_t whole);
   void look_for_a_moment();
 
   Fd socket_;
@@ -65,8 +70,8 @@ inline constexpr std::size_t kMaximumControl = 16 << 10;
 enum class Wait : std::uint32_t { until_sent, not_at_all };
 // `timeout`: it cannot be sent without waiting.
 Status send_control(const Fd& socket, Frame frame, const std::vector<Fd>& fds = {}, Wait wait = Wait::until_sent);
-// Waits for one. Errors as Line::receive().
-Result<Message> receive_control(const Fd& socket);
+// Waits for one from there. Errors as Line::receive().
+Result<Message> receive_control(const Fd& socket, Other from);
 
 // What a frame's bytes (without their length) and its descriptors say, or the rule that they break.
 Result<Message> decode_frame(std::string_view bytes, std::vector<Fd> fds);

@@ -35,6 +35,27 @@ Frame call_of(std::string payload) {
   return frame;
 }
 
+std::size_t open_descriptors() {
+  return static_cast<std::size_t>(std::ranges::distance(fs::directory_iterator("/proc/self/fd")));
+}
+
+void send_descriptors(const Fd& to, std::string bytes, int count) {
+  std::array<char, CMSG_SPACE(17 * sizeof(int))> control{};
+  iovec piece{bytes.data(), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = CMSG_SPACE(static_cast<std::size_t>(count) * sizeof(int));
+  cmsghdr* part = CMSG_FIRSTHDR(&message);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN(static_cast<std::size_t>(count) * sizeof(int));
+  for (int i = 0; i < count; ++i)
+    std::memset(CMSG_DATA(part) + static_cast<std::size_t>(i) * sizeof(int), 0, sizeof(int));
+  REQUIRE(::sendmsg(to.get(), &message, MSG_NOSIGNAL) > 0);
+}
+
 std::string head(std::size_t size) {
   std::string bytes;
   for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(size >> shift);
@@ -45,18 +66,31 @@ std::string head(std::size_t size) {
 
 TEST_CASE("a frame arrives as it was sent, whatever its size, with its descriptors") {
   const std::size_t size = GENERATE(0, 1, 4000, 4096, 70'000, 3'000'000);
+  const bool to_worker = GENERATE(true, false);
   Ends ends;
-  Line other(std::move(ends.raw), Other::host);
+  Line worker(std::move(ends.raw), Other::host);
+  Line& from = to_worker ? *ends.line : worker;
+  Line& to = to_worker ? worker : *ends.line;
   std::vector<Fd> fds;
-  fds.emplace_back(::dup(0));
-  std::thread sender([&] { good(other.send(call_of(std::string(size, 'x')), fds)); });
-  const Message message = good(ends.line->receive());
+  if (to_worker) fds.emplace_back(::dup(0));
+  std::thread sender([&] { good(from.send(call_of(std::string(size, 'x')), fds)); });
+  const Message message = good(to.receive());
   sender.join();
   CHECK(message.frame.kind == FrameKind::call);
   CHECK(message.frame.interface == "vmsec.Enforcement");
   CHECK(message.frame.method == 2);
   CHECK(message.frame.payload == std::string(size, 'x'));
-  CHECK(message.fds.size() == 1);
+  CHECK(message.fds.size() == fds.size());
+}
+
+TEST_CASE("a worker's end sends no descriptors: it is told so, and the line is good for more") {
+  Ends ends;
+  Line worker(std::move(ends.raw), Other::host);
+  std::vector<Fd> fds;
+  fds.emplace_back(::dup(0));
+  CHECK(code_of(worker.send(call_of("x"), fds)) == Code::limit_exceeded);
+  good(worker.send(call_of("plain")));
+  CHECK(good(ends.line->receive()).frame.payload == "plain");
 }
 
 TEST_CASE("what breaks the rules of a line is named by its rule") {
@@ -75,28 +109,47 @@ TEST_CASE("what breaks the rules of a line is named by its rule") {
   CHECK_THAT(message_of(message), Catch::Contains(rule));
 }
 
-TEST_CASE("descriptors that no frame announces break the rules, and are closed") {
+TEST_CASE("descriptors from a worker break the rules, and are never this process's, however little comes with them") {
   Ends ends;
-  Line other(good(ends.raw.duplicate()), Other::host);
-  std::array<char, CMSG_SPACE(17 * sizeof(int))> control{};
-  std::string bytes = head(2) + "\x08\x02";
-  iovec piece{bytes.data(), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  const int count = GENERATE(1, 17);
-  message.msg_control = control.data();
-  message.msg_controllen = CMSG_SPACE(static_cast<std::size_t>(count) * sizeof(int));
-  cmsghdr* part = CMSG_FIRSTHDR(&message);
-  part->cmsg_level = SOL_SOCKET;
-  part->cmsg_type = SCM_RIGHTS;
-  part->cmsg_len = CMSG_LEN(static_cast<std::size_t>(count) * sizeof(int));
-  for (int i = 0; i < count; ++i)
-    std::memset(CMSG_DATA(part) + static_cast<std::size_t>(i) * sizeof(int), 0, sizeof(int));
-  REQUIRE(::sendmsg(ends.raw.get(), &message, MSG_NOSIGNAL) > 0);
+  const int count = GENERATE(1, 16, 17);
+  std::string whole = head(2) + "\x08\x02";
+  std::size_t before = 0;
+  SECTION("with a whole frame") { send_descriptors(ends.raw, whole, count); }
+  SECTION("with half a frame") { send_descriptors(ends.raw, head(100) + "abc", count); }
+  SECTION("with the first byte of one") { send_descriptors(ends.raw, std::string(1, '\0'), count); }
+  SECTION("with the rest of one") {
+    ends.write(head(100) + "abc");
+    send_descriptors(ends.raw, "def", count);
+  }
+  before = open_descriptors();
   const auto got = ends.line->receive();
   CHECK(code_of(got) == Code::invalid_argument);
-  CHECK_THAT(message_of(got), Catch::Contains("descriptors"));
+  CHECK_THAT(message_of(got), Catch::Contains("descriptors, which no worker may send"));
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("while half a worker's frame is waited for, none of its descriptors is held") {
+  Ends ends;
+  const std::size_t before = open_descriptors();
+  const std::string half = head(100) + "abc";
+  send_descriptors(ends.raw, half, 16);
+  std::thread waiter([&] { CHECK_FALSE(ends.line->receive()); });
+  std::size_t most = 0;
+  for (int i = 0; i < 50; ++i) {
+    most = std::max(most, open_descriptors());
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  ends.line->shut();
+  waiter.join();
+  CHECK(most <= before + 1);  // the folder in which they are counted
+}
+
+TEST_CASE("descriptors on a worker's control socket are refused and closed") {
+  LinePair pair = good(control_pair());
+  send_descriptors(pair.far, head(2) + "\x08\x0d", 16);
+  const std::size_t before = open_descriptors();
+  CHECK(code_of(receive_control(pair.near, Other::worker)) == Code::invalid_argument);
+  CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("an end in mid-frame, or before one, is no more than an end") {
@@ -138,7 +191,7 @@ TEST_CASE("a control message that is cut or lies about its length is refused, an
   LinePair pair = good(control_pair());
   const std::string bytes = GENERATE(head(100) + "abc", head(1) + "abc", std::string("ab"), std::string(20'000, 'x'));
   REQUIRE(::send(pair.far.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0);
-  CHECK(code_of(receive_control(pair.near)) == Code::invalid_argument);
+  CHECK(code_of(receive_control(pair.near, Other::worker)) == Code::invalid_argument);
 }
 
 TEST_CASE("a control socket that nobody reads does not hold who writes to it") {
