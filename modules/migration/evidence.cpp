@@ -19,8 +19,8 @@ Code code_of(Verdict verdict) {
 Result<std::string> Evidence::ask() const {
   const std::string what = "attest " + peer_.peer;
   const AttestHost request{{}, peer_.connection};
-  auto reply =
-      context_.services.modules->call({std::string(Methods<Attestation>::kName), kAttest, wire::encode(request)});
+  auto reply = context_.services.modules->call(
+      {std::string(Methods<Attestation>::kName), kAttest, wire::encode(request), peer_.connection});
   if (!reply) return fail(reply.error().in(what));
   auto report = wire::decode<AttestationReport>(reply->payload);
   if (!report) return fail(report.error().in(what));

@@ -11,11 +11,14 @@ namespace vmsec::host {
 
 class AuthorityService final : public Authority {
  public:
-  AuthorityService(HostIdentity identity, SpentTickets spent, Connections& connections)
-      : identity_(std::move(identity)), spent_(std::move(spent)), connections_(connections) {}
+  AuthorityService(std::string module, HostIdentity identity, SpentTickets spent, Connections& connections)
+      : module_(std::move(module)),
+        identity_(std::move(identity)),
+        spent_(std::move(spent)),
+        connections_(connections) {}
 
   Result<TicketClaims> spend(const SpendTicket& request) override {
-    VMSEC_TRY(const auto connection, connections_.find(request.connection));
+    VMSEC_TRY(const auto connection, connections_.find(request.connection, module_));
     VMSEC_CHECK(connection->tls->recheck_peer());
     TicketExpectation expected;
     expected.domain = request.domain;
@@ -29,6 +32,7 @@ class AuthorityService final : public Authority {
   }
 
  private:
+  const std::string module_;
   const HostIdentity identity_;
   const SpentTickets spent_;
   Connections& connections_;

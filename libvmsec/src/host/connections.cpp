@@ -17,12 +17,39 @@ std::shared_ptr<Connection> Connections::add(std::unique_ptr<channel::TlsConnect
   return connection;
 }
 
-Result<std::shared_ptr<Connection>> Connections::find(std::uint64_t number) const {
-  const std::lock_guard lock(mutex_);
+Result<std::shared_ptr<Connection>> Connections::find_locked(std::uint64_t number) const {
   const auto found = connections_.find(number);
   if (found == connections_.end())
     return fail(Code::unavailable, "connection " + std::to_string(number) + " has ended");
   return found->second;
+}
+
+Result<std::shared_ptr<Connection>> Connections::find(std::uint64_t number, const std::string& module) const {
+  const std::lock_guard lock(mutex_);
+  VMSEC_TRY(auto connection, find_locked(number));
+  if (connection->owner == module || connection->users.contains(module)) return connection;
+  return fail(Code::denied, "use connection " + std::to_string(number) + ": module " + module +
+                                " neither opened it nor was passed it");
+}
+
+void Connections::admit(Connection& connection, const std::string& module) {
+  const std::lock_guard lock(mutex_);
+  if (!connection.users.contains(module)) connection.users.insert(module);
+}
+
+Result<Connections::Loan> Connections::lend(std::uint64_t number, const std::string& owner, const std::string& to) {
+  const std::lock_guard lock(mutex_);
+  VMSEC_TRY(auto connection, find_locked(number));
+  if (connection->owner != owner)
+    return fail(Code::denied,
+                "pass connection " + std::to_string(number) + " on: module " + owner + " did not open it");
+  connection->users.insert(to);
+  return Loan(*this, std::move(connection), to);
+}
+
+void Connections::take_back(Connection& connection, const std::string& module) {
+  const std::lock_guard lock(mutex_);
+  if (const auto one = connection.users.find(module); one != connection.users.end()) connection.users.erase(one);
 }
 
 void Connections::remove(std::uint64_t number) {

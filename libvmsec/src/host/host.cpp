@@ -263,14 +263,15 @@ class LocalHost final : public Host, private HostControl {
     link.offer<Records>(std::make_unique<RecordsService>(options_.state_dir + "/records." + name));
     link.offer<Journal>(std::make_unique<JournalService>(name, *audit_));
     link.offer<Modules>(std::make_unique<ModulesService>(
-        link.manifest(), [this](std::string_view interface, std::uint32_t method, Packet packet) {
+        link.manifest(), connections_, [this](std::string_view interface) { return registry_.provider_of(interface); },
+        [this](std::string_view interface, std::uint32_t method, Packet packet) {
           return call_module(interface, method, std::move(packet));
         }));
     link.offer<Peers>(std::make_unique<PeersService>(name, context_, options_.peers, connections_));
     VMSEC_TRY(SpentTickets spent, SpentTickets::open(options_.state_dir));
     if (const auto pruned = spent.prune(identity_->now()); !pruned)
       write_log(LogLevel::warning, "host", "forget tickets that have expired: " + pruned.error().message);
-    link.offer<Authority>(std::make_unique<AuthorityService>(*identity_, std::move(spent), connections_));
+    link.offer<Authority>(std::make_unique<AuthorityService>(name, *identity_, std::move(spent), connections_));
     return {};
   }
 

@@ -4,13 +4,17 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 
+#include "host/connections.hpp"
 #include "loader/manifest.hpp"
 #include "vmsec/service/modules.hpp"
 
 namespace vmsec::host {
 
 using CallProvider = std::function<Result<Packet>(std::string_view interface, std::uint32_t method, Packet)>;
+// Which module provides an interface.
+using NameProvider = std::function<Result<std::string>(std::string_view interface)>;
 
 // How deep modules ask each other: each step holds a line to a process until it is answered.
 inline constexpr int kDeepestAsk = 8;
@@ -18,8 +22,12 @@ inline thread_local int asks_under_way = 0;
 
 class ModulesService final : public Modules {
  public:
-  ModulesService(const loader::Manifest& caller, CallProvider call_provider)
-      : caller_(caller), call_provider_(std::move(call_provider)) {}
+  ModulesService(const loader::Manifest& caller, Connections& connections, NameProvider name_provider,
+                 CallProvider call_provider)
+      : caller_(caller),
+        connections_(connections),
+        name_provider_(std::move(name_provider)),
+        call_provider_(std::move(call_provider)) {}
 
   Result<ModuleReply> call(const CallModule& request) override {
     if (std::find(caller_.asks.begin(), caller_.asks.end(), request.interface) == caller_.asks.end())
@@ -30,12 +38,20 @@ class ModulesService final : public Modules {
                                             std::to_string(kDeepestAsk) + " deep at most");
     ++asks_under_way;
     const std::unique_ptr<int, void (*)(int*)> leave(&asks_under_way, [](int* asks) { --*asks; });
+    std::optional<Connections::Loan> loan;
+    if (request.connection != 0) {
+      VMSEC_TRY(const std::string provider, name_provider_(request.interface));
+      VMSEC_TRY(auto lent, connections_.lend(request.connection, caller_.name, provider));
+      loan.emplace(std::move(lent));
+    }
     VMSEC_TRY(Packet reply, call_provider_(request.interface, request.method, Packet{request.payload, {}}));
     return ModuleReply{std::move(reply.bytes)};
   }
 
  private:
   const loader::Manifest caller_;
+  Connections& connections_;
+  const NameProvider name_provider_;
   const CallProvider call_provider_;
 };
 

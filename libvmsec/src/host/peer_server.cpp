@@ -85,7 +85,8 @@ void PeerServer::serve_calls(std::unique_ptr<channel::TlsConnection> tls) {
     }
     const auto answer = [&]() -> Result<std::string> {
       VMSEC_TRY(PeerRequest request, wire::decode<PeerRequest>(*frame));
-      if (modules.size() < kMaximumModules) modules.insert(request.module);
+      if (modules.size() < kMaximumModules && modules.insert(request.module).second)
+        connections_.admit(*connection, request.module);
       IncomingCall call{connection->context, request.method, std::move(request.payload)};
       VMSEC_TRY(PeerReply reply, ask<PeerReply>(request.module, kIncomingCall, std::move(call)));
       return std::move(reply.payload);

@@ -32,7 +32,7 @@ Result<PeerContext> PeersService::connect(const ConnectPeer& request) {
 
 // On a connection that the peer opened, the peer asks and we answer.
 Result<std::shared_ptr<Connection>> PeersService::outgoing(std::uint64_t number) {
-  VMSEC_TRY(auto connection, connections_.find(number));
+  VMSEC_TRY(auto connection, connections_.find(number, module_));
   if (connection->owner.empty())
     return fail(Code::wrong_state, "call on connection " + std::to_string(number) + ": host " +
                                        connection->context.peer + " opened it, and it asks");
@@ -71,13 +71,14 @@ Result<StreamEnd> PeersService::open_stream(const OpenStream& request) {
 }
 
 Result<PeerContext> PeersService::check(const ConnectionRef& request) {
-  VMSEC_TRY(const auto connection, connections_.find(request.connection));
+  VMSEC_TRY(const auto connection, connections_.find(request.connection, module_));
   VMSEC_CHECK(connection->tls->recheck_peer());
   return connection->context;
 }
 
 Result<Empty> PeersService::close(const ConnectionRef& request) {
-  auto connection = connections_.find(request.connection);
+  auto connection = connections_.find(request.connection, module_);
+  if (!connection && connection.error().code == Code::denied) return fail(connection.error().in("close"));
   if (!connection) return Empty{};
   if ((*connection)->owner != module_)
     return fail(Code::denied,

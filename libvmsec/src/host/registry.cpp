@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace vmsec::host {
+namespace {
+
+std::string_view plain_name(std::string_view qualified) { return qualified.substr(qualified.find(':') + 1); }
+
+}  // namespace
 
 void Registry::add(std::unique_ptr<LoadedModule> module) {
   const std::lock_guard lock(mutex_);
@@ -25,7 +30,10 @@ LoadedModule* Registry::find(std::string_view name) const {
   return nullptr;
 }
 
-Result<std::shared_ptr<LoadedModule>> Registry::provider(std::string_view name, std::string_view interface) const {
+Result<std::shared_ptr<LoadedModule>> Registry::provider(std::string_view qualified) const {
+  const auto colon = qualified.find(':');
+  const std::string_view name = colon == std::string_view::npos ? std::string_view() : qualified.substr(0, colon);
+  const std::string_view interface = plain_name(qualified);
   const std::lock_guard lock(mutex_);
   std::shared_ptr<LoadedModule> found;
   for (const auto& module : modules_) {
@@ -43,11 +51,13 @@ Result<std::shared_ptr<LoadedModule>> Registry::provider(std::string_view name, 
 }
 
 Result<Packet> Registry::call(std::string_view interface, std::uint32_t method, Packet request) {
-  const auto colon = interface.find(':');
-  const std::string_view name = colon == std::string_view::npos ? std::string_view() : interface.substr(0, colon);
-  const std::string_view plain = colon == std::string_view::npos ? interface : interface.substr(colon + 1);
-  VMSEC_TRY(const std::shared_ptr<LoadedModule> module, provider(name, plain));
-  return module->instance->call(plain, method, std::move(request));
+  VMSEC_TRY(const std::shared_ptr<LoadedModule> module, provider(interface));
+  return module->instance->call(plain_name(interface), method, std::move(request));
+}
+
+Result<std::string> Registry::provider_of(std::string_view interface) const {
+  VMSEC_TRY(const std::shared_ptr<LoadedModule> module, provider(interface));
+  return module->manifest().name;
 }
 
 ModuleInfo describe(const LoadedModule& module) {

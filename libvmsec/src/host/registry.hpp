@@ -32,11 +32,13 @@ class VMSEC_EXPORT Registry {
   // "vmsec.Migrator", or "throttle:vmsec.Enforcement". `not_found`; `invalid_argument`
   // where several modules provide the plain name.
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request);
+  // The name of the module that would be called. Errors as call()'s.
+  Result<std::string> provider_of(std::string_view interface) const;
   [[nodiscard]] LoadedModule* find(std::string_view name) const;
   [[nodiscard]] const std::vector<std::shared_ptr<LoadedModule>>& modules() const { return modules_; }
 
  private:
-  Result<std::shared_ptr<LoadedModule>> provider(std::string_view module, std::string_view interface) const;
+  Result<std::shared_ptr<LoadedModule>> provider(std::string_view interface) const;
 
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<LoadedModule>> modules_;

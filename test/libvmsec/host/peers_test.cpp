@@ -2,6 +2,7 @@
 #include <condition_variable>
 
 #include "host/authority_service.hpp"
+#include "host/modules_service.hpp"
 #include "host/peer_protocol.hpp"
 #include "host/peer_server.hpp"
 #include "host/peers_service.hpp"
@@ -114,7 +115,7 @@ TEST_CASE("a ticket is not spent over a connection whose host was revoked") {
   Two two;
   const auto context = good(two.peers("twin")->connect({"web-2"}));
   const HostIdentity one = two.cloud.host("web-1");
-  AuthorityService authority(one, good(SpentTickets::open(one.files().state_dir)), two.outgoing);
+  AuthorityService authority("twin", one, good(SpentTickets::open(one.files().state_dir)), two.outgoing);
   const SpendTicket nonsense{"no ticket", Uuid(), {}, context.connection, true};
   CHECK(code_of(authority.spend(nonsense)) == Code::invalid_argument);
   good(two.cloud.authority.revoke("web-2"));
@@ -138,6 +139,49 @@ TEST_CASE("a module that the other host does not have is not found") {
   const auto peers = two.peers("other");
   const auto context = good(peers->connect({"web-2"}));
   CHECK(code_of(peers->call({context.connection, 1, "hello", {}})) == Code::not_found);
+}
+
+TEST_CASE(
+    "a connection is its module's own: another one neither calls, opens streams, checks, spends nor closes with it") {
+  Two two;
+  const auto context = good(two.peers("twin")->connect({"web-2"}));
+  const auto thief = two.peers("thief");
+  CHECK(code_of(thief->call({context.connection, 1, "hello", {}})) == Code::denied);
+  CHECK(code_of(thief->open_stream({context.connection, "bulk"})) == Code::denied);
+  CHECK(code_of(thief->check({context.connection})) == Code::denied);
+  CHECK(code_of(thief->close({context.connection})) == Code::denied);
+  CHECK_THAT(message_of(thief->check({context.connection})), Catch::Contains("thief"));
+  const HostIdentity one = two.cloud.host("web-1");
+  AuthorityService authority("thief", one, good(SpentTickets::open(one.files().state_dir)), two.outgoing);
+  CHECK(code_of(authority.spend({"no ticket", Uuid(), {}, context.connection, true})) == Code::denied);
+  CHECK(two.peers("twin")->check({context.connection}));
+}
+
+TEST_CASE("a connection is passed on with a question, until that is answered, and by its owner only") {
+  Two two;
+  const auto context = good(two.peers("twin")->connect({"web-2"}));
+  const auto prover = two.peers("prover");
+  Code during = Code::internal;
+  const auto ask = [&](const std::string& caller, std::uint64_t connection) {
+    loader::Manifest manifest;
+    manifest.name = caller;
+    manifest.asks = {"vmsec.Attestation"};
+    ModulesService modules(
+        manifest, two.outgoing, [](std::string_view) { return Result<std::string>("prover"); },
+        [&](std::string_view, std::uint32_t, Packet) {
+          during = code_of(prover->check({context.connection}));
+          return Result<Packet>(Packet{});
+        });
+    return code_of(modules.call({"vmsec.Attestation", 1, {}, connection}));
+  };
+  CHECK(ask("twin", 0) == Code::ok);
+  CHECK(during == Code::denied);
+  CHECK(ask("twin", context.connection) == Code::ok);
+  CHECK(during == Code::ok);
+  CHECK(code_of(prover->check({context.connection})) == Code::denied);
+  during = Code::internal;
+  CHECK(ask("thief", context.connection) == Code::denied);
+  CHECK(during == Code::internal);  // it was not even asked
 }
 
 TEST_CASE("a connection is closed by its owner only") {
@@ -205,6 +249,8 @@ TEST_CASE("on a connection that the peer opened, the peer asks") {
   PeersService back("twin", good(TlsContext::create(two.cloud.host("web-2"))), {}, two.connections);
   CHECK(code_of(back.call({1, 1, "back", {}})) == Code::wrong_state);
   CHECK(good(back.check({1})).peer == "web-1");
+  PeersService other("other", good(TlsContext::create(two.cloud.host("web-2"))), {}, two.connections);
+  CHECK(code_of(other.check({1})) == Code::denied);  // the peer has not called it
 }
 
 TEST_CASE("a first message that is none, or has no purpose, is refused and told") {

@@ -210,8 +210,10 @@ TEST_CASE("a module that asks another for what its manifest does not name is on 
           const std::string& cause) {
         refusals.push_back(module + " " + std::string(interface) + " " + std::to_string(method) + " " + cause);
       });
+  Connections connections;
   link.offer<Modules>(std::make_unique<ModulesService>(
-      link.manifest(), [](std::string_view, std::uint32_t, Packet) -> Result<Packet> { return Packet{}; }));
+      link.manifest(), connections, [](std::string_view) { return Result<std::string>("mover"); },
+      [](std::string_view, std::uint32_t, Packet) -> Result<Packet> { return Packet{}; }));
   const auto modules = good(HostLink(link.host()).open<Modules>());
   CHECK(code_of(modules->call({"vmsec.Migrator", 1, {}})) == Code::denied);
   REQUIRE(refusals.size() == 1);

@@ -87,9 +87,11 @@ struct StreamEnd {
 
 // The core's side, called by modules. Any thread, at once; calls on one
 // connection take turns. A call reaches the module of the caller's own name on
-// the peer. Another module may be handed a connection's number to call its own
-// twin over it (so that a quote is bound to the connection that it protects);
-// only the module that opened it closes it. `not_found` for a
+// the peer. A connection is used by the module that opened it, and by one that it
+// asks something about it (CallModule::connection), until that has answered: so a
+// quote is bound to the connection that it protects. One that the peer opened is
+// used by the modules that the peer calls over it. To others it is `denied`. Only
+// the module that opened it closes it. `not_found` for a
 // host that is not configured, `unavailable` when it cannot be reached or the
 // connection broke, `unauthenticated` when its certificate does not verify
 // (wrong authority, expired, revoked, another host's name), `expired` when the
