@@ -141,7 +141,7 @@ constexpr Denial kRefused[] = {
     {"opens_files", Code::denied},     {"makes_code", Code::denied},           {"takes_the_signal", Code::denied},
     {"grows_down", Code::denied},      {"takes_the_signal_raw", Code::denied}, {"shared_memory_bomb", Code::denied},
     {"beyond_manifest", Code::denied}, {"forged_handle", Code::revoked},       {"absurd_reply", Code::limit_exceeded},
-    {"line_bomb", Code::revoked},
+    {"line_bomb", Code::revoked},      {"says_ready_early", Code::denied},
 };
 
 }  // namespace
@@ -231,6 +231,7 @@ TEST_CASE("a module that does not begin is not loaded, and the host says why") {
       {"crashes_in_constructor", "it crashed (SIGABRT)"},
       {"hangs_in_constructor", "it was not loaded within 1.5 s"},
       {"looks_in_constructor", "a forbidden system call: socket"},
+      {"calls_in_constructor", "it sent a control message out of turn"},
       {"hangs_in_create", "it did not answer within 1.5 s: the making of its instance"},
   }));
   INFO(module);

@@ -189,9 +189,14 @@ struct Release {
 using Filter = std::unique_ptr<void, Release>;
 
 template <class... Conditions>
-int allow(const Filter& filter, int call, Conditions... conditions) {
+int rule(const Filter& filter, std::uint32_t action, int call, Conditions... conditions) {
   const std::array<scmp_arg_cmp, sizeof...(conditions)> list{conditions...};
-  return ::seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, list.size(), list.data());
+  return ::seccomp_rule_add_array(filter.get(), action, call, list.size(), list.data());
+}
+
+template <class... Conditions>
+int allow(const Filter& filter, int call, Conditions... conditions) {
+  return rule(filter, SCMP_ACT_ALLOW, call, conditions...);
 }
 
 scmp_arg_cmp masked(unsigned argument, std::uint64_t mask, std::uint64_t value) {
@@ -206,7 +211,8 @@ int add_memory(const Filter& filter, Stage stage) {
   int bad = allow(filter, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0), masked(3, kKinds, 0));
   bad |= allow(filter, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0), masked(3, kKinds | MAP_SHARED, MAP_ANONYMOUS));
   if (stage == Stage::loading)
-    bad |= allow(filter, SCMP_SYS(mmap), masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), masked(3, kKinds, 0));
+    bad |= rule(filter, SCMP_ACT_NOTIFY, SCMP_SYS(mmap), masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+                masked(3, kKinds, 0));
   return bad | allow(filter, SCMP_SYS(mprotect), masked(2, PROT_EXEC, 0));
 }
 
@@ -247,10 +253,10 @@ int add_rules(const Filter& filter, Stage stage) {
   bad |= add_threads(filter);
   bad |= add_descriptors(filter);
   if (stage == Stage::loaded) return bad;
-  // The linker opens the object, to read; and this filter is followed by the stricter one.
-  bad |= allow(filter, SCMP_SYS(openat), masked(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
-  bad |= allow(filter, SCMP_SYS(seccomp));
-  return bad | allow(filter, SCMP_SYS(prctl), is(0, PR_SET_NO_NEW_PRIVS));
+  // The linker opens the object, to read; and this filter is followed by the stricter one, which a constructor
+  // of the object can put off. So the host is asked about each of these, until it takes the module for loaded.
+  bad |= rule(filter, SCMP_ACT_NOTIFY, SCMP_SYS(openat), masked(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+  return bad | rule(filter, SCMP_ACT_NOTIFY, SCMP_SYS(seccomp));
 }
 
 }  // namespace
@@ -276,19 +282,23 @@ Status watch_signals(Notes& notes) {
   return handle(SIGBUS, on_crash);
 }
 
-Status filter_calls(Stage stage) {
+Result<Fd> filter_calls(Stage stage) {
   const Filter filter(::seccomp_init(SCMP_ACT_TRAP));
   if (!filter) return fail(Code::unavailable, "seccomp: make a filter");
   // What is called the 32-bit way is not looked at by name: it ends the process.
   int bad = ::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
   bad |= ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
+  bad |= ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0);  // it was given up before
   // Threads that the object's initialisers have begun, too.
-  bad |= ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
+  if (stage == Stage::loaded) bad |= ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
   bad |= add_rules(filter, stage);
   if (bad != 0) return fail(Code::unavailable, "seccomp: a rule cannot be made");
   if (const int error = ::seccomp_load(filter.get()); error != 0)
     return fail(errno_error("seccomp: load the filter", -error, Code::unavailable));
-  return {};
+  if (stage == Stage::loaded) return Fd();
+  Fd listener(::seccomp_notify_fd(filter.get()));
+  if (!listener.valid()) return fail(Code::unavailable, "seccomp: the filter has no listener");
+  return listener;
 }
 
 }  // namespace vmsec::worker

@@ -18,7 +18,7 @@ thread_local Line* serving = nullptr;
 void Link::serve() {
   host_ = {sizeof(vmsec_host), VMSEC_ABI_MAJOR, VMSEC_ABI_MINOR, this, &Link::call_host};
   while (true) {
-    auto message = receive_control(control_, Other::host);
+    auto message = receive_control(control_, Descriptors::taken);
     if (!message) return;
     if (message->fds.size() != 1) return;
     if (message->frame.kind == FrameKind::line) {

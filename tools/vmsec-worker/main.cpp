@@ -25,7 +25,7 @@ struct Beginning {
 };
 
 Result<Beginning> receive_setup(const Fd& control) {
-  VMSEC_TRY(Message message, receive_control(control, Other::host));
+  VMSEC_TRY(Message message, receive_control(control, Descriptors::taken));
   if (message.frame.kind != FrameKind::setup || message.fds.size() != 2)
     return fail(Code::invalid_argument, "begin: that is no setup");
   VMSEC_TRY(Setup setup, wire::decode<Setup>(message.frame.payload));
@@ -36,6 +36,16 @@ Result<Notes*> map_notes(const Fd& file) {
   void* page = ::mmap(nullptr, kNotesSize, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (page == MAP_FAILED) return fail(errno_error("map the notes", errno, Code::unavailable));
   return static_cast<Notes*>(page);
+}
+
+// From here on the host decides how long there is anything to load: no end of it stays here.
+Status hand_over(const Fd& control, Result<Fd> listener) {
+  if (!listener) return fail(listener.error());
+  Frame frame;
+  frame.kind = FrameKind::loading;
+  std::vector<Fd> fds;
+  fds.push_back(std::move(*listener));
+  return send_control(control, std::move(frame), fds);
 }
 
 // From the first line on less and less is possible; the module's code comes last.
@@ -53,9 +63,9 @@ Result<const vmsec_module*> begin(const Fd& control) {
   VMSEC_CHECK(close_file_systems());
   VMSEC_CHECK(set_limits(beginning.setup));
   VMSEC_CHECK(watch_signals(*notes));
-  VMSEC_CHECK(filter_calls(Stage::loading));
+  VMSEC_CHECK(hand_over(control, filter_calls(Stage::loading)));
   VMSEC_TRY(const vmsec_module* entry, load_object());
-  VMSEC_CHECK(filter_calls(Stage::loaded));
+  VMSEC_TRY(const Fd none, filter_calls(Stage::loaded));
   return entry;
 }
 

@@ -22,9 +22,11 @@ Status set_limits(const Setup& setup);
 // Nothing of any file system but the object, read and executed.
 Status close_file_systems();
 
-// What the module may ask of the kernel: while it is loaded, and from then on.
+// What the module may ask of the kernel: while it is loaded, and from then on. Loading's
+// own calls the kernel asks about at the descriptor that is answered (seccomp_unotify(2)):
+// whoever closes the last one ends them, whether the second stage ever comes or not.
 enum class Stage { loading, loaded };
-Status filter_calls(Stage stage);
+Result<Fd> filter_calls(Stage stage);
 // Says by `notes` which call was refused, or ended the process; and an abort.
 struct Notes;
 Status watch_signals(Notes& notes);

@@ -141,9 +141,14 @@ void Life::watch() {
   had_memory_ = began;
   std::optional<Clock::time_point> cut;  // when the control socket ended
   while (true) {
-    std::array<pollfd, 2> entries{pollfd{process_->watch().get(), POLLIN, 0}, pollfd{control_.get(), POLLIN, 0}};
-    const int ready = ::poll(entries.data(), cut ? 1 : 2, kLook);
+    // What is negative is not looked at.
+    std::array<pollfd, 3> entries{pollfd{process_->watch().get(), POLLIN, 0},
+                                  pollfd{cut ? -1 : control_.get(), POLLIN, 0},
+                                  pollfd{loading_.goes_on() ? loading_.fd().get() : -1, POLLIN, 0}};
+    const int ready = ::poll(entries.data(), entries.size(), kLook);
     if (ready < 0 && errno != EINTR) return;
+    if (ready > 0 && (entries[2].revents & POLLIN) != 0) loading_.answer();
+    if (ready > 0 && (entries[2].revents & (POLLHUP | POLLERR)) != 0) loading_.end();
     if (ready > 0 && !cut && (entries[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
       if (!control_message()) cut = Clock::now();
     }
@@ -160,23 +165,41 @@ void Life::watch() {
 
 // Whether another may come.
 bool Life::control_message() {
-  auto message = receive_control(control_, Other::worker);
+  // The first one comes before any code of the module's runs there.
+  auto message = receive_control(control_, told_ ? Descriptors::none : Descriptors::taken);
+  told_ = true;
   if (!message) {
     if (message.error().code == Code::invalid_argument) end({Code::unavailable, "it sent " + message.error().message});
     return false;
   }
-  on_control(message->frame);
+  on_control(std::move(*message));
   return true;
 }
 
-void Life::on_control(const Frame& frame) {
-  if (frame.kind == FrameKind::want_line) return add_own_line();
-  if (frame.kind != FrameKind::ready || ready_)
-    return end({Code::unavailable, "it sent a control message out of turn"});
+void Life::on_control(Message message) {
+  const FrameKind kind = message.frame.kind;
+  // What is not loaded yet calls nobody: a constructor has more rights than the module will have.
+  if (kind == FrameKind::want_line && ready_) return add_own_line();
+  if (kind == FrameKind::loading && message.fds.size() == 1) return on_loading(std::move(message));
+  if (kind == FrameKind::ready && !ready_) return on_ready(message.frame);
+  end({Code::unavailable, "it sent a control message out of turn"});
+}
+
+void Life::on_loading(Message message) {
+  auto loading = Loading::begin(std::move(message.fds.front()));
+  if (!loading) return end({loading.error().code, loading.error().message});
+  loading_ = std::move(*loading);
+  filtered_ = true;
+}
+
+// Who says so may be the worker, or a constructor of the module's: either way loading is over.
+void Life::on_ready(const Frame& frame) {
+  loading_.end();
   if (frame.code != 0) {
     const auto error = wire::decode<ErrorReply>(frame.payload);
     return end({error ? error->error().code : Code::internal, error ? error->message : "it could not be loaded"});
   }
+  if (!filtered_) return end({Code::unavailable, "it did not close its sandbox"});
   const std::lock_guard lock(mutex_);
   ready_ = true;
   changed_.notify_all();

@@ -17,6 +17,7 @@
 #include "vmsec/abi.h"
 #include "vmsec/host.hpp"
 #include "worker/line.hpp"
+#include "worker/loading.hpp"
 #include "worker/notes.hpp"
 #include "worker/process.hpp"
 
@@ -85,7 +86,9 @@ class Life {
   void look_at_use(Clock::time_point now);
   void look_at_notes();
   bool control_message();
-  void on_control(const Frame& frame);
+  void on_control(Message message);
+  void on_loading(Message message);
+  void on_ready(const Frame& frame);
   void add_own_line();
   std::string name_of(const ProcessEnd& end) const;
   void finish(std::optional<ProcessEnd> end);
@@ -106,6 +109,10 @@ class Life {
   Fd control_;
   Fd far_;  // until it is the worker's
   std::optional<Process> process_;
+  // Of the watch alone.
+  Loading loading_;
+  bool told_ = false;      // by a first control message
+  bool filtered_ = false;  // it has had a filter since before its module was mapped
   Notes* notes_ = nullptr;
   std::uint32_t told_refused_ = 0;
 

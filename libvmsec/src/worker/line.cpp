@@ -23,8 +23,9 @@ std::unexpected<Error> too_many(Other from) {
              : broken("a frame with more than " + std::to_string(kMaximumDescriptors) + " descriptors");
 }
 
-rpc::Received receive_from(Other other, const Fd& socket, std::span<char> to) {
-  return other == Other::worker ? rpc::receive_without(socket.get(), to, 0) : rpc::receive_with(socket.get(), to, 0);
+rpc::Received receive_from(Descriptors descriptors, const Fd& socket, std::span<char> to) {
+  if (descriptors == Descriptors::none) return rpc::receive_without(socket.get(), to, 0);
+  return rpc::receive_with(socket.get(), to, 0);
 }
 
 Result<std::string> encoded(Frame& frame, std::size_t fds, std::size_t limit) {
@@ -144,7 +145,8 @@ Status Line::receive_more(std::string& bytes, std::size_t whole) {
 
 Result<Message> Line::receive() {
   look_for_a_moment();
-  rpc::Received first = receive_from(other_, socket_, small_);
+  const Descriptors taken = other_ == Other::worker ? Descriptors::none : Descriptors::taken;
+  rpc::Received first = receive_from(taken, socket_, small_);
   if (first.size < 0) return gone(errno);
   if (first.size == 0) return gone();
   if (first.cut) return too_many(other_);
@@ -174,9 +176,9 @@ Status send_control(const Fd& socket, Frame frame, const std::vector<Fd>& fds, W
   return gone(errno);
 }
 
-Result<Message> receive_control(const Fd& socket, Other from) {
+Result<Message> receive_control(const Fd& socket, Descriptors descriptors) {
   std::array<char, kMaximumControl> buffer{};
-  rpc::Received first = receive_from(from, socket, buffer);
+  rpc::Received first = receive_from(descriptors, socket, buffer);
   if (first.size < 0) return gone(errno);
   if (first.size == 0) return gone();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(first.size));

@@ -70,8 +70,9 @@ inline constexpr std::size_t kMaximumControl = 16 << 10;
 enum class Wait : std::uint32_t { until_sent, not_at_all };
 // `timeout`: it cannot be sent without waiting.
 Status send_control(const Fd& socket, Frame frame, const std::vector<Fd>& fds = {}, Wait wait = Wait::until_sent);
-// Waits for one from there. Errors as Line::receive().
-Result<Message> receive_control(const Fd& socket, Other from);
+enum class Descriptors : std::uint32_t { none, taken };
+// Waits for one. Errors as Line::receive().
+Result<Message> receive_control(const Fd& socket, Descriptors descriptors);
 
 // What a frame's bytes (without their length) and its descriptors say, or the rule that they break.
 Result<Message> decode_frame(std::string_view bytes, std::vector<Fd> fds);

@@ -26,6 +26,7 @@ enum class FrameKind : std::uint32_t {
   line = 12,       // host to worker: a line on which the host calls; its descriptor
   want_line = 13,  // worker to host
   own_line = 14,   // host to worker: a line on which the module calls; its descriptor
+  loading = 15,    // worker to host: by its descriptor, what only loading needs is asked for (Loading)
 };
 
 struct Frame {

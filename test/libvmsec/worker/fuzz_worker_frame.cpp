@@ -21,6 +21,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto control = control_pair();
   if (!control || bytes.empty()) return 0;
   if (::send(control->far.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return 0;
-  std::ignore = receive_control(control->near, Other::worker);
+  std::ignore = receive_control(control->near, Descriptors::none);
   return 0;
 }
