@@ -1,11 +1,15 @@
 #include "host/peers_service.hpp"
 
+#include <algorithm>
+
 #include "host/peer_protocol.hpp"
 
 namespace vmsec::host {
 namespace {
 
 constexpr Microseconds kDefaultTimeout{30'000'000};
+// However long a module would wait: its end waits for that, too.
+constexpr Microseconds kLongestTimeout{3'600'000'000};
 
 }  // namespace
 
@@ -24,10 +28,19 @@ Result<std::unique_ptr<channel::TlsConnection>> PeersService::dial(const std::st
 
 Result<PeerContext> PeersService::connect(const ConnectPeer& request) {
   VMSEC_TRY(auto tls, dial(request.host));
-  VMSEC_CHECK(tls->send(wire::encode(Hello{Purpose::calls, {}, {}})));
-  VMSEC_TRY(const std::string frame, tls->receive(kDefaultTimeout));
-  VMSEC_CHECK(decode_answer(frame));
-  return connections_.add(std::move(tls), module_)->context;
+  // Known from now on, so that the module's end reaches it, also where the peer says nothing.
+  const auto connection = connections_.add(std::move(tls), module_);
+  const Status greeted = greet(*connection->tls);
+  if (greeted) return connection->context;
+  connections_.remove(connection->context.connection);
+  return fail(greeted.error());
+}
+
+Status PeersService::greet(channel::TlsConnection& tls) {
+  VMSEC_CHECK(tls.send(wire::encode(Hello{Purpose::calls, {}, {}})));
+  VMSEC_TRY(const std::string frame, tls.receive(kDefaultTimeout));
+  VMSEC_TRY(const std::string unused, decode_answer(frame));
+  return {};
 }
 
 // On a connection that the peer opened, the peer asks and we answer.
@@ -43,7 +56,8 @@ Result<PeerReply> PeersService::call(const CallPeer& request) {
   VMSEC_TRY(const auto connection, outgoing(request.connection));
   const std::lock_guard turn(connection->turn);
   VMSEC_CHECK(connection->tls->send(wire::encode(PeerRequest{module_, request.method, request.payload})));
-  const Microseconds timeout = request.timeout.value == 0 ? kDefaultTimeout : request.timeout;
+  const Microseconds timeout =
+      request.timeout.value == 0 ? kDefaultTimeout : std::min(request.timeout, kLongestTimeout);
   auto frame = connection->tls->receive(timeout);
   if (!frame) {
     // The answer may still come: nobody may take it for the answer to another request.

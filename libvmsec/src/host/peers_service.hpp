@@ -23,6 +23,7 @@ class VMSEC_EXPORT PeersService final : public Peers {
 
  private:
   Result<std::unique_ptr<channel::TlsConnection>> dial(const std::string& host);
+  static Status greet(channel::TlsConnection& tls);
   Result<std::shared_ptr<Connection>> outgoing(std::uint64_t number);
 
   const std::string module_;

@@ -83,11 +83,18 @@ class WorkerInstance final : public loader::ModuleInstance {
 
   Result<std::shared_ptr<Life>> begin() {
     auto life = Life::begin(plan_);
-    if (!life) return failed(plan_.name, life.error());
+    if (!life) {
+      if (hooks_.ended && !is_stopping()) hooks_.ended(life.error().message);
+      if (hooks_.release) hooks_.release();
+      return failed(plan_.name, life.error());
+    }
     const auto made = (*life)->call(FrameKind::create, {}, 0, Packet{settings_, {}});
-    if (!made && (*life)->has_ended()) return failed(plan_.name, made.error());
-    if (!made) return fail(made.error());
-    return std::shared_ptr<Life>(std::move(*life));
+    if (made) return std::shared_ptr<Life>(std::move(*life));
+    const bool ended = (*life)->has_ended();
+    // Its threads may be waiting for somebody who says nothing: that is ended before they are waited for.
+    (*life)->end({Code::cancelled, "its instance could not be made"});
+    tidy(**life, made.error().message);
+    return ended ? failed(plan_.name, made.error()) : fail(made.error());
   }
 
   // Waits for the end of a life, tidies up, and begins the next one.
@@ -134,8 +141,6 @@ class WorkerInstance final : public loader::ModuleInstance {
 
   bool revive() {
     auto life = begin();
-    if (!life && hooks_.ended) hooks_.ended(life.error().message);
-    if (!life && hooks_.release) hooks_.release();
     const std::lock_guard lock(mutex_);
     ++restarts_;
     if (!life) last_end_ = life.error().message;

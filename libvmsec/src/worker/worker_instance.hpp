@@ -15,8 +15,8 @@ namespace vmsec::worker {
 struct WorkerHooks {
   // What the sandbox refused: text for the log. Now and then, not each time.
   std::function<void(const std::string&)> refused = {};
-  // It has ended. Calls of its may still be served here: what they wait for is ended now,
-  // so that they return.
+  // It has ended, or did not begin. Calls of its may still be served here: what they wait
+  // for is ended now, so that they return.
   std::function<void(const std::string& cause)> ended = {};
   // None of its calls is served any more, and the next instance has not begun: what it
   // held is let go.

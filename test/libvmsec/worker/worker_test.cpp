@@ -1,7 +1,9 @@
 // A module in its own process, over a fake backend: as a Host runs it.
 #include "worker/worker_instance.hpp"
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <future>
 
 #include "libvmsec/host/toys.hpp"
 #include "vmsec/module.hpp"
@@ -73,6 +75,35 @@ TEST_CASE("what a module calls for a call of ours is served by our own thread: a
   const Policy proposed = policy(grant("toy", "*", R"("vmsec.DomainControl")"));
   const Grants::Preview preview(proposed);
   CHECK((*instance)->call("vmsec.Enforcement", 2, wire::pack(target)));
+}
+
+TEST_CASE("where no instance can be made, what the module's calls wait for is ended before they are waited for") {
+  struct Silent {
+    std::promise<void> released;
+    std::atomic<bool> asked = false;
+    std::atomic<bool> in_time = false;
+  } silent;
+  const auto call = [](void* context, const vmsec_call*, vmsec_reply* reply) {
+    auto& self = *static_cast<Silent*>(context);
+    self.asked = true;
+    self.in_time = self.released.get_future().wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+    sdk::answer(*reply, fail(Code::unavailable, "nobody answers"));
+  };
+  const vmsec_host host{sizeof(vmsec_host), VMSEC_ABI_MAJOR, VMSEC_ABI_MINOR, &silent, call};
+  worker::WorkerOptions options;
+  bool let_go = false;
+  options.hooks.ended = [&](const std::string&) { silent.released.set_value(); };
+  options.hooks.release = [&] { let_go = true; };
+  const auto file = good(loader::ModuleFile::open(
+      std::string(VMSEC_BINARY_DIR) + "/test/hostile_modules/fails_while_calling.so", good(Trust::read(""))));
+  const auto instance = worker::start_in_worker(file, host, {}, std::move(options));
+  CHECK_FALSE(instance);
+  if (!silent.asked) {
+    WARN("SKIPPED: no worker can be had here: " << message_of(instance));
+    return;
+  }
+  CHECK(silent.in_time);
+  CHECK(let_go);
 }
 
 TEST_CASE("handles of an instance that has ended are revoked for the next one") {

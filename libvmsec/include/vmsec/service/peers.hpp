@@ -44,7 +44,7 @@ struct CallPeer {
   std::uint64_t connection = 0;
   std::uint32_t method = 0;  // the module's own numbering
   std::string payload;
-  Microseconds timeout;  // 0: 30 s
+  Microseconds timeout;  // 0: 30 s; at most 1 h
   static constexpr std::string_view kMessage = "vmsec.CallPeer";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "connection", &CallPeer::connection),
