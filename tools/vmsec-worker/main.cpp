@@ -64,6 +64,7 @@ Result<const vmsec_module*> begin(const Fd& control) {
   VMSEC_CHECK(set_limits(beginning.setup));
   VMSEC_CHECK(watch_signals(*notes));
   VMSEC_CHECK(hand_over(control, filter_calls(Stage::loading)));
+  VMSEC_CHECK(check_host(control));
   VMSEC_TRY(const vmsec_module* entry, load_object());
   VMSEC_TRY(const Fd none, filter_calls(Stage::loaded));
   return entry;

@@ -1,6 +1,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -98,6 +99,13 @@ Status drop_privileges(const Setup& setup) {
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return no("refuse tracing");
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return no("die with the host");
   if (::setsid() < 0 && errno != EPERM) return no("leave the host's session");
+  return {};
+}
+
+Status check_host(const Fd& control) {
+  pollfd entry{control.get(), 0, 0};
+  if (::poll(&entry, 1, 0) < 0) return no("look for the host");
+  if ((entry.revents & (POLLHUP | POLLERR)) != 0) return fail(Code::unavailable, "the host has ended");
   return {};
 }
 

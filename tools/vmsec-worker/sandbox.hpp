@@ -17,6 +17,9 @@ Status keep_only(int control, int object, int notes);
 Status enter_empty_root(const Fd& object);
 // Another user, no capability, never again any privilege, no core dump, no tracing; dies with its host.
 Status drop_privileges(const Setup& setup);
+// The host still holds its end: where it had ended before this process asked to end with it, nobody else
+// would end what the module's constructors begin.
+Status check_host(const Fd& control);
 // Budgets that the kernel keeps.
 Status set_limits(const Setup& setup);
 // Nothing of any file system but the object, read and executed.

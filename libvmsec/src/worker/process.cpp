@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +48,8 @@ bool write_file(const char* path, const std::string& text) {
   const auto check = [](bool good) {
     if (!good) ::_exit(errno > 0 && errno < kChildFailed ? errno : kChildFailed);
   };
+  // From its first moment: the program does so again, as a change of its user loses it.
+  check(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0);
   if (plan.user_namespace) {
     const std::string deny = "deny";  // short: no memory is taken
     check(write_file("/proc/self/setgroups", deny));

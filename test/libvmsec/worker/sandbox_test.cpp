@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <iterator>
+#include <thread>
 
 #include "libvmsec/host/toys.hpp"
 #include "sanitized.hpp"
@@ -63,7 +66,52 @@ std::string start_without(int call) {
   return told;
 }
 
+// Whether a process runs with this argument.
+bool runs_with(const std::string& argument) {
+  for (const auto& each : fs::directory_iterator("/proc")) {
+    std::ifstream file(each.path() / "cmdline");
+    const std::string line(std::istreambuf_iterator<char>(file), {});
+    if (line.find(argument) != std::string::npos && line.starts_with("sleep")) return true;
+  }
+  return false;
+}
+
+template <class Condition>
+bool comes(Condition&& condition) {
+  for (int i = 0; i < 400; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(25));
+  }
+  return false;
+}
+
 }  // namespace
+
+TEST_CASE("a worker ends with its host also before its program has asked for that") {
+  if (kSanitized || start_without(SCMP_SYS(acct)) != "loaded") {
+    WARN("SKIPPED: no worker can be had here");
+    return;
+  }
+  TempDir dir;
+  const std::string program = dir.path() / "never_asks";
+  const std::string mark = "7" + std::to_string(::getpid()) + ".25";
+  spit(program, "#!/bin/sh\nexec sleep " + mark + "\n");
+  fs::permissions(program, fs::perms::owner_all);
+  const pid_t host = ::fork();
+  if (host == 0) {
+    Toys toys{{}};
+    const auto file = loader::ModuleFile::open(Toys::file("toy"), good(Trust::read("")));
+    ModuleLink link{file->manifest(), toys.capabilities, toys.grants, nullptr};
+    worker::WorkerOptions options;
+    options.program = program;
+    std::ignore = worker::start_in_worker(*file, link.host(), {}, std::move(options));
+    ::_exit(0);
+  }
+  CHECK(comes([&] { return runs_with(mark); }));
+  ::kill(host, SIGKILL);
+  ::waitpid(host, nullptr, 0);
+  CHECK(comes([&] { return !runs_with(mark); }));
+}
 
 TEST_CASE("where a part of the sandbox cannot be had, the module does not load, and the part is named") {
   if (kSanitized || start_without(SCMP_SYS(acct)) != "loaded") {
