@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "vmsec/abi.h"
 #include "vmsec/capability/boot_evidence.hpp"
 #include "vmsec/capability/domain_control.hpp"
 #include "vmsec/capability/events.hpp"
@@ -63,9 +64,19 @@ struct PluginEntry {
   Result<std::unique_ptr<Backend>> (*open)(const BackendOptions&);
 };
 
+// What is read of a plugin's bytes (section .vmsec.plugin), without running any of it.
+struct PluginNote {
+  std::uint32_t size;  // sizeof(PluginNote)
+  std::uint32_t abi;   // kPluginAbi
+  char summary[248];   // ends with a zero
+};
+
 }  // namespace vmsec
 
-#define VMSEC_PLUGIN(plugin_name, plugin_summary, open_function)                                           \
-  extern "C" __attribute__((visibility("default"))) const vmsec::PluginEntry vmsec_plugin_entry;           \
-  extern "C" const vmsec::PluginEntry vmsec_plugin_entry = {sizeof(vmsec::PluginEntry), vmsec::kPluginAbi, \
+// `plugin_summary`: a text in quotes, of 247 bytes at the most.
+#define VMSEC_PLUGIN(plugin_name, plugin_summary, open_function)                                                      \
+  VMSEC_KEPT_SECTION(".vmsec.plugin")                                                                                 \
+  static const vmsec::PluginNote vmsec_plugin_note_ = {sizeof(vmsec::PluginNote), vmsec::kPluginAbi, plugin_summary}; \
+  extern "C" __attribute__((visibility("default"))) const vmsec::PluginEntry vmsec_plugin_entry;                      \
+  extern "C" const vmsec::PluginEntry vmsec_plugin_entry = {sizeof(vmsec::PluginEntry), vmsec::kPluginAbi,            \
                                                             plugin_name, plugin_summary, open_function}

@@ -179,7 +179,7 @@ struct ObjectReport {
 };
 // `io`, `unsupported`: it cannot be read, or is no such object.
 VMSEC_EXPORT Result<ObjectReport> inspect_object(const std::string& file, ObjectKind kind, const Trust& trust);
-// What a plugin says of itself. Loads it, where it is trusted.
+// What a plugin says of itself, where a host would load it. None of it runs.
 VMSEC_EXPORT Result<std::string> plugin_summary(const std::string& file, const Trust& trust);
 // Signs the file's bytes and writes NAME.so.sig. Signatures that are there already
 // stay where they are of the same bytes and another key. `key_file` is an Ed25519

@@ -327,9 +327,10 @@ class LocalHost final : public Host, private HostControl {
   PluginInfo describe_plugin(const std::string& name) const {
     auto file = loader::find_object(name, options_.plugin_path, "plugin");
     if (!file) return {name, {}, {}, file.error().message};
-    auto plugin = loader::PluginFile::open(*file, *trust_);
-    if (!plugin) return {name, {}, *file, plugin.error().message};
-    return {name, plugin->entry().summary, *file, {}};
+    // Of those that lie beside the one in use, nothing runs.
+    auto summary = plugin_summary(*file, *trust_);
+    if (!summary) return {name, {}, *file, summary.error().message};
+    return {name, std::move(*summary), *file, {}};
   }
 
   Result<PolicyReport> check_policy(const PolicyText& text) override { return policy_->check(text); }

@@ -5,6 +5,7 @@
 #include "loader/elf.hpp"
 #include "loader/links.hpp"
 #include "vmsec/abi.h"
+#include "vmsec/backend.hpp"
 
 namespace vmsec::loader {
 namespace {
@@ -25,6 +26,8 @@ class Inspector {
     if (kind_ == ObjectKind::module) {
       look_at_abi();
       look_at_manifest();
+    } else {
+      look_at_note();
     }
     return std::move(found_);
   }
@@ -47,6 +50,19 @@ class Inspector {
     refuse(Code::unsupported, "its ABI is " + std::to_string(note.abi_major) + "." + std::to_string(note.abi_minor) +
                                   ", this host's " + std::to_string(VMSEC_ABI_MAJOR) + "." +
                                   std::to_string(VMSEC_ABI_MINOR));
+  }
+
+  // What its entry says too, once it is loaded.
+  void look_at_note() {
+    const auto section = elf_.section(".vmsec.plugin");
+    if (!section) return refuse(Code::unsupported, section.error().message);
+    PluginNote note{};
+    if (section->size() != sizeof note) return refuse(Code::unsupported, "its section .vmsec.plugin has another size");
+    std::memcpy(&note, section->data(), sizeof note);
+    if (note.abi != kPluginAbi)
+      return refuse(Code::unsupported, "it was built for plugin ABI " + std::to_string(note.abi) +
+                                           ", this library has " + std::to_string(kPluginAbi));
+    found_.manifest.summary.assign(note.summary, ::strnlen(note.summary, sizeof note.summary));
   }
 
   void look_at_manifest() {

@@ -14,7 +14,7 @@ namespace vmsec::loader {
 struct Inspection {
   std::uint32_t abi_major = 0;  // of modules; a plugin's is in its entry
   std::uint32_t abi_minor = 0;
-  Manifest manifest;          // of modules
+  Manifest manifest;          // of modules; of plugins the summary alone
   std::string manifest_text;  // as it is in the file: the entry's must be the same
   std::vector<std::string> needed;
   // Why it must not be loaded, in order of weight; empty: it may.

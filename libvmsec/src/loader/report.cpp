@@ -1,6 +1,5 @@
 // What is known of an object without running any of it.
 #include "loader/inspect.hpp"
-#include "loader/plugin_file.hpp"
 #include "loader/sealed_file.hpp"
 #include "vmsec/trust.hpp"
 
@@ -36,8 +35,9 @@ Result<ObjectReport> inspect_object(const std::string& file, ObjectKind kind, co
 }
 
 Result<std::string> plugin_summary(const std::string& file, const Trust& trust) {
-  VMSEC_TRY(const loader::PluginFile plugin, loader::PluginFile::open(file, trust));
-  return std::string(plugin.entry().summary);
+  VMSEC_TRY(ObjectReport report, inspect_object(file, ObjectKind::plugin, trust));
+  if (!report.refusals.empty()) return fail(std::move(report.refusals.front()));
+  return std::move(report.summary);
 }
 
 }  // namespace vmsec

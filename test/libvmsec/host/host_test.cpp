@@ -59,6 +59,21 @@ TEST_CASE("a host without a policy grants nothing, and its audit log says what w
   CHECK(acts.back().entry.domain == uuid_of(1));
 }
 
+TEST_CASE("who asks what a host is runs no code of the plugins that lie beside its own") {
+  Home home;
+  home.options.plugin_path.push_back(std::string(VMSEC_BINARY_DIR) + "/test/plugins_beside");
+  const auto host = good(open_host(home.options));
+  const auto plugins = good(host->open<HostControl>()->info({})).plugins;
+  const auto loud = std::ranges::find(plugins, "loud", &PluginInfo::name);
+  REQUIRE(loud != plugins.end());
+  CHECK(loud->problem.empty());
+  CHECK(loud->summary == "Says that it ran");
+  CHECK(std::getenv("VMSEC_TEST_LOUD_PLUGIN") == nullptr);
+  const auto own = std::ranges::find(plugins, "sim", &PluginInfo::name);
+  REQUIRE(own != plugins.end());
+  CHECK_THAT(own->summary, Catch::Contains("simulated"));
+}
+
 TEST_CASE("a policy is applied and audited; without its grant the module is revoked") {
   Home home;
   const auto host = good(open_host(home.options));
