@@ -7,4 +7,5 @@ summary = "Proves by TPM quotes what hosts have booted, and compares it with a r
 provides = ["vmsec.Attestation", "vmsec.PeerHandler"]
 needs = ["vmsec.BootEvidence", "vmsec.Peers", "vmsec.Records", "vmsec.Journal"]
 asks = []
+in_process = true
 )");

@@ -9,4 +9,5 @@ VMSEC_MODULE(MigrationModule, R"(
   provides = ["vmsec.Migrator", "vmsec.PeerHandler"]
   needs = ["vmsec.Migration", "vmsec.DomainControl", "vmsec.Peers", "vmsec.Authority", "vmsec.Records", "vmsec.Journal", "vmsec.Modules"]
   asks = ["vmsec.Attestation"]
+  waits = ["switch_timeout = 60 s", "call_timeout = 30 s"]
 )");

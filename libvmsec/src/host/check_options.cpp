@@ -1,6 +1,7 @@
 // What can be known of a configuration before anything is opened.
 #include <algorithm>
 
+#include "host/carrier.hpp"
 #include "host/local_identity.hpp"
 #include "loader/module_file.hpp"
 #include "loader/shared_object.hpp"
@@ -42,8 +43,13 @@ Status check_host_options(const HostOptions& options) {
   for (const auto& [name, settings] : options.modules) {
     VMSEC_TRY(const std::string file, loader::find_object(name, folders(options.module_path, "modules"), "module"));
     VMSEC_TRY(const loader::ModuleFile module, loader::ModuleFile::open(file, trust));
-    if (std::ranges::find(options.in_process, name) != options.in_process.end())
+    if (std::ranges::find(options.in_process, name) != options.in_process.end()) {
       VMSEC_CHECK(trust.check_in_process(file, module.signers()));
+      continue;
+    }
+    const auto budget = options.workers.find(name);
+    VMSEC_CHECK(host::check_worker(module.manifest(), settings,
+                                   budget == options.workers.end() ? WorkerBudget() : budget->second));
   }
   return {};
 }

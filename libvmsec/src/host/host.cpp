@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "host/authority_service.hpp"
+#include "host/carrier.hpp"
 #include "host/grant_ledger.hpp"
 #include "host/grant_service.hpp"
 #include "host/journal_service.hpp"
@@ -219,7 +220,13 @@ class LocalHost final : public Host, private HostControl {
       return fail(Code::invalid_argument,
                   "load module " + path + ": its manifest names it \"" + file.manifest().name + "\"");
     if (in_process(name)) VMSEC_CHECK(trust_->check_in_process(path, file.signers()));
+    if (!runs_here(name)) VMSEC_CHECK(check_worker(file.manifest(), options_.modules.at(name), budget_of(name)));
     return file;
+  }
+
+  [[nodiscard]] WorkerBudget budget_of(const std::string& module) const {
+    const auto budget = options_.workers.find(module);
+    return budget == options_.workers.end() ? WorkerBudget() : budget->second;
   }
 
   static std::string loaded_text(const LoadedModule& module) {
@@ -240,8 +247,7 @@ class LocalHost final : public Host, private HostControl {
     const vmsec_host host = module.link->host();
     if (runs_here(name)) return loader::start_in_process(module.file, host, settings);
     worker::WorkerOptions options;
-    if (const auto budget = options_.workers.find(name); budget != options_.workers.end())
-      options.budget = budget->second;
+    options.budget = budget_of(name);
     options.hooks.refused = [name](const std::string& what) { write_log(LogLevel::warning, name, what); };
     options.hooks.ended = [this, name](const std::string& cause) { note_end(name, cause); };
     options.hooks.release = [this, name, link = module.link.get()] {

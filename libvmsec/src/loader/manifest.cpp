@@ -18,8 +18,10 @@ Status take(const Setting& setting, const std::string& file, Manifest& manifest)
                                                      {"version", &manifest.version},
                                                      {"summary", &manifest.summary},
                                                      {"section", &manifest.section}};
-  const std::map<std::string, std::vector<std::string>*> lists = {
-      {"provides", &manifest.provides}, {"needs", &manifest.needs}, {"asks", &manifest.asks}};
+  const std::map<std::string, std::vector<std::string>*> lists = {{"provides", &manifest.provides},
+                                                                  {"needs", &manifest.needs},
+                                                                  {"asks", &manifest.asks},
+                                                                  {"waits", &manifest.waits}};
   if (const auto text = texts.find(setting.path); text != texts.end()) {
     if (setting.type != SettingType::text) return at("must be a text");
     *text->second = setting.text;
@@ -28,6 +30,11 @@ Status take(const Setting& setting, const std::string& file, Manifest& manifest)
   if (const auto list = lists.find(setting.path); list != lists.end()) {
     if (setting.type != SettingType::list) return at("must be a list of texts");
     *list->second = setting.list;
+    return {};
+  }
+  if (setting.path == "in_process") {
+    if (setting.type != SettingType::boolean) return at("must be true or false");
+    manifest.in_process = setting.boolean;
     return {};
   }
   return at("unknown key");

@@ -18,6 +18,8 @@ struct Manifest {
   std::vector<std::string> provides;  // interfaces that others may call
   std::vector<std::string> needs;     // capabilities and services of the host
   std::vector<std::string> asks;      // interfaces of other modules
+  std::vector<std::string> waits;     // settings that bound how long a call of it waits: "switch_timeout = 60 s"
+  bool in_process = false;            // it opens files and devices: no process of its own can run it
 };
 
 // Unknown keys, wrong types and absent names are errors with line and column.
