@@ -31,6 +31,9 @@ struct WorkerBudget {
   std::uint32_t threads = 256;
   std::uint32_t calls = 20'000;        // to the host, in a second
   Microseconds deadline{120'000'000};  // of a call, while the module has the turn
+  // What it keeps across restarts (vmsec.Records), keys and values.
+  Bytes records{std::uint64_t{16} << 20};
+  std::uint32_t record_count = 4096;
 };
 
 struct HostOptions {

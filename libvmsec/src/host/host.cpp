@@ -266,8 +266,9 @@ class LocalHost final : public Host, private HostControl {
 
   Status offer_services(ModuleLink& link) {
     const std::string& name = link.manifest().name;
-    link.offer<Records>(std::make_unique<RecordsService>(options_.state_dir + "/records." + name));
-    link.offer<Journal>(std::make_unique<JournalService>(name, *audit_));
+    link.offer<Records>(std::make_unique<RecordsService>(
+        options_.state_dir + "/records." + name, RecordQuota{budget_of(name).records, budget_of(name).record_count}));
+    link.offer<Journal>(std::make_unique<JournalService>(name, *audit_, *journal_records_, *journal_lines_));
     link.offer<Modules>(std::make_unique<ModulesService>(
         link.manifest(), connections_, [this](std::string_view interface) { return registry_.provider_of(interface); },
         [this](std::string_view interface, std::uint32_t method, Packet packet) {

@@ -147,10 +147,12 @@ class OptionsReader {
     const std::string key = rest.substr(dot + 1);
     if (key == "descriptors") return take_number(setting, 32, 1 << 20, budget.descriptors);
     if (key == "threads") return take_number(setting, 4, 1 << 16, budget.threads);
+    if (key == "record_count") return take_number(setting, 16, 1 << 20, budget.record_count);
     if (key == "calls") return take_number(setting, 100, 10'000'000, budget.calls);
-    if (key != "memory" && key != "cpu" && key != "deadline") return at(setting, "unknown key");
+    if (key != "memory" && key != "cpu" && key != "deadline" && key != "records") return at(setting, "unknown key");
     if (setting.type != SettingType::text) return at(setting, "must be a text");
     if (key == "memory") return take_value(setting, parse_size(setting.text), Bytes{16 << 20}, budget.memory);
+    if (key == "records") return take_value(setting, parse_size(setting.text), Bytes{64 << 10}, budget.records);
     if (key == "deadline")
       return take_value(setting, parse_duration(setting.text), Microseconds{100'000}, budget.deadline);
     PerMille cpu;

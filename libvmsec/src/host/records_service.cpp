@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "vmsec/fd.hpp"
+#include "vmsec/units.hpp"
 
 namespace vmsec::host {
 namespace {
@@ -62,11 +63,45 @@ Result<std::string> read_whole(const std::string& path, const std::string& what)
 
 }  // namespace
 
+Status RecordsService::look_up_sizes() {
+  if (sizes_) return {};
+  std::map<std::string, std::uint64_t> sizes;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
+    std::error_code gone;
+    const std::string key = entry.path().filename();
+    const auto size = entry.is_regular_file(gone) ? entry.file_size(gone) : 0;
+    if (is_key(key) && !gone) sizes[key] = key.size() + size;
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail(Error{Code::io, "count records in " + folder_ + ": " + error.message(), error.value(), "errno"});
+  for (const auto& [key, size] : sizes) total_ += size;
+  sizes_ = std::move(sizes);
+  return {};
+}
+
+// What is there already stays, and may become less, also where the quota was made smaller.
+Status RecordsService::check_quota(const Record& record) const {
+  const auto old = sizes_->find(record.key);
+  const std::uint64_t had = old == sizes_->end() ? 0 : old->second;
+  const std::uint64_t wanted = record.key.size() + record.value.size();
+  const std::string what = "put record " + record.key + ": ";
+  if (had == 0 && sizes_->size() >= quota_.count)
+    return fail(Code::limit_exceeded,
+                what + "the quota record_count of " + std::to_string(quota_.count) + " records is used up");
+  if (wanted > had && total_ - had + wanted > quota_.bytes.value)
+    return fail(Code::limit_exceeded, what + "the quota records of " + to_text(quota_.bytes) +
+                                          " is used up: " + to_text(Bytes{total_}) + " are kept");
+  return {};
+}
+
 Result<Empty> RecordsService::put(const Record& record) {
   VMSEC_CHECK(check_key("put", record.key));
   const std::string what = "put record " + record.key;
   if (record.value.size() > kMaximumValue) return fail(Code::limit_exceeded, what + ": more than 1 MiB");
   const std::lock_guard lock(mutex_);
+  VMSEC_CHECK(look_up_sizes());
+  VMSEC_CHECK(check_quota(record));
   if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) return fail(errno_error("make folder " + folder_));
   const std::string path = folder_ + "/" + record.key;
   const std::string fresh = folder_ + "/.new";
@@ -77,6 +112,10 @@ Result<Empty> RecordsService::put(const Record& record) {
     if (::fsync(fd.get()) != 0) return fail(errno_error(what));
   }
   if (::rename(fresh.c_str(), path.c_str()) != 0) return fail(errno_error(what));
+  std::uint64_t& size = (*sizes_)[record.key];
+  total_ -= size;
+  size = record.key.size() + record.value.size();
+  total_ += size;
   VMSEC_CHECK(sync_folder(folder_));
   return Empty{};
 }
@@ -95,6 +134,11 @@ Result<Empty> RecordsService::remove(const RecordKey& request) {
     if (errno == ENOENT) return Empty{};
     return fail(errno_error("remove record " + request.key));
   }
+  if (sizes_)
+    if (const auto old = sizes_->find(request.key); old != sizes_->end()) {
+      total_ -= old->second;
+      sizes_->erase(old);
+    }
   VMSEC_CHECK(sync_folder(folder_));
   return Empty{};
 }

@@ -101,6 +101,8 @@ TEST_CASE("what is wrong in a configuration is named with file, line and column"
       {"[host]\nin_process = \"x\"\n", ":2:", "must be a list of module names"},
       {"[host]\nin_process = [\"x\"]\n", ":2:", "no module \"x\" is loaded"},
       {"[worker.isolaton]\nmemory = \"64 MiB\"\n", ":2:", "no module \"isolaton\" is loaded"},
+      {"[host]\nmodules = [\"x\"]\n[worker.x]\nrecords = \"1 KiB\"\n", ":4:", "must be 64 KiB at the least"},
+      {"[host]\nmodules = [\"x\"]\n[worker.x]\nrecord_count = 1\n", ":4:", "must be a number from 16"},
       {"[host]\nmodules = [\"x\"]\nin_process = [\"x\"]\n[worker.x]\nthreads = 9\n", ":5:", "no process of its own"},
       {"[host]\ntrust = 1\n", ":2:", "must be a text"},
       {"[backend.settings]\nx = true\n", ":2:", "must be a text"},

@@ -80,6 +80,39 @@ TEST_CASE("a value beyond 1 MiB is refused and the old one stays") {
   CHECK(code_of(store.records.get({"big"})) == Code::limit_exceeded);
 }
 
+TEST_CASE(
+    "a module keeps no more bytes and records than its quotas, whose names it is told, and those of another run "
+    "count") {
+  Store store;
+  host::RecordsService few(store.folder, {Bytes{1 << 20}, 3});
+  CHECK(few.put({"a", "one"}));
+  CHECK(few.put({"b", "two"}));
+  CHECK(few.put({"c", "three"}));
+  const auto fourth = few.put({"d", "four"});
+  CHECK(code_of(fourth) == Code::limit_exceeded);
+  CHECK_THAT(message_of(fourth), Catch::Contains("record_count of 3"));
+  CHECK(few.put({"a", "one again"}));
+  CHECK(few.remove({"c"}));
+  CHECK(few.put({"d", std::string((1 << 20) - 100, 'x')}));
+  const auto large = few.put({"b", std::string(100, 'x')});
+  CHECK(code_of(large) == Code::limit_exceeded);
+  CHECK_THAT(message_of(large), Catch::Contains("quota records of 1 MiB"));
+  CHECK(good(few.get({"b"})).value == "two");
+  host::RecordsService again(store.folder, {Bytes{1 << 20}, 3});
+  CHECK(code_of(again.put({"b", std::string(100, 'x')})) == Code::limit_exceeded);
+  CHECK(again.put({"d", "small"}));
+  CHECK(again.put({"b", std::string(100, 'x')}));
+}
+
+TEST_CASE("a quota that was made smaller lets what is kept shrink") {
+  Store store;
+  CHECK(store.records.put({"a", std::string(1000, 'x')}));
+  CHECK(store.records.put({"b", std::string(1000, 'x')}));
+  host::RecordsService smaller(store.folder, {Bytes{100}, 1});
+  CHECK(code_of(smaller.put({"a", std::string(1001, 'x')})) == Code::limit_exceeded);
+  CHECK(smaller.put({"a", std::string(999, 'x')}));
+}
+
 TEST_CASE("records are this user's alone") {
   Store store;
   CHECK(store.records.put({"a", "one"}));

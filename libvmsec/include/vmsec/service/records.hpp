@@ -34,7 +34,9 @@ class Records {
  public:
   virtual ~Records() = default;
   // Replaces the record as a whole; on the disk (fsync of file and folder)
-  // before it answers. After an error the old record is still there.
+  // before it answers. After an error the old record is still there. `limit_exceeded`,
+  // with the quota's name: beyond what the module may keep (16 MiB and 4096 records,
+  // where its host is configured no other).
   virtual Result<Empty> put(const Record&) = 0;
   virtual Result<Record> get(const RecordKey&) = 0;              // `not_found`
   virtual Result<Empty> remove(const RecordKey&) = 0;            // of none: succeeds
