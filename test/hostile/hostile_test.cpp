@@ -249,6 +249,18 @@ TEST_CASE("a module that crashes when it is ended does not keep the host from en
   scene.host.reset();
 }
 
+TEST_CASE("a module that makes interfaces up hides nothing that it was refused") {
+  if (skipped()) return;
+  Scene scene("invents_interfaces");
+  good(scene.open());
+  CHECK(code_of(scene.call(kHarm)) == Code::denied);
+  const auto acts = good(read_audit(fs::path(scene.options.state_dir) / "audit.log"));
+  CHECK(std::ranges::any_of(acts, [](const auto& act) {
+    return act.entry.action == "grant.refuse" && act.entry.detail.starts_with("vmsec.Migration: ");
+  }));
+  CHECK(std::ranges::count(acts, "grant.refuse", [](const auto& act) { return act.entry.action; }) < 50);
+}
+
 TEST_CASE("while a module waits to be started again, calls say when") {
   if (skipped()) return;
   Scene scene("aborts");

@@ -163,12 +163,21 @@ bool Capabilities::is_for_modules(std::string_view interface) {
   return std::ranges::find(kOperatorsInterfaces, interface) == kOperatorsInterfaces.end();
 }
 
-std::string Capabilities::method_name(std::string_view interface, std::uint32_t number) {
-  std::string name = std::to_string(number);
+namespace {
+
+// What is known by these two; empty: nothing is.
+struct Named {
+  std::string interface;
+  std::string method;
+};
+
+Named find_named(std::string_view interface, std::uint32_t number) {
+  Named found;
   const auto look = [&]<class I>(I*) {
     if (Methods<I>::kName != interface) return;
+    found.interface = interface;
     for_each_method<I>([&](const auto& method) {
-      if (method.number == number) name = method.name;
+      if (method.number == number) found.method = method.name;
     });
   };
   look(static_cast<DomainControl*>(nullptr));
@@ -184,7 +193,21 @@ std::string Capabilities::method_name(std::string_view interface, std::uint32_t 
   look(static_cast<Modules*>(nullptr));
   look(static_cast<Peers*>(nullptr));
   look(static_cast<Records*>(nullptr));
-  return name;
+  return found;
+}
+
+}  // namespace
+
+std::string Capabilities::method_name(std::string_view interface, std::uint32_t number) {
+  std::string name = find_named(interface, number).method;
+  return name.empty() ? std::to_string(number) : name;
+}
+
+std::string Capabilities::call_name(std::string_view interface, std::uint32_t method) {
+  const Named named = find_named(interface, method);
+  if (named.interface.empty()) return "an unknown interface";
+  if (method == 0) return named.interface;
+  return named.interface + "." + (named.method.empty() ? "an unknown method" : named.method);
 }
 
 Status Capabilities::available(std::string_view interface) {

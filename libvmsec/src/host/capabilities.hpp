@@ -56,6 +56,9 @@ class VMSEC_EXPORT Capabilities {
   // Checks the request's domain before the backend sees it. Of a list of domains
   // or events, the caller gets those of domains that it may use.
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request, const Caller& caller);
+  // "vmsec.MemoryAccess.Read", or one name for all that there is not: of a number that no
+  // caller can grow. Method 0: the interface alone.
+  [[nodiscard]] static std::string call_name(std::string_view interface, std::uint32_t method);
   // "Pause", of capabilities and of the core's services; the number's digits where the interface has no such method.
   [[nodiscard]] static std::string method_name(std::string_view interface, std::uint32_t number);
   DomainNames& names() { return names_; }

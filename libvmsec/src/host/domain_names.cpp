@@ -9,6 +9,7 @@ namespace vmsec::host {
 namespace {
 
 constexpr std::chrono::seconds kFresh{2};
+constexpr std::size_t kMostUnknown = 4096;  // where there are so many, none that the backend has not is added
 constexpr std::size_t kLongestFile = 16 << 20;
 
 // The form of the file with the names: the core's own, it crosses nothing.
@@ -38,6 +39,11 @@ Result<DomainInfo> DomainNames::ask(const Uuid& domain) const {
 
 DomainName DomainNames::remember(const Uuid& domain, const Result<DomainInfo>& info) {
   const std::lock_guard lock(mutex_);
+  // Whoever makes ids up takes no memory here.
+  if (!info && !entries_.contains(domain) && entries_.size() >= kMostUnknown) {
+    const auto known = kept_.find(domain);
+    return known == kept_.end() ? DomainName() : known->second.name;
+  }
   auto [place, fresh] = entries_.try_emplace(domain);
   Entry& entry = place->second;
   entry.asked = std::chrono::steady_clock::now();

@@ -17,9 +17,8 @@
 #include "host/peer_server.hpp"
 #include "host/peers_service.hpp"
 #include "host/policy_service.hpp"
+#include "host/record_limiter.hpp"
 #include "host/records_service.hpp"
-#include "host/refusals.hpp"
-#include "host/refused_calls.hpp"
 #include "host/registry.hpp"
 #include "host/tenant_service.hpp"
 #include "identity/openssl.hpp"
@@ -87,10 +86,16 @@ class LocalHost final : public Host, private HostControl {
   Status serve_peers() override {
     if (!context_) return fail(Code::wrong_state, "serve peers: the configuration has no [identity]");
     if (options_.listen.empty()) return fail(Code::wrong_state, "serve peers: the configuration has no host.listen");
-    refusals_ = std::make_unique<Refusals>([this](const AuditEntry& entry) {
-      write_log(LogLevel::warning, "host", "refused a connection from " + entry.peer + ": " + entry.detail);
-      record("core", entry);
-    });
+    RecordLimits limits;
+    limits.what = "refused connection";
+    limits.burst = 16;
+    refusals_ = std::make_unique<RecordLimiter>(
+        [this](const std::string& module, const AuditEntry& entry) {
+          write_log(LogLevel::warning, "host",
+                    "refused a connection" + (entry.peer.empty() ? "" : " from " + entry.peer) + ": " + entry.detail);
+          record(module, entry);
+        },
+        limits);
     VMSEC_TRY(peer_server_,
               PeerServer::start(
                   *context_, options_.listen, connections_,
@@ -141,11 +146,20 @@ class LocalHost final : public Host, private HostControl {
     AuditOptions audit;
     audit.former_keys = identity_->former_keys();
     VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_, audit));
-    refused_calls_ = std::make_unique<RefusedCalls>([this](const std::string& who, const AuditEntry& entry) {
+    open_limiters();
+    return open_grants();
+  }
+
+  void open_limiters() {
+    refused_calls_ = std::make_unique<RecordLimiter>([this](const std::string& who, const AuditEntry& entry) {
       write_log(LogLevel::warning, who, "refused: " + entry.detail);
       record(who, entry);
     });
-    return open_grants();
+    journal_records_ = std::make_unique<RecordLimiter>(
+        [this](const std::string& who, const AuditEntry& entry) { record(who, entry); }, journal_record_limits());
+    // Lines are no records: that there were too many is told in the log alone.
+    journal_lines_ =
+        std::make_unique<RecordLimiter>([](const std::string&, const AuditEntry&) {}, journal_line_limits());
   }
 
   // Before any module runs: what was withdrawn is so from its first call on.
@@ -180,9 +194,8 @@ class LocalHost final : public Host, private HostControl {
     const auto write = [this](const AuditEntry& entry) { return append("core", entry); };
     grant_service_ = std::make_unique<GrantService>(registry_, *capabilities_, grants_, ledger_, write);
     tenants_ = std::make_unique<TenantService>(
-        *capabilities_, grants_, ledger_, write, [this](const std::string& tenant, const AuditEntry& entry) {
-          refused_calls_->tell("core", entry.action + " of tenant " + tenant, entry);
-        });
+        *capabilities_, grants_, ledger_, write,
+        [this](const std::string& tenant, const AuditEntry& entry) { record_refused_choice(tenant, entry); });
     return {};
   }
 
@@ -286,12 +299,34 @@ class LocalHost final : public Host, private HostControl {
                            const Uuid& domain, const std::string& cause) {
     const std::string name = method == 0 ? "" : "." + Capabilities::method_name(interface, method);
     const std::string what = std::string(interface) + name;
-    refused_calls_->tell(module, what, AuditEntry{"grant.refuse", Outcome::refused, domain, {}, what + ": " + cause});
+    refused_calls_->tell(
+        {module, Standing::known, Capabilities::call_name(interface, method), known_domain(domain), module},
+        AuditEntry{"grant.refuse", Outcome::refused, domain, {}, what + ": " + cause});
+  }
+
+  // A name that no policy has is whatever its caller likes.
+  void record_refused_choice(const std::string& tenant, const AuditEntry& entry) {
+    const auto policy = grants_.current();
+    const bool known = policy && policy->tenant(tenant) != nullptr;
+    refused_calls_->tell({known ? "tenant " + tenant : "tenants that are none", Standing::known, entry.action,
+                          known_domain(entry.domain), "core"},
+                         entry);
+  }
+
+  // Nil for one that this host does not have: a caller could make up as many as it likes.
+  Uuid known_domain(const Uuid& domain) {
+    if (domain.is_nil() || capabilities_->names().of(domain).name.empty()) return {};
+    return domain;
   }
 
   void record_refused_peer(const std::string& peer, const Error& error) {
+    // An address is a stranger's; a name is in a certificate of our authority's.
     const bool has_port = peer.find(':') != std::string::npos;
-    refusals_->tell(has_port ? peer.substr(0, peer.rfind(':')) : peer,
+    refusals_->tell({has_port ? peer.substr(0, peer.rfind(':')) : peer,
+                     has_port ? Standing::stranger : Standing::known,
+                     "peer.refuse",
+                     {},
+                     "core"},
                     AuditEntry{"peer.refuse", Outcome::refused, {}, peer, error.message});
   }
 
@@ -399,7 +434,9 @@ class LocalHost final : public Host, private HostControl {
   std::optional<channel::TlsContext> context_;
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Trust> trust_;
-  std::unique_ptr<RefusedCalls> refused_calls_;
+  std::unique_ptr<RecordLimiter> refused_calls_;
+  std::unique_ptr<RecordLimiter> journal_records_;
+  std::unique_ptr<RecordLimiter> journal_lines_;
   std::unique_ptr<loader::PluginFile> plugin_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Capabilities> capabilities_;
@@ -407,7 +444,7 @@ class LocalHost final : public Host, private HostControl {
   std::unique_ptr<PolicyService> policy_;
   std::unique_ptr<GrantService> grant_service_;
   std::unique_ptr<TenantService> tenants_;
-  std::unique_ptr<Refusals> refusals_;
+  std::unique_ptr<RecordLimiter> refusals_;
   std::unique_ptr<PeerServer> peer_server_;
   std::unique_ptr<rpc::AgentServer> agent_server_;
 };

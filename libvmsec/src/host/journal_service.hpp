@@ -1,63 +1,78 @@
 // vmsec.Journal: one module's audit records and log lines.
 #pragma once
 
-#include <chrono>
-#include <mutex>
 #include <string>
 
 #include "host/log.hpp"
+#include "host/record_limiter.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/service/journal.hpp"
 
 namespace vmsec::host {
 
+// Of one module: so many records and lines at once, then so many in each second.
+inline constexpr std::uint32_t kRecordsAtOnce = 5000;
+inline constexpr std::uint32_t kRecordsPerSecond = 20;
+inline constexpr std::uint32_t kLinesPerSecond = 200;
+
+inline RecordLimits journal_record_limits() {
+  RecordLimits limits;
+  limits.what = "record";
+  limits.kinds = 0;
+  limits.burst = kRecordsAtOnce;
+  limits.refill = kRecordsPerSecond;
+  limits.pause = std::chrono::seconds(1);
+  return limits;
+}
+
+inline RecordLimits journal_line_limits() {
+  RecordLimits limits = journal_record_limits();
+  limits.what = "line";
+  limits.burst = kLinesPerSecond;
+  limits.refill = kLinesPerSecond;
+  return limits;
+}
+
 class JournalService final : public Journal {
  public:
-  JournalService(std::string module, AuditLog& audit) : module_(std::move(module)), audit_(audit) {}
+  // The limiters are those of all modules.
+  JournalService(std::string module, AuditLog& audit, RecordLimiter& records, RecordLimiter& lines)
+      : module_(std::move(module)), audit_(audit), records_(records), lines_(lines) {}
 
+  // Beyond its measure a module writes nothing, so it may not act either; the core counts that.
   Result<Empty> audit(const AuditEntry& entry) override {
+    const auto ruling = records_.admit(source(), "journal.limit");
+    if (!ruling.write)
+      return fail(Code::limit_exceeded, "audit: " + std::to_string(kRecordsAtOnce) + " records at once, and " +
+                                            std::to_string(kRecordsPerSecond) + " in each second, are a module's");
+    if (!ruling.before.empty())
+      VMSEC_CHECK(audit_.append("core", {"journal.limit", Outcome::refused, {}, {}, ruling.before}));
     VMSEC_CHECK(audit_.append(module_, entry));
     return Empty{};
   }
 
   // A line is cut, and there are so many in a second; of those beyond, one line tells.
   Result<Empty> log(const LogLine& line) override {
-    switch (admit()) {
-      case Admitted::yes:
-        write_log(line.level, module_, line.text.substr(0, kLongestLine));
-        return Empty{};
-      case Admitted::first_beyond:
-        write_log(
-            LogLevel::warning, module_,
-            "more than " + std::to_string(kLinesPerSecond) + " log lines in a second: the others are not written");
-        break;
-      case Admitted::no:
-        break;
+    const auto ruling = lines_.admit(source(), "log");
+    if (ruling.write) {
+      write_log(line.level, module_, line.text.substr(0, kLongestLine));
+      return Empty{};
     }
+    if (ruling.counted == 1)
+      write_log(LogLevel::warning, module_,
+                "more than " + std::to_string(kLinesPerSecond) + " log lines in a second: the others are not written");
     return fail(Code::limit_exceeded, "log: " + std::to_string(kLinesPerSecond) + " lines in a second are written");
   }
 
  private:
   static constexpr std::size_t kLongestLine = 4096;
-  static constexpr std::uint32_t kLinesPerSecond = 200;
-  enum class Admitted { yes, first_beyond, no };
 
-  Admitted admit() {
-    const auto now = std::chrono::steady_clock::now();
-    const std::lock_guard lock(mutex_);
-    if (now - second_ >= std::chrono::seconds(1)) {
-      second_ = now;
-      lines_ = 0;
-    }
-    if (lines_ > kLinesPerSecond) return Admitted::no;
-    return ++lines_ > kLinesPerSecond ? Admitted::first_beyond : Admitted::yes;
-  }
+  [[nodiscard]] RecordSource source() const { return {module_, Standing::known, module_, {}, "core"}; }
 
   const std::string module_;
   AuditLog& audit_;
-  std::mutex mutex_;
-  std::chrono::steady_clock::time_point second_;
-  std::uint32_t lines_ = 0;
+  RecordLimiter& records_;
+  RecordLimiter& lines_;
 };
 
 }  // namespace vmsec::host

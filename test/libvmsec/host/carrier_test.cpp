@@ -43,8 +43,9 @@ TEST_CASE("a deadline that is no longer than what a call may wait is refused, wi
   CHECK(check_worker(mover, {}, {}));
   CHECK(check_worker(mover, timeout_of("119 s"), {}));
   CHECK(check_worker(mover, timeout_of("1 h"), deadline_of(3601)));
-  for (const auto& [settings, budget] : {std::pair(timeout_of("120 s"), WorkerBudget()),
-                                         std::pair(Settings(), deadline_of(60)), std::pair(timeout_of("1 h"), deadline_of(120))}) {
+  for (const auto& [settings, budget] :
+       {std::pair(timeout_of("120 s"), WorkerBudget()), std::pair(Settings(), deadline_of(60)),
+        std::pair(timeout_of("1 h"), deadline_of(120))}) {
     const Status refused = check_worker(mover, settings, budget);
     CHECK(code_of(refused) == Code::invalid_argument);
     CHECK_THAT(message_of(refused),

@@ -111,6 +111,21 @@ TEST_CASE("a module that is refused in a loop fills no disk, and the count of it
   CHECK_THAT(last.entry.detail, Catch::Contains("more refused calls were only counted: vmsec.DomainControl.Get"));
 }
 
+TEST_CASE("refusals that tenants make up hide neither a tenant's of the policy nor a module's") {
+  Home home;
+  const auto host = good(open_host(home.options));
+  const auto control = host->open<HostControl>();
+  good(control->apply_policy(
+      {"version = 1\n[[tenant]]\nname = \"red\"\nvm = \"red-*\"\noffers = [\"toy\"]\n", "t.toml"}));
+  for (int i = 0; i < 500; ++i)
+    CHECK_FALSE(control->choose_module({"made-up-" + std::to_string(i), uuid_of(static_cast<unsigned>(i)), "toy", {}}));
+  CHECK_FALSE(control->choose_module({"red", uuid_of(1), "toy", {}}));
+  CHECK_THAT(home.acts().back().entry.detail, Catch::Contains("\"red\""));
+  CHECK(code_of(host->open<Enforcement>()->apply(level(3))) == Code::denied);
+  CHECK(home.acts().back().module == "toy");
+  CHECK(std::ranges::count(home.acts(), "tenant.choose", [](const auto& act) { return act.entry.action; }) < 50);
+}
+
 TEST_CASE("what was withdrawn is so before the next process's modules make their first call") {
   Home home;
   home.options.trusted_without_policy = true;

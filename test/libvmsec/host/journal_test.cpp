@@ -11,6 +11,11 @@ struct Journalled {
   HostIdentity identity = cloud.host("host-a");
   fs::path folder = cloud.dir.path() / "host-a" / "state";
   std::unique_ptr<AuditLog> audit = good(AuditLog::open(folder, identity));
+  host::RecordLimiter::Time now{std::chrono::seconds(1000)};
+  host::RecordLimiter records{
+      [this](const std::string& module, const AuditEntry& entry) { std::ignore = audit->append(module, entry); },
+      host::journal_record_limits(), [this] { return now; }};
+  host::RecordLimiter lines{[](const std::string&, const AuditEntry&) {}, host::journal_line_limits()};
 };
 
 // What reaches standard error while `act` runs.
@@ -28,7 +33,7 @@ std::string standard_error(const fs::path& folder, Act&& act) {
 
 TEST_CASE("a module's record is in the audit log, under that module's name") {
   Journalled host;
-  host::JournalService journal("throttle", *host.audit);
+  host::JournalService journal("throttle", *host.audit, host.records, host.lines);
   const auto written = journal.audit({"throttle.apply", Outcome::succeeded, {}, "host-b", "vda: 20 MB/s"});
   CHECK(written);
   const auto records = good(read_audit(host.audit->path()));
@@ -40,14 +45,42 @@ TEST_CASE("a module's record is in the audit log, under that module's name") {
 
 TEST_CASE("a record that cannot be written is an error: its act must not happen") {
   Journalled host;
-  host::JournalService journal("throttle", *host.audit);
+  host::JournalService journal("throttle", *host.audit, host.records, host.lines);
   good(host.audit->close());
   CHECK(code_of(journal.audit({"throttle.apply", Outcome::succeeded, {}, {}, {}})) == Code::wrong_state);
 }
 
+TEST_CASE("a module that writes records without end writes so many, and the core's records say how many there were") {
+  Journalled host;
+  host::RecordLimits limits = host::journal_record_limits();
+  limits.burst = 50;
+  limits.refill = 10;
+  host::RecordLimiter few(
+      [&](const std::string& module, const AuditEntry& entry) { good(host.audit->append(module, entry)); }, limits,
+      [&] { return host.now; });
+  host::JournalService journal("scanner", *host.audit, few, host.lines);
+  host::JournalService other("throttle", *host.audit, few, host.lines);
+  std::size_t refused = 0;
+  for (int i = 0; i < 500; ++i)
+    if (!journal.audit({"made.up" + std::to_string(i), Outcome::succeeded, {}, {}, std::string(1000, 'x')})) ++refused;
+  CHECK(refused == 450);
+  CHECK(code_of(journal.audit({"one.more", Outcome::succeeded, {}, {}, {}})) == Code::limit_exceeded);
+  auto records = good(read_audit(host.audit->path()));
+  CHECK(std::ranges::count(records, "scanner", &AuditRecord::module) == 50);
+  // Of another module, and of the agent itself, none is lost.
+  CHECK(other.audit({"throttle.apply", Outcome::succeeded, {}, {}, {}}));
+  CHECK(host.audit->append("core", {"policy.apply", Outcome::succeeded, {}, {}, {}}));
+  host.now += std::chrono::seconds(1);
+  CHECK(journal.audit({"later", Outcome::succeeded, {}, {}, {}}));
+  records = good(read_audit(host.audit->path()));
+  CHECK(std::ranges::any_of(records, [](const AuditRecord& each) {
+    return each.module == "core" && each.entry.detail == "451 more records were only counted: scanner 451";
+  }));
+}
+
 TEST_CASE("a log line stays one line, whatever its text") {
   Journalled host;
-  host::JournalService journal("toy", *host.audit);
+  host::JournalService journal("toy", *host.audit, host.records, host.lines);
   const std::string out = standard_error(host.folder, [&] {
     CHECK(journal.log({LogLevel::warning, "first\nsecond\x1b[31m\xff\t"}));
     CHECK(journal.log({LogLevel::error, std::string("nul\0end", 7)}));
@@ -61,7 +94,7 @@ TEST_CASE("a log line stays one line, whatever its text") {
 
 TEST_CASE("a module that writes lines without end writes so many in a second, and one more that says so") {
   Journalled host;
-  host::JournalService journal("throttle", *host.audit);
+  host::JournalService journal("throttle", *host.audit, host.records, host.lines);
   std::size_t refused = 0;
   const std::string told = standard_error(host.folder, [&] {
     for (int i = 0; i < 1000; ++i)

@@ -56,6 +56,8 @@ class Journal {
  public:
   virtual ~Journal() = default;
   // Durable when it answers. An act whose record cannot be written must not happen.
+  // `limit_exceeded`: beyond a module's measure, of 5000 records at once and 20 in each
+  // second.
   virtual Result<Empty> audit(const AuditEntry&) = 0;
   virtual Result<Empty> log(const LogLine&) = 0;
 };
