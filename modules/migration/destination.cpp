@@ -62,7 +62,7 @@ Destination::Destination(Context& context, PeerContext from, PrepareRequest requ
   status.name = request_.description.name;
   status.peer = from_.peer;
   status.state = MigrationState::preparing;
-  status.cipher = implementation_of(request_.cipher);
+  status.cipher = implementation_of({request_.cipher, context_.policy.accelerator});
   status.attested = "nobody: attestation is the source's to ask for";
   board_ = context_.boards.add(std::move(status));
 }
@@ -93,7 +93,7 @@ Result<PrepareReply> Destination::prepare() {
   };
   OwnershipRecord record{migration(), Side::destination,         Phase::prepared,
                          domain(),    request_.description.name, from_.peer};
-  record.cipher = implementation_of(request_.cipher);
+  record.cipher = implementation_of({request_.cipher, context_.policy.accelerator});
   // Before the hypervisor does anything: what a crash leaves behind is then known.
   if (Status begun = context_.ledger.begin(std::move(record)); !begun) return refuse(begun.error());
   auto prepared = context_.services.migration->prepare({migration(), domain(), request_.description, request_.options});
@@ -157,7 +157,7 @@ Status Destination::stream_ready(const PeerContext& from, const JoinRequest& req
                                             Direction::to_destination, request_.cipher));
   VMSEC_TRY(ends.seal_secret, stream_secret(request_.secret, stream.send_secret, admitted.name, admitted.nonce,
                                             Direction::to_source, request_.cipher));
-  return streams_.add(std::move(admitted.name), request_.cipher, std::move(ends));
+  return streams_.add(std::move(admitted.name), {request_.cipher, context_.policy.accelerator}, std::move(ends));
 }
 
 void Destination::disconnected(std::uint64_t connection) {

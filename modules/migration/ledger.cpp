@@ -96,7 +96,9 @@ Status Ledger::begin(OwnershipRecord record) {
   if (side_of(record.phase) != record.side || !may_follow(Phase::none, record.phase))
     return fail(Code::internal, "begin migration " + record.migration.text() + ": not a first phase");
   record.started = record.changed = now();
-  VMSEC_CHECK(write(record, record.side == Side::source ? "to " + record.peer : "from " + record.peer));
+  std::string why = record.side == Side::source ? "to " + record.peer : "from " + record.peer;
+  if (!record.cipher.empty()) why += ", " + record.cipher;
+  VMSEC_CHECK(write(record, why));
   forget_oldest();
   return {};
 }

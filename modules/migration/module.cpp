@@ -54,6 +54,7 @@ Result<std::unique_ptr<MigrationModule>> MigrationModule::create(const HostLink&
 
 Result<std::unique_ptr<MigrationModule>> MigrationModule::create(Services services, const Settings& settings) {
   VMSEC_TRY(const Policy policy, read_policy(settings));
+  VMSEC_CHECK(check_accelerator(policy.accelerator));
   auto context = std::make_unique<Context>(std::move(services), policy);
   VMSEC_CHECK(context->ledger.load());
   std::unique_ptr<MigrationModule> module(new MigrationModule(std::move(context)));

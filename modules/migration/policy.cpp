@@ -6,8 +6,8 @@ namespace vmsec::migration {
 namespace {
 
 constexpr std::string_view kKnown =
-    "encryption, cipher, attestation, attestation_max_age, non_live, call_timeout, stall_timeout, switch_timeout, "
-    "max_streams or max_incoming";
+    "encryption, cipher, accelerator, attestation, attestation_max_age, non_live, call_timeout, stall_timeout, "
+    "switch_timeout, max_streams or max_incoming";
 
 Status read_encryption(const Setting& setting, Policy& policy) {
   VMSEC_TRY(const std::string_view text, text_of(setting, "\"required\" or \"allow-none\""));
@@ -30,6 +30,14 @@ Status read_cipher(const Setting& setting, Policy& policy) {
     return {};
   }
   return fail(Code::invalid_argument, units::quoted(text) + ": want " + std::string(kWant));
+}
+
+Status read_accelerator(const Setting& setting, Policy& policy) {
+  VMSEC_TRY(const std::string_view text, text_of(setting, "\"none\" or \"vaes\""));
+  if (text != "none" && text != "vaes")
+    return fail(Code::invalid_argument, units::quoted(text) + ": want \"none\" or \"vaes\"");
+  policy.accelerator = text == "vaes" ? Accelerator::vaes : Accelerator::none;
+  return {};
 }
 
 Status read_attestation(const Setting& setting, Policy& policy) {
@@ -66,6 +74,7 @@ Status read_number(const Setting& setting, std::uint32_t most, std::uint32_t& ou
 Status read_key(const Setting& setting, const SettingPath& path, Policy& policy) {
   if (path == SettingPath{"encryption"}) return read_encryption(setting, policy);
   if (path == SettingPath{"cipher"}) return read_cipher(setting, policy);
+  if (path == SettingPath{"accelerator"}) return read_accelerator(setting, policy);
   if (path == SettingPath{"attestation"}) return read_attestation(setting, policy);
   if (path == SettingPath{"attestation_max_age"}) return read_time(setting, policy.attestation_max_age);
   if (path == SettingPath{"non_live"}) return read_non_live(setting, policy);

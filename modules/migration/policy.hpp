@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "aead.hpp"
 #include "protocol.hpp"
 #include "vmsec/settings.hpp"
 
@@ -14,6 +15,7 @@ enum class AttestationPolicy { required, none };
 struct Policy {
   EncryptionPolicy encryption = EncryptionPolicy::required;
   Cipher cipher = Cipher::aes_128_gcm;                          // of requests that leave it to the policy
+  Accelerator accelerator = Accelerator::none;                  // of AES-GCM, at this end
   AttestationPolicy attestation = AttestationPolicy::required;  // of destinations, when we are the source
   std::chrono::microseconds attestation_max_age = std::chrono::seconds(30);
   bool non_live = false;  // a guest that cannot move while it runs may be stopped for the whole transfer

@@ -1,9 +1,5 @@
 #include "record.hpp"
 
-#include <openssl/crypto.h>
-
-#include <array>
-
 namespace vmsec::migration {
 namespace {
 
@@ -21,22 +17,6 @@ std::uint64_t get_big_endian(const unsigned char* in) {
   std::uint64_t number = 0;
   for (std::size_t i = 0; i < kSize; ++i) number = (number << 8) | in[i];
   return number;
-}
-
-// "none" is AES-256-GCM whose whole record is associated data: a GMAC.
-const char* algorithm_name(Cipher cipher) {
-  switch (cipher) {
-    case Cipher::aes_128_gcm:
-      return "AES-128-GCM";
-    case Cipher::aes_256_gcm:
-    case Cipher::none:
-      return "AES-256-GCM";
-    case Cipher::chacha20_poly1305:
-      return "ChaCha20-Poly1305";
-    case Cipher::policy:
-      break;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -69,15 +49,6 @@ Result<RecordHeader> read_header(std::span<const unsigned char, kHeaderSize> byt
   return bad_record("unknown type " + std::to_string(bytes[4]));
 }
 
-bool is_stream_cipher(Cipher cipher) { return algorithm_name(cipher) != nullptr; }
-
-std::string implementation_of(Cipher cipher) {
-  const std::string library = " by OpenSSL " + std::string(OpenSSL_version(OPENSSL_VERSION_STRING)) + " EVP";
-  if (!is_stream_cipher(cipher)) return "unknown";
-  if (cipher == Cipher::none) return "none (authenticated: AES-256-GMAC" + library + ")";
-  return algorithm_name(cipher) + library;
-}
-
 Result<Transcript> Transcript::create() {
   Transcript transcript;
   transcript.context_.reset(EVP_MD_CTX_new());
@@ -100,16 +71,11 @@ Result<std::string> Transcript::digest() const {
   return out;
 }
 
-Result<RecordCodec> RecordCodec::create(Use use, Cipher cipher, std::string secret, std::uint64_t records_per_key) {
-  const char* name = algorithm_name(cipher);
-  if (name == nullptr)
-    return fail(Code::invalid_argument, "seal a stream with cipher " + std::string(to_string(cipher)) + ": no cipher");
+Result<RecordCodec> RecordCodec::create(Use use, Suite suite, std::string secret, std::uint64_t records_per_key) {
+  VMSEC_TRY(auto aead, make_aead(use, suite));
   VMSEC_TRY(Transcript transcript, Transcript::create());
-  RecordCodec codec(use, cipher, records_per_key, std::move(transcript));
+  RecordCodec codec(suite.cipher, records_per_key, std::move(transcript), std::move(aead));
   codec.secret_ = std::move(secret);
-  codec.algorithm_.reset(EVP_CIPHER_fetch(nullptr, name, nullptr));
-  codec.context_.reset(EVP_CIPHER_CTX_new());
-  if (!codec.algorithm_ || !codec.context_) return fail(openssl_error("fetch " + std::string(name)));
   VMSEC_CHECK(codec.next_epoch());
   return codec;
 }
@@ -121,51 +87,28 @@ RecordCodec::~RecordCodec() {
 }
 
 Status RecordCodec::next_epoch() {
-  const auto key_size = static_cast<std::size_t>(EVP_CIPHER_get_key_length(algorithm_.get()));
-  VMSEC_TRY(EpochKeys keys, epoch_keys(secret_, key_size));
+  VMSEC_TRY(EpochKeys keys, epoch_keys(secret_, aead_->key_size()));
   wipe(keys_.key);
   keys_ = std::move(keys);
   wipe(secret_);
   secret_ = std::move(keys_.next_secret);
-  if (EVP_CipherInit_ex2(context_.get(), algorithm_.get(), bytes_of(keys_.key), nullptr, use_ == Use::seal ? 1 : 0,
-                         nullptr) != 1)
-    return fail(openssl_error("set a record key"));
-  return {};
+  return aead_->set_key(keys_.key);
 }
 
-Status RecordCodec::run(std::span<unsigned char> buffer) {
-  std::array<unsigned char, 12> nonce = keys_.nonce;
-  for (std::size_t i = 0; i < 8; ++i) nonce[4 + i] ^= static_cast<unsigned char>(sequence_ >> (8 * (7 - i)));
-  if (EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, nonce.data(), use_ == Use::seal ? 1 : 0, nullptr) != 1)
-    return fail(openssl_error("begin a record"));
-  const auto payload = buffer.subspan(kHeaderSize, buffer.size() - kHeaderSize - kTagSize);
+RecordCodec::Parts RecordCodec::parts_of(std::span<unsigned char> buffer) const {
   const bool clear = cipher_ == Cipher::none;
-  int count = 0;
-  const auto clear_size = static_cast<int>(clear ? kHeaderSize + payload.size() : kHeaderSize);
-  if (EVP_CipherUpdate(context_.get(), nullptr, &count, buffer.data(), clear_size) != 1)
-    return fail(openssl_error("authenticate a record"));
-  if (clear || payload.empty()) return {};
-  if (EVP_CipherUpdate(context_.get(), payload.data(), &count, payload.data(), static_cast<int>(payload.size())) != 1)
-    return fail(openssl_error("transform a record"));
-  return {};
+  const std::size_t associated = clear ? buffer.size() - kTagSize : kHeaderSize;
+  return {buffer.first(associated), buffer.subspan(associated, buffer.size() - associated - kTagSize),
+          buffer.last<kTagSize>()};
 }
 
-Status RecordCodec::finish(std::span<unsigned char> tag) {
-  int count = 0;
-  unsigned char none[kTagSize];
-  auto* context = context_.get();
-  if (use_ == Use::seal) {
-    if (EVP_CipherFinal_ex(context, none, &count) != 1 ||
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagSize, tag.data()) != 1)
-      return fail(openssl_error("finish a record"));
-  } else {
-    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data()) != 1)
-      return fail(openssl_error("set a record's tag"));
-    if (EVP_CipherFinal_ex(context, none, &count) != 1) {
-      ERR_clear_error();
-      return bad_record("its tag does not verify");
-    }
-  }
+AeadNonce RecordCodec::nonce() const {
+  AeadNonce nonce = keys_.nonce;
+  for (std::size_t i = 0; i < 8; ++i) nonce[4 + i] ^= static_cast<unsigned char>(sequence_ >> (8 * (7 - i)));
+  return nonce;
+}
+
+Status RecordCodec::advance(std::span<const unsigned char> tag) {
   VMSEC_CHECK(transcript_.add(tag));
   ++sequence_;
   if (sequence_ % records_per_key_ == 0) return next_epoch();
@@ -179,8 +122,9 @@ Status RecordCodec::seal(RecordType type, std::span<unsigned char> buffer) {
     return fail(Code::limit_exceeded, "seal a record: the stream has used up its records");
   const auto length = static_cast<std::uint32_t>(buffer.size() - kHeaderSize - kTagSize);
   write_header({length, type, sequence_}, buffer.first<kHeaderSize>());
-  Status sealed = run(buffer);
-  if (sealed) sealed = finish(buffer.last(kTagSize));
+  const Parts parts = parts_of(buffer);
+  Status sealed = aead_->seal(nonce(), parts.associated, parts.text, parts.tag);
+  if (sealed) sealed = advance(parts.tag);
   broken_ = !sealed;
   return sealed;
 }
@@ -192,8 +136,10 @@ Status RecordCodec::open(const RecordHeader& header, std::span<unsigned char> bu
   if (header.sequence != sequence_)
     return bad_record("it has sequence " + std::to_string(header.sequence) + ", wanted " + std::to_string(sequence_));
   if (sequence_ >= kMaximumSequence) return bad_record("the stream has used up its records");
-  VMSEC_CHECK(run(buffer));
-  VMSEC_CHECK(finish(buffer.last(kTagSize)));
+  const Parts parts = parts_of(buffer);
+  if (Status opened = aead_->open(nonce(), parts.associated, parts.text, parts.tag); !opened)
+    return fail(opened.error().in("open a record"));
+  VMSEC_CHECK(advance(parts.tag));
   broken_ = false;
   return {};
 }

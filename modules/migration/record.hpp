@@ -13,18 +13,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "aead.hpp"
 #include "key_schedule.hpp"
 #include "openssl.hpp"
-#include "vmsec/service/migrator.hpp"
 
 namespace vmsec::migration {
 
 inline constexpr std::size_t kHeaderSize = 16;
-inline constexpr std::size_t kTagSize = 16;
 inline constexpr std::size_t kMaximumPayload = 1 << 20;    // accepted
 inline constexpr std::size_t kPreferredPayload = 1 << 18;  // sent
 // 2^20 records of 2^14 AES blocks each: within RFC 8446's margin for GCM (5.5).
@@ -48,11 +48,6 @@ void write_header(const RecordHeader& header, HeaderBytes out);
 // `tampered` for a length, type or padding that no sender of ours writes.
 Result<RecordHeader> read_header(std::span<const unsigned char, kHeaderSize> bytes);
 
-// "AES-128-GCM by OpenSSL 3.0.17 EVP"
-std::string implementation_of(Cipher cipher);
-// `policy` and unknown numbers are not ciphers of a stream.
-bool is_stream_cipher(Cipher cipher);
-
 // The running SHA-256 over the tags of one direction's records, in order.
 class Transcript {
  public:
@@ -67,9 +62,9 @@ class Transcript {
 // Seals or opens the records of one direction. Not thread-safe.
 class RecordCodec {
  public:
-  enum class Use { seal, open };
+  using Use = AeadUse;
   // `secret` as stream_secret() made it.
-  static Result<RecordCodec> create(Use use, Cipher cipher, std::string secret,
+  static Result<RecordCodec> create(Use use, Suite suite, std::string secret,
                                     std::uint64_t records_per_key = kRecordsPerKey);
   RecordCodec(RecordCodec&&) = default;
   RecordCodec& operator=(RecordCodec&&) = default;
@@ -79,28 +74,37 @@ class RecordCodec {
   // place and appends the tag. `limit_exceeded` when the sequence is used up.
   Status seal(RecordType type, std::span<unsigned char> buffer);
   // Verifies and decrypts in place. `tampered`: not the next record of this
-  // direction, or changed; the codec then opens nothing any more.
+  // direction, or changed; the codec then opens nothing any more, and of a
+  // changed record's payload nothing is left.
   Status open(const RecordHeader& header, std::span<unsigned char> buffer);
 
   [[nodiscard]] std::uint64_t records() const { return sequence_; }
   [[nodiscard]] Result<std::string> digest() const { return transcript_.digest(); }
 
  private:
-  RecordCodec(Use use, Cipher cipher, std::uint64_t records_per_key, Transcript transcript)
-      : use_(use), cipher_(cipher), records_per_key_(records_per_key), transcript_(std::move(transcript)) {}
+  // A record's parts, as the AEAD sees them.
+  struct Parts {
+    std::span<const unsigned char> associated;
+    std::span<unsigned char> text;
+    std::span<unsigned char, kTagSize> tag;
+  };
+  RecordCodec(Cipher cipher, std::uint64_t records_per_key, Transcript transcript, std::unique_ptr<Aead> aead)
+      : cipher_(cipher),
+        records_per_key_(records_per_key),
+        aead_(std::move(aead)),
+        transcript_(std::move(transcript)) {}
   Status next_epoch();
-  Status run(std::span<unsigned char> buffer);
-  Status finish(std::span<unsigned char> tag);
+  [[nodiscard]] Parts parts_of(std::span<unsigned char> buffer) const;
+  [[nodiscard]] AeadNonce nonce() const;
+  Status advance(std::span<const unsigned char> tag);
 
-  Use use_;
   Cipher cipher_;
   std::uint64_t records_per_key_;
   std::uint64_t sequence_ = 0;
   bool broken_ = false;
   std::string secret_;  // of the epoch after the current one
   EpochKeys keys_;
-  CipherHandle algorithm_;
-  CipherContext context_;
+  std::unique_ptr<Aead> aead_;
   Transcript transcript_;
 };
 

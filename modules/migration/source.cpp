@@ -62,7 +62,8 @@ Status Source::check_cipher() {
                 "cipher " + std::to_string(static_cast<std::uint32_t>(cipher_)) + " is unknown");
   if (cipher_ == Cipher::none && context_.policy.encryption != EncryptionPolicy::allow_none)
     return fail(Code::denied, "cipher none: this host's configuration requires encryption");
-  board_->update([&](MigrationStatus& status) { status.cipher = implementation_of(cipher_); });
+  board_->update(
+      [&](MigrationStatus& status) { status.cipher = implementation_of({cipher_, context_.policy.accelerator}); });
   return {};
 }
 
@@ -111,7 +112,7 @@ Status Source::prepare() {
   VMSEC_CHECK(proven);
   VMSEC_CHECK(spend_ticket());
   OwnershipRecord record{migration_, Side::source, Phase::started, request_.domain, description_.name, peer_.peer};
-  record.cipher = implementation_of(cipher_);
+  record.cipher = implementation_of({cipher_, context_.policy.accelerator});
   record.attested = evidence_->text();
   VMSEC_CHECK(context_.ledger.begin(std::move(record)));
   recorded_ = true;
@@ -233,7 +234,7 @@ Status Source::open_stream(SessionEvent event) {
   VMSEC_TRY(ends.open_secret,
             stream_secret(secret_, opened->receive_secret, name, reply.nonce, Direction::to_source, cipher_));
   ordinal_ = name.ordinal;
-  return streams_.add(std::move(name), cipher_, std::move(ends));
+  return streams_.add(std::move(name), {cipher_, context_.policy.accelerator}, std::move(ends));
 }
 
 }  // namespace vmsec::migration

@@ -70,10 +70,10 @@ SealedStream::SealedStream(StreamName name, Side side, StreamEnds ends, RecordCo
       opener_(std::move(opener)),
       broken_(std::move(broken)) {}
 
-Result<std::unique_ptr<SealedStream>> SealedStream::start(StreamName name, Side side, Cipher cipher, StreamEnds ends,
+Result<std::unique_ptr<SealedStream>> SealedStream::start(StreamName name, Side side, Suite suite, StreamEnds ends,
                                                           Broken broken) {
-  VMSEC_TRY(RecordCodec sealer, RecordCodec::create(RecordCodec::Use::seal, cipher, std::move(ends.seal_secret)));
-  VMSEC_TRY(RecordCodec opener, RecordCodec::create(RecordCodec::Use::open, cipher, std::move(ends.open_secret)));
+  VMSEC_TRY(RecordCodec sealer, RecordCodec::create(RecordCodec::Use::seal, suite, std::move(ends.seal_secret)));
+  VMSEC_TRY(RecordCodec opener, RecordCodec::create(RecordCodec::Use::open, suite, std::move(ends.open_secret)));
   std::unique_ptr<SealedStream> stream(new SealedStream(std::move(name), side, std::move(ends), std::move(sealer),
                                                         std::move(opener), std::move(broken)));
   stream->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

@@ -42,7 +42,7 @@ class SealedStream {
   using Broken = std::function<void(const StreamName&, const Error&)>;
 
   // Takes both descriptors. `side` tells which direction holds the guest.
-  static Result<std::unique_ptr<SealedStream>> start(StreamName name, Side side, Cipher cipher, StreamEnds ends,
+  static Result<std::unique_ptr<SealedStream>> start(StreamName name, Side side, Suite suite, StreamEnds ends,
                                                      Broken broken);
   ~SealedStream();  // stop()
   SealedStream(const SealedStream&) = delete;

@@ -19,10 +19,10 @@ Status matches(const FlushPoint& wanted, const FlushPoint& have, const StreamNam
 
 }  // namespace
 
-Status StreamSet::add(StreamName name, Cipher cipher, StreamEnds ends) {
+Status StreamSet::add(StreamName name, Suite suite, StreamEnds ends) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return fail(Code::cancelled, "add stream " + to_string(name) + ": the migration has ended");
-  VMSEC_TRY(auto stream, SealedStream::start(std::move(name), side_, cipher, std::move(ends),
+  VMSEC_TRY(auto stream, SealedStream::start(std::move(name), side_, suite, std::move(ends),
                                              [this](const StreamName&, const Error& error) {
                                                const std::lock_guard guard(mutex_);
                                                if (!failure_) failure_ = error;

@@ -21,7 +21,7 @@ class StreamSet {
   explicit StreamSet(Side side) : side_(side) {}
   ~StreamSet() { stop(); }
 
-  Status add(StreamName name, Cipher cipher, StreamEnds ends);
+  Status add(StreamName name, Suite suite, StreamEnds ends);
 
   // Source, at its gate: the manifest, once every stream has sent all.
   Result<std::vector<FlushPoint>> flush(Clock::time_point deadline);
