@@ -63,6 +63,26 @@ TEST_CASE("the report names the cipher that was used") {
   CHECK(pair.run().cipher.starts_with("AES-128-GCM by OpenSSL 3"));
 }
 
+TEST_CASE("each end chooses its accelerator for itself, and says what it used") {
+  if (!check_accelerator(Accelerator::vaes)) {
+    WARN("skipped: no accelerator here");
+    return;
+  }
+  const std::vector<Setting> fast{text_setting("accelerator", "vaes")};
+  const bool at_source = GENERATE(true, false);
+  Pair pair(at_source ? fast : std::vector<Setting>{}, at_source ? std::vector<Setting>{} : fast);
+  const MigrationStatus status = pair.run();
+  INFO(status.cause);
+  REQUIRE(status.state == MigrationState::completed);
+  CHECK(pair.b.hypervisor.memory(kDomain) == pair.memory);
+  const auto there = pair.b.module()->status({status.migration, {}});
+  REQUIRE(there);
+  const std::string& fast_end = at_source ? status.cipher : there->cipher;
+  const std::string& other_end = at_source ? there->cipher : status.cipher;
+  CHECK(fast_end.starts_with("AES-128-GCM by vmsec VAES"));
+  CHECK(other_end.starts_with("AES-128-GCM by OpenSSL 3"));
+}
+
 TEST_CASE("cipher none needs both ends to allow it in so many words") {
   SECTION("both allow it") {
     Pair pair(kAllowNone, kAllowNone);

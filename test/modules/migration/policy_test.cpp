@@ -41,16 +41,19 @@ TEST_CASE("without a table everything is at its strictest") {
   CHECK(policy->encryption == EncryptionPolicy::required);
   CHECK(policy->attestation == AttestationPolicy::required);
   CHECK(policy->cipher == Cipher::aes_128_gcm);
+  CHECK(policy->accelerator == Accelerator::none);
 }
 
 TEST_CASE("every key is read") {
   const auto policy =
-      read_policy({{text("encryption", "allow-none"), text("cipher", "chacha20-poly1305"), text("attestation", "none"),
-                    text("attestation_max_age", "2 min"), text("call_timeout", "5 s"), text("stall_timeout", "6 s"),
-                    text("switch_timeout", "7 s"), number("max_streams", 8), number("max_incoming", 2)}});
+      read_policy({{text("encryption", "allow-none"), text("cipher", "chacha20-poly1305"), text("accelerator", "vaes"),
+                    text("attestation", "none"), text("attestation_max_age", "2 min"), text("call_timeout", "5 s"),
+                    text("stall_timeout", "6 s"), text("switch_timeout", "7 s"), number("max_streams", 8),
+                    number("max_incoming", 2)}});
   REQUIRE(policy);
   CHECK(policy->encryption == EncryptionPolicy::allow_none);
   CHECK(policy->cipher == Cipher::chacha20_poly1305);
+  CHECK(policy->accelerator == Accelerator::vaes);
   CHECK(policy->attestation == AttestationPolicy::none);
   CHECK(policy->attestation_max_age == std::chrono::minutes(2));
   CHECK(policy->call_timeout == std::chrono::seconds(5));
@@ -65,6 +68,8 @@ TEST_CASE("a bad setting is an error with its place") {
   expect_error({number("encryption", 1)}, "it is an integer");
   expect_error({text("cipher", "rot13")}, "aes-128-gcm");
   expect_error({text("cipher", "policy")}, "aes-128-gcm");
+  expect_error({text("accelerator", "aes-ni")}, "want \"none\" or \"vaes\"");
+  expect_error({number("accelerator", 1)}, "it is an integer");
   expect_error({text("attestation", "sometimes")}, "want \"required\" or \"none\"");
   expect_error({text("attestation_max_age", "30")}, "attestation_max_age");
   expect_error({text("stall_timeout", "1 us")}, "out of range");

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "accelerator/accelerator.hpp"
+
 using namespace vmsec;
 using namespace vmsec::migration;
 
@@ -11,7 +13,7 @@ namespace {
 
 using Buffer = std::vector<unsigned char>;
 
-RecordCodec codec(RecordCodec::Use use, Cipher cipher = Cipher::aes_128_gcm, std::string secret = std::string(32, 'k'),
+RecordCodec codec(RecordCodec::Use use, Suite cipher = Cipher::aes_128_gcm, std::string secret = std::string(32, 'k'),
                   std::uint64_t per_key = kRecordsPerKey) {
   auto made = RecordCodec::create(use, cipher, std::move(secret), per_key);
   REQUIRE(made);
@@ -66,6 +68,51 @@ TEST_CASE("a record in which any one bit is changed does not open") {
     INFO("bit " << bit);
     REQUIRE_FALSE(result);
     CHECK(result.error().code == Code::tampered);
+  }
+}
+
+TEST_CASE("of a record that does not open nothing is left") {
+  for (const Cipher cipher : {Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305}) {
+    auto sealer = codec(RecordCodec::Use::seal, cipher), opener = codec(RecordCodec::Use::open, cipher);
+    Buffer record = sealed(sealer, "the guest");
+    record.back() ^= 1;
+    REQUIRE_FALSE(opener.open({9, RecordType::data, 0}, record));
+    CHECK(std::all_of(record.begin() + kHeaderSize, record.end() - kTagSize, [](auto byte) { return byte == 0; }));
+  }
+}
+
+TEST_CASE("a host with the accelerator and one without understand each other, either way") {
+  if (!vaes_kernel()) {
+    WARN("skipped: " << vaes_kernel().error().message);
+    return;
+  }
+  const Cipher cipher = GENERATE(Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305, Cipher::none);
+  const Suite fast(cipher, Accelerator::vaes);
+  const bool fast_seals = GENERATE(true, false);
+  auto sealer = codec(RecordCodec::Use::seal, fast_seals ? fast : cipher, std::string(32, 'k'), 3);
+  auto opener = codec(RecordCodec::Use::open, fast_seals ? cipher : fast, std::string(32, 'k'), 3);
+  for (std::size_t size = 1; size < 3000; size += size / 3 + 1) {
+    const std::string text(size, static_cast<char>('a' + size % 26));
+    CHECK(opened(opener, sealed(sealer, text)) == text);
+  }
+  CHECK(opened(opener, sealed(sealer, "", RecordType::end)) == "");
+  CHECK(*opener.digest() == *sealer.digest());
+}
+
+TEST_CASE("a record of the accelerator in which any one bit is changed does not open, and nothing of it is left") {
+  if (!vaes_kernel()) {
+    WARN("skipped: " << vaes_kernel().error().message);
+    return;
+  }
+  const Suite fast(GENERATE(Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::none), Accelerator::vaes);
+  auto sealer = codec(RecordCodec::Use::seal, fast);
+  const Buffer good = sealed(sealer, std::string(70, 'g'));
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    Buffer bad = good;
+    bad[bit / 8] ^= static_cast<unsigned char>(1 << (bit % 8));
+    auto opener = codec(RecordCodec::Use::open, fast);
+    INFO("bit " << bit);
+    CHECK_FALSE(opened(opener, bad));
   }
 }
 
