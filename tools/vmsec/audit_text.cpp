@@ -22,6 +22,8 @@ std::string_view kind_text(AuditKind kind) {
       return "checkpoint";
     case AuditKind::torn:
       return "torn";
+    case AuditKind::begin:
+      return "begin";
   }
   return "unknown";
 }
@@ -36,6 +38,8 @@ std::string outcome_text(Outcome outcome) {
 std::string detail_of(const AuditRecord& record) {
   if (record.kind == AuditKind::torn) return std::to_string(record.torn_bytes) + " bytes of a line that was cut short";
   if (record.kind == AuditKind::checkpoint) return "signed by " + hexadecimal(record.key).substr(0, 16);
+  if (record.kind == AuditKind::begin)
+    return "older files are removed: the log begins with record " + std::to_string(record.first);
   return record.entry.detail;
 }
 
@@ -104,17 +108,21 @@ Json record_json(const AuditRecord& record) {
                {"hash", hexadecimal(record.hash)}};
   if (record.kind == AuditKind::checkpoint) json["key"] = hexadecimal(record.key);
   if (record.kind == AuditKind::torn) json["torn_bytes"] = record.torn_bytes;
+  if (record.kind == AuditKind::begin) json["first"] = record.first;
   return json;
 }
 
 Json report_json(const AuditReport& report) {
   return {{"good", report.good()},
+          {"files", report.files},
+          {"first_record", report.first},
           {"records", report.records},
           {"checkpoints", report.checkpoints},
           {"torn", report.torn},
           {"unsigned_records", report.unsigned_records},
           {"head_checked", report.head_checked},
           {"anchor", report.checkpoints == 0 ? Json() : Json(anchor_text(report.anchor))},
+          {"bad_file", report.good() ? Json() : Json(report.bad_file)},
           {"bad_line", report.bad_line},
           {"cause", report.cause}};
 }

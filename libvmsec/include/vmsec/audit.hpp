@@ -19,6 +19,13 @@
 // that it wrote by then are taken back. A torn line (a crash in mid-write) is never
 // cut: the next append ends it and adds a record of kind `torn` that names its
 // length and digest.
+//
+// A log that reaches AuditOptions::file_size is signed to its end and becomes
+// audit.log.NUMBER, the number of its first record; audit.log begins anew and goes on
+// with the same chain. So a rotated file that was changed, removed or put back breaks
+// the chain. Where AuditOptions::keep_files has old files removed, a record of kind
+// `begin` tells first, signed, with which record the log begins from then on: what is
+// missing beyond that was removed by somebody else. While a rotation fails, so do appends.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +45,7 @@
 
 namespace vmsec {
 
-enum class AuditKind { act, checkpoint, torn };
+enum class AuditKind { act, checkpoint, torn, begin };
 
 struct AuditRecord {
   std::uint64_t sequence = 0;  // 1, 2, 3, ... over all kinds
@@ -51,7 +58,9 @@ struct AuditRecord {
   std::string signature;         // checkpoints
   std::uint64_t torn_bytes = 0;  // torn: length and SHA-256 of the bytes before this record
   std::string torn_digest;
-  std::string previous;  // the previous record's hash; of the first: 32 zero bytes
+  std::uint64_t first = 0;   // begin: the number of the first record that is kept
+  std::string before_first;  // begin: the hash of the record before that one
+  std::string previous;      // the previous record's hash; of the first: 32 zero bytes
   std::string hash;
 };
 
@@ -64,9 +73,11 @@ VMSEC_EXPORT std::string audit_line(const AuditRecord& record);
 VMSEC_EXPORT Result<AuditRecord> parse_audit_line(std::string_view line);
 
 struct AuditOptions {
-  std::uint32_t checkpoint_every = 16;       // records; 1 to 4096
-  std::function<Microseconds()> clock = {};  // since 1970; empty: the system's
-  std::vector<PublicKey> former_keys = {};   // that may have signed the log's last checkpoint
+  std::uint32_t checkpoint_every = 16;                // records; 1 to 4096
+  std::function<Microseconds()> clock = {};           // since 1970; empty: the system's
+  std::vector<PublicKey> former_keys = {};            // that may have signed the log's last checkpoint
+  std::uint64_t file_size = std::uint64_t{64} << 20;  // bytes, after which a new file begins; 0: never
+  std::uint32_t keep_files = 0;                       // rotated ones; the oldest beyond are removed. 0: none is
 };
 
 inline constexpr std::size_t kMaxAuditDetail = 8192;  // a longer detail is cut, and says so
@@ -79,7 +90,7 @@ class VMSEC_EXPORT AuditLog {
   // that is there, after checking it: its whole chain, the last checkpoint's
   // signature, audit.head, and that no more is unsigned than checkpoint_every
   // leaves. `tampered` where that fails, `untrusted` where another key signed it;
-  // an operator then verifies the log and moves it away, with audit.head. So a host
+  // an operator then verifies the log and moves it away, with its rotated files and audit.head. So a host
   // with a new key begins a new log, unless former_keys names the old one: then the
   // log goes on, and the first thing written is a checkpoint by the new key.
   static Result<std::unique_ptr<AuditLog>> open(const std::filesystem::path& dir, const HostIdentity& identity,
@@ -118,8 +129,11 @@ struct AuditReport {
   std::uint64_t unsigned_records = 0;  // after the last checkpoint
   AuditAnchor anchor;                  // the last checkpoint
   bool head_checked = false;           // audit.head was there, and fits
+  std::uint64_t files = 0;             // the log's, rotated ones too
+  std::uint64_t first = 0;             // number of the first record
   // The first thing that is wrong; line 0: nothing is.
   std::uint64_t bad_line = 0;
+  std::string bad_file;  // that it is in
   std::string cause;
   [[nodiscard]] bool good() const { return bad_line == 0; }
 };
@@ -129,9 +143,12 @@ struct AuditReport {
 // the caller knows that he has a copy of the log alone.
 enum class AuditHead { wanted, may_be_absent };
 
-// Offline: needs the log and the public keys (or certificates) of the host, the
-// older ones too if its key was changed. A checkpoint by any other key is bad. An
-// error means that the log could not be read; a bad log is a report.
+// A log's rotated files beside it, the oldest first.
+VMSEC_EXPORT std::vector<std::filesystem::path> rotated_audit_files(const std::filesystem::path& log);
+
+// Offline: follows the chain over the rotated files too. Needs the log and the public keys (or certificates) of the
+// host, the older ones too if its key was changed. A checkpoint by any other key is bad. An error means that the log
+// could not be read; a bad log is a report.
 VMSEC_EXPORT Result<AuditReport> verify_audit(const std::filesystem::path& log, const std::vector<PublicKey>& keys,
                                               const std::optional<AuditAnchor>& anchor = {},
                                               AuditHead head = AuditHead::wanted);
@@ -147,7 +164,7 @@ struct AuditFilter {
   std::size_t limit = 1000;  // the newest ones, in the log's order; 0: no limit
 };
 
-// Checks each line, not the signatures: `tampered` or `invalid_argument` with the
+// Of the rotated files too. Checks each line, not the signatures: `tampered` or `invalid_argument` with the
 // line's number. A torn line without its record is left out.
 VMSEC_EXPORT Result<std::vector<AuditRecord>> read_audit(const std::filesystem::path& log,
                                                          const AuditFilter& filter = {});

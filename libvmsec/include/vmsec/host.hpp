@@ -56,6 +56,9 @@ struct HostOptions {
 
   // By module: what its process may take. Those that are not named have the defaults.
   std::map<std::string, WorkerBudget> workers;
+  // The audit log's files (vmsec/audit.hpp).
+  Bytes audit_file_size{std::uint64_t{64} << 20};  // after which a new one begins; 0: never
+  std::uint32_t audit_keep_files = 0;              // rotated ones; 0: all
 };
 
 // Reads a host configuration file (docs/configuration.md). Errors name file,

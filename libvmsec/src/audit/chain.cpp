@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 #include "audit/line.hpp"
 #include "identity/openssl.hpp"
 #include "vmsec/fd.hpp"
@@ -17,6 +19,7 @@ Status Chain::check_link(const AuditRecord& record) const {
   const auto broken = [](std::string cause) { return fail(Code::tampered, std::move(cause)); };
   // What comes before a record is at fault, not the record: only `torn` may follow it.
   if (!torn.empty() && record.kind != AuditKind::torn) return broken(torn_cause_);
+  if (late_ && sequence == 0 && record.sequence > 1 && torn.empty()) return {};
   if (record.sequence != sequence + 1)
     return broken("record " + std::to_string(record.sequence) + " follows record " + std::to_string(sequence) +
                   ": records were removed, inserted or reordered");
@@ -30,7 +33,30 @@ Status Chain::check_link(const AuditRecord& record) const {
   return {};
 }
 
+void Chain::begin_file() {
+  end = 0;
+  file_first = sequence + 1;
+  line_ = 0;
+}
+
+Status Chain::check_begin() const {
+  if (first <= 1 || first < told_.first) return {};
+  if (first == told_.first && identity::equal_digests(before_first_, told_.before)) return {};
+  if (first == told_.first)
+    return fail(Code::tampered, "its first record does not follow the one that was removed last");
+  return fail(Code::tampered, "record " + std::to_string(first) +
+                                  " is the first one, and no signed record tells that " + std::to_string(told_.first) +
+                                  " to " + std::to_string(first - 1) + " were removed: a file of the log is missing");
+}
+
 void Chain::accept(const AuditRecord& record, std::uint64_t new_end) {
+  if (first == 0) {
+    first = record.sequence;
+    file_first = record.sequence;
+    before_first_ = record.previous;
+  }
+  if (record.kind == AuditKind::begin) telling_ = Begin{record.first, record.before_first};
+  if (record.kind == AuditKind::checkpoint && telling_) told_ = *std::exchange(telling_, std::nullopt);
   sequence = record.sequence;
   hash = record.hash;
   host = record.host;

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 
 #include "audit/chain.hpp"
 #include "audit/line.hpp"
+#include "audit/rotated.hpp"
 #include "audit/text.hpp"
 #include "identity/files.hpp"
 #include "identity/openssl.hpp"
@@ -34,13 +36,18 @@ class Turn {
     return Turn(fd);
   }
   Turn(Turn&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Turn& operator=(Turn&&) = delete;
-  ~Turn() {
-    if (fd_ >= 0) ::flock(fd_, LOCK_UN);
+  Turn& operator=(Turn&& other) noexcept {
+    give_up();
+    fd_ = std::exchange(other.fd_, -1);
+    return *this;
   }
+  ~Turn() { give_up(); }
 
  private:
   explicit Turn(int fd) : fd_(fd) {}
+  void give_up() const {
+    if (fd_ >= 0) ::flock(fd_, LOCK_UN);
+  }
   int fd_;
 };
 
@@ -57,9 +64,15 @@ struct AuditLog::Impl {
   audit::Chain chain;
   std::mutex mutex;
   bool closed = false;
-  bool broken = false;  // what is on the disk is not known: a new open() finds out
+  bool surplus = false;  // there may be more rotated files than are kept
+  bool broken = false;   // what is on the disk is not known: a new open() finds out
 
   Status open_file();
+  Result<Turn> take_turn();
+  Status follow_rotation();
+  Status rotate_if_full(Turn& turn);
+  Status rotate(Turn& turn);
+  Status remove_oldest();
   Status catch_up();
   Status check_file() const;
   Status adopt();
@@ -80,6 +93,29 @@ Status AuditLog::Impl::open_file() {
   fd = Fd(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return fail(errno_error("open"));
   return identity::sync_folder(path.parent_path());
+}
+
+// Whoever has the turn is alone with the log's newest file: another process may have rotated it meanwhile.
+Result<Turn> AuditLog::Impl::take_turn() {
+  while (true) {
+    {
+      VMSEC_TRY(Turn turn, Turn::take(fd.get()));
+      if (!audit::is_same_file(audit::rotated_file(path, chain.file_first), fd.get())) return turn;
+    }
+    VMSEC_CHECK(follow_rotation());
+  }
+}
+
+// To the file that comes next: a rotated one, where several came meanwhile, else the log's own.
+Status AuditLog::Impl::follow_rotation() {
+  VMSEC_TRY(const audit::Tail tail, chain.walk(fd.get(), [](const AuditRecord&) -> Status { return {}; }));
+  if (tail != audit::Tail::clean) return fail(Code::tampered, "its rotated file does not end with a record");
+  chain.begin_file();
+  const fs::path rotated = audit::rotated_file(path, chain.file_first);
+  std::error_code ignored;
+  const fs::path& next = fs::exists(rotated, ignored) ? rotated : path;
+  fd = Fd(::open(next.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+  return fd.valid() ? Status() : fail(errno_error("open " + next.filename().string()));
 }
 
 // The file is still ours: nobody moved, cut or replaced it under our hands.
@@ -121,7 +157,7 @@ Status AuditLog::Impl::check_last_checkpoint(const std::optional<AuditRecord>& l
   return fail(Code::untrusted,
               "its last checkpoint was signed by another key than this host's. If its certificate was renewed, name "
               "the former one in identity.former_certificates of vmsecd.toml. Else keep audit.log and audit.head as "
-              "evidence: with both moved away a new log begins");
+              "evidence: with both, and audit.log.NUMBER, moved away a new log begins");
 }
 
 Microseconds AuditLog::Impl::now() const {
@@ -189,12 +225,76 @@ Status AuditLog::Impl::usable() const {
 Status AuditLog::Impl::checkpoint() {
   const auto write = [&]() -> Status {
     VMSEC_CHECK(usable());
-    VMSEC_TRY(const auto turn, Turn::take(fd.get()));
+    VMSEC_TRY(const auto turn, take_turn());
     VMSEC_CHECK(catch_up());
     return sign_rest();
   };
   const Status written = write();
   return written ? written : fail(written.error().in("sign audit log " + path.string()));
+}
+
+Status AuditLog::Impl::rotate_if_full(Turn& turn) {
+  const bool full = options.file_size != 0 && chain.end >= options.file_size && chain.sequence > 0;
+  Status done = full ? rotate(turn) : Status();
+  if (done && surplus) done = remove_oldest();
+  return done ? done : fail(done.error().in("rotate it"));
+}
+
+// The new file is there before the old one is renamed: where there is no room for it, nothing
+// has changed. Who waits for the old file's turn finds the new one. A crash between the two renames leaves no
+// audit.log: the next open() makes it, and goes on with the chain.
+Status AuditLog::Impl::rotate(Turn& turn) {
+  VMSEC_CHECK(sign_rest());
+  const fs::path fresh = path.string() + ".new";
+  std::error_code ignored;
+  fs::remove(fresh, ignored);
+  Fd next(::open(fresh.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!next.valid()) return fail(errno_error("make the next file"));
+  VMSEC_TRY(Turn next_turn, Turn::take(next.get()));
+  const fs::path old = audit::rotated_file(path, chain.file_first);
+  if (::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, old.c_str(), RENAME_NOREPLACE) != 0)
+    return fail(errno_error("rename it to " + old.filename().string()));
+  if (::rename(fresh.c_str(), path.c_str()) != 0) {
+    const Status failed = fail(errno_error("put the next file in its place"));
+    if (::rename(old.c_str(), path.c_str()) != 0) broken = true;
+    return failed;
+  }
+  // From here on the log is the new file, whatever fails.
+  turn = std::move(next_turn);
+  fd = std::move(next);
+  chain.begin_file();
+  surplus = true;
+  return identity::sync_folder(path.parent_path());
+}
+
+// Told, and signed, before they are gone.
+Status AuditLog::Impl::remove_oldest() {
+  const auto files = rotated_audit_files(path);
+  surplus = options.keep_files != 0 && files.size() > options.keep_files;
+  if (!surplus) return {};
+  const auto many = files.size() - options.keep_files;
+  const Fd kept(::open(files[many].c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!kept.valid()) return fail(errno_error("read " + files[many].filename().string()));
+  audit::Chain first;
+  first.begins_late();
+  std::optional<AuditRecord> found;
+  std::ignore = first.walk(kept.get(), [&](const AuditRecord& record) -> Status {
+    found = record;
+    return fail(Code::cancelled, "the first one is all that is asked for");
+  });
+  if (!found) return fail(Code::tampered, files[many].filename().string() + ": it does not begin with a record");
+  if (chain.told_first() != found->sequence) {
+    AuditRecord record = chain.next(AuditKind::begin);
+    record.time = now();
+    record.first = found->sequence;
+    record.before_first = found->previous;
+    VMSEC_CHECK(write_record(std::move(record)));
+    VMSEC_CHECK(write_checkpoint());
+  }
+  for (std::size_t i = 0; i < many; ++i)
+    if (::unlink(files[i].c_str()) != 0) return fail(errno_error("remove " + files[i].filename().string()));
+  surplus = false;
+  return {};
 }
 
 // Takes in what other processes appended, and what a crash left.
@@ -214,8 +314,13 @@ Status AuditLog::Impl::mend(audit::Tail tail) {
 
 // Opens the file, and takes the log over only where all of it is what was written.
 Status AuditLog::Impl::adopt() {
-  VMSEC_CHECK(open_file());
-  VMSEC_TRY(const auto turn, Turn::take(fd.get()));
+  // Another process may rotate it between the two: only the file of this name goes on.
+  std::optional<Turn> turn;
+  do {
+    turn.reset();
+    VMSEC_CHECK(open_file());
+    VMSEC_TRY(turn, Turn::take(fd.get()));
+  } while (!audit::is_same_file(path, fd.get()));
   VMSEC_TRY(const auto head, audit::read_head(path));
   bool head_seen = false;
   std::optional<AuditRecord> last;
@@ -224,7 +329,11 @@ Status AuditLog::Impl::adopt() {
     if (record.kind == AuditKind::checkpoint) last = record;
     return {};
   };
+  fs::path ignored;
+  chain.begins_late();
+  VMSEC_CHECK(audit::walk_rotated(path, chain, visit, ignored));
   VMSEC_TRY(const audit::Tail tail, chain.walk(fd.get(), visit));
+  VMSEC_CHECK(chain.check_begin());
   if (chain.sequence > 0 && chain.host != identity.name())
     return fail(Code::wrong_state, "it is " + chain.host + "'s, not " + identity.name() + "'s");
   VMSEC_CHECK(check_head(head, head_seen));
@@ -240,6 +349,10 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(const fs::path& dir, const Host
   if (options.checkpoint_every < 1 || options.checkpoint_every > 4096)
     return fail(Code::invalid_argument, "open audit log: a checkpoint every " +
                                             std::to_string(options.checkpoint_every) + " records: want 1 to 4096");
+  constexpr std::uint64_t kSmallest = 4096;
+  if (options.file_size != 0 && options.file_size < kSmallest)
+    return fail(Code::invalid_argument, "open audit log: files of " + std::to_string(options.file_size) +
+                                            " bytes: want " + std::to_string(kSmallest) + " or more, or 0");
   auto impl = std::make_unique<Impl>(dir / "audit.log", identity, options);
   if (!impl->options.clock) impl->options.clock = system_microseconds;
   const Status begun = impl->adopt();
@@ -255,8 +368,9 @@ Result<std::uint64_t> AuditLog::append(std::string_view module, const AuditEntry
   std::uint64_t sequence = 0;
   const auto write = [&]() -> Status {
     VMSEC_CHECK(impl_->usable());
-    VMSEC_TRY(const auto turn, Turn::take(impl_->fd.get()));
+    VMSEC_TRY(auto turn, impl_->take_turn());
     VMSEC_CHECK(impl_->catch_up());
+    VMSEC_CHECK(impl_->rotate_if_full(turn));
     // One that is overdue (it failed after the last record) comes first: the
     // bound on unsigned records holds always.
     if (impl_->chain.unsigned_records >= impl_->options.checkpoint_every) VMSEC_CHECK(impl_->write_checkpoint());

@@ -24,6 +24,8 @@ std::string_view kind_text(AuditKind kind) {
       return "checkpoint";
     case AuditKind::torn:
       return "torn";
+    case AuditKind::begin:
+      return "begin";
   }
   return "act";
 }
@@ -126,7 +128,7 @@ bool parse_time(std::string_view text, Microseconds& time) {
 }
 
 bool parse_kind(std::string_view text, AuditKind& kind) {
-  for (const AuditKind each : {AuditKind::act, AuditKind::checkpoint, AuditKind::torn}) {
+  for (const AuditKind each : {AuditKind::act, AuditKind::checkpoint, AuditKind::torn, AuditKind::begin}) {
     if (kind_text(each) != text) continue;
     kind = each;
     return true;
@@ -166,6 +168,9 @@ bool parse_fields(Cursor& cursor, AuditRecord& record) {
   if (record.kind == AuditKind::torn &&
       (!cursor.number(",\"bytes\":", record.torn_bytes) || !cursor.digest("digest", record.torn_digest, 32)))
     return false;
+  if (record.kind == AuditKind::begin &&
+      (!cursor.number(",\"first\":", record.first) || !cursor.digest("before", record.before_first, 32)))
+    return false;
   if (!cursor.digest("prev", record.previous, 32)) return false;
   if (record.kind == AuditKind::checkpoint) {
     std::string signature;
@@ -193,6 +198,9 @@ std::string signed_part(const AuditRecord& record) {
     put(line, "detail", record.entry.detail);
   } else if (record.kind == AuditKind::checkpoint) {
     put(line, "key", hex(record.key));
+  } else if (record.kind == AuditKind::begin) {
+    line += ",\"first\":" + std::to_string(record.first);
+    put(line, "before", hex(record.before_first));
   } else {
     line += ",\"bytes\":" + std::to_string(record.torn_bytes);
     put(line, "digest", hex(record.torn_digest));

@@ -1,8 +1,11 @@
 // The offline verifier, and reading for people.
+#include <sys/stat.h>
+
 #include <deque>
 
 #include "audit/chain.hpp"
 #include "audit/line.hpp"
+#include "audit/rotated.hpp"
 #include "audit/text.hpp"
 #include "identity/openssl.hpp"
 
@@ -55,8 +58,9 @@ struct Remembered {
   }
 };
 
-void condemn(AuditReport& report, std::uint64_t line, std::string cause) {
+void condemn(AuditReport& report, const fs::path& file, std::uint64_t line, std::string cause) {
   report.bad_line = std::max<std::uint64_t>(line, 1);
+  report.bad_file = file;
   report.cause = std::move(cause);
 }
 
@@ -69,6 +73,26 @@ Status read_remembered(const fs::path& log, const std::vector<PublicKey>& keys, 
   return {};
 }
 
+// What is wrong with the log as a whole, when each record of it fits.
+void check_whole(const fs::path& log, const audit::Chain& chain, audit::Tail tail, const Status& head,
+                 const Remembered& remembered, AuditHead head_rule, AuditReport& report) {
+  const std::uint64_t next_line = chain.lines() + 1;
+  if (const Status begins = chain.check_begin(); !begins) {
+    const auto rotated = rotated_audit_files(log);
+    condemn(report, rotated.empty() ? log : rotated.front(), 1, begins.error().message);
+  } else if (tail != audit::Tail::clean)
+    condemn(report, log, chain.torn.empty() ? chain.lines() : chain.torn_line(),
+            "the last line is torn: its writer crashed, or it was cut");
+  else if (!head)
+    condemn(report, log, next_line, head.error().message);
+  else if (!remembered.head && !remembered.anchor && head_rule == AuditHead::wanted)
+    condemn(report, log, next_line, "audit.head is not there, and no anchor was given: the log may have been cut back");
+  else if (const std::string gap = remembered.missing(chain.sequence); !gap.empty())
+    condemn(report, log, next_line, gap);
+  else if (report.checkpoints == 0)
+    condemn(report, log, next_line, "there is no checkpoint: nobody signed any of it");
+}
+
 bool matches(const AuditRecord& record, const AuditFilter& filter) {
   if (filter.kind && record.kind != *filter.kind) return false;
   if (filter.domain && record.entry.domain != *filter.domain) return false;
@@ -79,16 +103,15 @@ bool matches(const AuditRecord& record, const AuditFilter& filter) {
   return record.entry.action.starts_with(filter.action + ".");
 }
 
-}  // namespace
-
-Result<AuditReport> verify_audit(const fs::path& log, const std::vector<PublicKey>& keys,
-                                 const std::optional<AuditAnchor>& anchor, AuditHead head_rule) {
+Result<AuditReport> verify_once(const fs::path& log, const std::vector<PublicKey>& keys,
+                                const std::optional<AuditAnchor>& anchor, AuditHead head_rule) {
   VMSEC_TRY(const Fd fd, open_log(log));
   AuditReport report;
   Remembered remembered{{}, anchor};
   const Status head = read_remembered(log, keys, remembered);
   audit::Chain chain;
-  const auto walked = chain.walk(fd.get(), [&](const AuditRecord& record) -> Status {
+  chain.begins_late();
+  const auto visit = [&](const AuditRecord& record) -> Status {
     VMSEC_CHECK(remembered.check(record));
     if (record.kind == AuditKind::checkpoint) {
       VMSEC_CHECK(check_signature(record, keys));
@@ -98,39 +121,68 @@ Result<AuditReport> verify_audit(const fs::path& log, const std::vector<PublicKe
     ++report.records;
     if (record.kind == AuditKind::torn) ++report.torn;
     return {};
-  });
+  };
+  fs::path bad;
+  const Status rotated = audit::walk_rotated(log, chain, visit, bad);
+  report.files = rotated_audit_files(log).size() + 1;
+  auto walked = rotated ? chain.walk(fd.get(), visit) : Result<audit::Tail>(fail(rotated.error()));
   report.unsigned_records = chain.unsigned_records;
-  if (!walked && chain.bad_line() == 0) return fail(walked.error().in(log.string()));
-  const std::uint64_t next_line = chain.lines() + 1;
+  report.first = chain.first;
+  const bool is_bad = chain.bad_line() > 0 || (!walked && walked.error().code == Code::tampered);
+  if (!walked && !is_bad) return fail(walked.error().in(log.string()));
   if (!walked)
-    condemn(report, chain.bad_line(), walked.error().message);
-  else if (*walked != audit::Tail::clean)
-    condemn(report, chain.torn.empty() ? chain.lines() : chain.torn_line(),
-            "the last line is torn: its writer crashed, or it was cut");
-  else if (!head)
-    condemn(report, next_line, head.error().message);
-  else if (!remembered.head && !anchor && head_rule == AuditHead::wanted)
-    condemn(report, next_line, "audit.head is not there, and no anchor was given: the log may have been cut back");
-  else if (const std::string gap = remembered.missing(chain.sequence); !gap.empty())
-    condemn(report, next_line, gap);
-  else if (report.checkpoints == 0)
-    condemn(report, next_line, "there is no checkpoint: nobody signed any of it");
+    condemn(report, bad.empty() ? log : bad, chain.bad_line(), walked.error().message);
+  else
+    check_whole(log, chain, *walked, head, remembered, head_rule, report);
   report.head_checked = report.good() && remembered.head.has_value();
   return report;
 }
 
-Result<std::vector<AuditRecord>> read_audit(const fs::path& log, const AuditFilter& filter) {
+Result<std::vector<AuditRecord>> read_once(const fs::path& log, const AuditFilter& filter) {
   VMSEC_TRY(const Fd fd, open_log(log));
   std::deque<AuditRecord> found;
   audit::Chain chain;
-  const auto walked = chain.walk(fd.get(), [&](const AuditRecord& record) -> Status {
+  chain.begins_late();
+  const auto visit = [&](const AuditRecord& record) -> Status {
     if (!matches(record, filter)) return {};
     found.push_back(record);
     if (filter.limit > 0 && found.size() > filter.limit) found.pop_front();
     return {};
-  });
+  };
+  fs::path ignored;
+  if (const Status rotated = audit::walk_rotated(log, chain, visit, ignored); !rotated)
+    return fail(rotated.error().in("read audit log " + log.string()));
+  const auto walked = chain.walk(fd.get(), visit);
   if (!walked) return fail(walked.error().in("read audit log " + log.string()));
   return std::vector<AuditRecord>(std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+}
+
+// A log that is rotated while it is read looks broken: then it is read again.
+template <class Read>
+auto undisturbed(const fs::path& log, Read read) {
+  constexpr int kAttempts = 5;
+  const auto files = [&] {
+    struct stat found{};
+    return std::pair(::stat(log.c_str(), &found) == 0 ? found.st_ino : 0, rotated_audit_files(log));
+  };
+  auto before = files();
+  for (int attempt = 1;; ++attempt) {
+    auto result = read();
+    const auto after = files();
+    if (before == after || attempt == kAttempts) return result;
+    before = after;
+  }
+}
+
+}  // namespace
+
+Result<AuditReport> verify_audit(const fs::path& log, const std::vector<PublicKey>& keys,
+                                 const std::optional<AuditAnchor>& anchor, AuditHead head_rule) {
+  return undisturbed(log, [&] { return verify_once(log, keys, anchor, head_rule); });
+}
+
+Result<std::vector<AuditRecord>> read_audit(const fs::path& log, const AuditFilter& filter) {
+  return undisturbed(log, [&] { return read_once(log, filter); });
 }
 
 }  // namespace vmsec

@@ -145,6 +145,8 @@ class LocalHost final : public Host, private HostControl {
     }
     AuditOptions audit;
     audit.former_keys = identity_->former_keys();
+    audit.file_size = options_.audit_file_size.value;
+    audit.keep_files = options_.audit_keep_files;
     VMSEC_TRY(audit_, AuditLog::open(options_.state_dir, *identity_, audit));
     open_limiters();
     return open_grants();

@@ -96,6 +96,8 @@ class OptionsReader {
       return take_text(setting, options_.backend.settings[setting.path.substr(kBackend.size())]);
     if (setting.path == "host.modules") return take_modules(setting);
     if (setting.path == "host.in_process") return take_in_process(setting);
+    if (setting.path == "audit.keep_files") return take_number(setting, 0, 100'000, options_.audit_keep_files);
+    if (setting.path == "audit.file_size") return take_audit_size(setting);
     if (setting.path.starts_with(kWorker)) return take_budget(setting, setting.path.substr(kWorker.size()));
     if (setting.path.starts_with(kModule)) return take_module_setting(setting, setting.path.substr(kModule.size()));
     if (setting.path.starts_with(kPeer)) return take_peer(setting);
@@ -136,6 +138,15 @@ class OptionsReader {
       return at(setting, "must be a number from " + std::to_string(least) + " to " + std::to_string(most));
     target = static_cast<std::uint32_t>(setting.integer);
     return {};
+  }
+
+  Status take_audit_size(const Setting& setting) {
+    if (setting.type == SettingType::integer && setting.integer == 0) {
+      options_.audit_file_size = {};
+      return {};
+    }
+    if (setting.type != SettingType::text) return at(setting, "must be a text, as \"64 MiB\", or 0: one file for ever");
+    return take_value(setting, parse_size(setting.text), Bytes{64 << 10}, options_.audit_file_size);
   }
 
   // [worker.NAME]: what the module's process may take.

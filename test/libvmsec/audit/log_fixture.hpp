@@ -1,12 +1,25 @@
 // A host with an audit log, and the log's lines for tests to tamper with.
 #pragma once
 
+#include <openssl/evp.h>
+
 #include <sstream>
 
 #include "libvmsec/identity/cloud.hpp"
 #include "vmsec/audit.hpp"
 
 namespace vmsec::test {
+
+// Of a line without its hash: as somebody makes it who knows the code but not the key.
+inline std::string record_hash(const std::string& hashed) {
+  const std::string text = std::string("vmsec audit record v1") + '\0' + hashed;
+  unsigned char digest[32];
+  EVP_Digest(text.data(), text.size(), digest, nullptr, EVP_sha256(), nullptr);
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const unsigned char byte : digest) (out += kDigits[byte >> 4]) += kDigits[byte & 15];
+  return out;
+}
 
 struct Logged {
   Cloud cloud;

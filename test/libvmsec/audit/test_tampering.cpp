@@ -1,4 +1,3 @@
-#include <openssl/evp.h>
 #include "libvmsec/audit/log_fixture.hpp"
 
 namespace vmsec::test {
@@ -14,16 +13,6 @@ void relink(std::vector<std::string>& lines, std::size_t from, const std::functi
     previous = hash(line.substr(0, end));
     line = line.substr(0, end) + ",\"hash\":\"" + previous + "\"}";
   }
-}
-
-std::string record_hash(const std::string& hashed) {
-  const std::string text = std::string("vmsec audit record v1") + '\0' + hashed;
-  unsigned char digest[32];
-  EVP_Digest(text.data(), text.size(), digest, nullptr, EVP_sha256(), nullptr);
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const unsigned char byte : digest) (out += kDigits[byte >> 4]) += kDigits[byte & 15];
-  return out;
 }
 
 }  // namespace

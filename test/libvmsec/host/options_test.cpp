@@ -86,6 +86,18 @@ TEST_CASE("an empty configuration is the defaults") {
   CHECK_FALSE(options.trusted_without_policy);
 }
 
+TEST_CASE("the audit log's files have a size and a number") {
+  Config config;
+  CHECK(good(config.read("")).audit_file_size == Bytes{std::uint64_t{64} << 20});
+  const auto options = good(config.read("[audit]\nfile_size = \"1 MiB\"\nkeep_files = 12\n"));
+  CHECK(options.audit_file_size == Bytes{1 << 20});
+  CHECK(options.audit_keep_files == 12);
+  CHECK(good(config.read("[audit]\nfile_size = 0\n")).audit_file_size == Bytes{});
+  for (const auto* wrong :
+       {"file_size = \"1 KiB\"", "file_size = 5", "keep_files = -1", "keep_files = \"all\"", "sze = 1"})
+    CHECK(code_of(config.read(std::string("[audit]\n") + wrong + "\n")) == Code::invalid_argument);
+}
+
 TEST_CASE("what is wrong in a configuration is named with file, line and column") {
   struct Bad {
     const char* text;

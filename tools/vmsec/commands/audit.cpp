@@ -72,7 +72,8 @@ std::map<Uuid, std::string> names_of(Context& context) {
 // A cause may begin with its line already.
 std::string located(const AuditReport& report) {
   const std::string line = "line " + std::to_string(report.bad_line) + ": ";
-  return report.cause.starts_with(line) ? report.cause : line + report.cause;
+  const bool has_place = report.cause.starts_with(line) || report.cause.find(": " + line) != std::string::npos;
+  return has_place ? report.cause : line + report.cause;
 }
 
 Ending show(Context& context, const Wanted& wanted) {
@@ -123,7 +124,9 @@ Ending verify(const Context& context, const Check& check) {
   } else {
     print_facts({{"log", log.string()},
                  {"verdict", report.good() ? coloured(Colour::green, "good") : coloured(Colour::red, "BAD")},
+                 {"files", std::to_string(report.files)},
                  {"records", std::to_string(report.records)},
+                 {"first record", std::to_string(report.first)},
                  {"checkpoints", std::to_string(report.checkpoints)},
                  {"not signed yet", std::to_string(report.unsigned_records)},
                  {"torn lines", std::to_string(report.torn)},
@@ -171,6 +174,7 @@ void add_audit(CLI::App& app, Context& context) {
       ->type_name("NUMBER:HASH");
   verify_command->add_flag("--copied", check->copied, "The log was copied without its audit.head: do not miss it");
   verify_command->footer(
+      "Follows the chain over rotated files (audit.log.NUMBER): copy them all.\n"
       "Keep the printed anchor on another machine, and give it to the next verify: then a log that was\n"
       "cut back is found too.\n\n"
       "Examples:\n  vmsec audit verify /var/lib/vmsec/audit.log --key host-a.crt");
