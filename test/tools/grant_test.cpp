@@ -1,99 +1,15 @@
 // What an operator takes back and what tenants choose, with vmsec and vmsecd on the simulated hypervisor.
-#include <signal.h>
-#include <unistd.h>
-
-#include <array>
-#include <catch2/catch.hpp>
-
-#include "paths.hpp"
-#include "tools/process.hpp"
+#include "tools/sim_host.hpp"
 
 using namespace vmsec::test;
 
 namespace {
-
-constexpr const char* kDomain =
-    "name = \"%s\"\nuuid = \"0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e0%d\"\nmemory = \"16 MiB\"\nvcpus = 1\nseed = 42\n";
-
-constexpr const char* kPolicy = R"(version = 1
-[[vm]]
-match = "web-*"
-[vm.isolation]
-cpu_quota = "30%"
-[[grant]]
-module = "isolation"
-vm = "*"
-interfaces = ["vmsec.DomainControl", "vmsec.ResourceControl"]
-)";
 
 constexpr const char* kTenants = R"([[tenant]]
 name = "acme"
 vm = "web-*"
 offers = ["isolation"]
 )";
-
-std::string lib(const char* kind) { return std::string(VMSEC_BINARY_DIR) + "/lib/vmsec/" + kind; }
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-// One host with the VMs web-1 and db-1.
-struct SimHost {
-  TempDir folder;
-  std::string socket = folder / "vmsecd.sock";
-  std::string config = folder / "vmsecd.toml";
-  std::string log = folder / "vmsecd.log";
-  std::unique_ptr<Background> agent;
-
-  explicit SimHost(const std::string& policy = kPolicy) {
-    std::filesystem::create_directory(folder / "domains");
-    define("web-1", 1);
-    define("db-1", 2);
-    write_file(folder / "policy.toml", policy);
-    write_file(config,
-               "[host]\nname = \"host-a\"\nstate = \"state\"\nrun = \"run\"\ncontrol = \"vmsecd.sock\"\n"
-               "policy = \"policy.toml\"\nmodules = [\"isolation\", \"throttle\"]\nplugin_path = [\"" +
-                   lib("plugins") + "\"]\nmodule_path = [\"" + lib("modules") +
-                   "\"]\n[backend]\nplugin = \"sim\"\nuri = \"sim:host-a\"\n[backend.settings]\ndomains = \"" +
-                   folder / "domains" + "\"\n");
-    start();
-  }
-
-  void define(const std::string& name, int number) const {
-    std::array<char, 512> text{};
-    std::snprintf(text.data(), text.size(), kDomain, name.c_str(), number);
-    write_file(folder / ("domains/" + name + ".toml"), text.data());
-  }
-
-  void start() {
-    write_file(log, "");
-    agent = std::make_unique<Background>("vmsecd", std::vector<std::string>{"--config", config}, log);
-    const bool ready = comes_true([&] { return !agent->running() || has(read_file(log), "vmsecd: ready: host-a"); });
-    INFO(read_file(log));
-    REQUIRE(ready);
-    REQUIRE(agent->running());
-  }
-
-  void restart() {
-    agent->signal(SIGKILL);  // also what was not told to end keeps what stands
-    agent->wait();
-    start();
-  }
-
-  [[nodiscard]] std::vector<std::string> words(std::vector<std::string> command) const {
-    command.insert(command.begin(), {"--agent", socket});
-    return command;
-  }
-  [[nodiscard]] Ran text(const std::vector<std::string>& command) const { return tool(words(command)); }
-  [[nodiscard]] nlohmann::json json(const std::vector<std::string>& command, int code = 0) const {
-    return tool_json(words(command), code);
-  }
-  [[nodiscard]] std::vector<std::string> records(const std::string& action) const {
-    std::vector<std::string> out;
-    const auto shown = json({"audit", "show"});
-    for (const auto& record : shown["records"])
-      if (record["action"] == action) out.push_back(record.dump());
-    return out;
-  }
-};
 
 }  // namespace
 
@@ -103,7 +19,9 @@ TEST_CASE("what is revoked stays so over another policy and a restart, until it 
   const auto done =
       host.json({"grant", "revoke", "isolation", "--vm", "web-*", "--reason", "advisory 7", "--by", "bob"});
   CHECK(done["id"] == 1);
-  CHECK(done["domains"] == nlohmann::json({"web-1"}));
+  REQUIRE(done["domains"].size() == 1);
+  CHECK(done["domains"][0]["name"] == "web-1");
+  CHECK(done["domains"][0]["domain"] == "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e01");
   CHECK(done["by"] == "user " + std::to_string(::geteuid()) + " for bob");
 
   const Ran refused = host.text({"policy", "diff"});
@@ -119,6 +37,7 @@ TEST_CASE("what is revoked stays so over another policy and a restart, until it 
   REQUIRE(list["withdrawals"].size() == 1);
   CHECK(list["withdrawals"][0]["reason"] == "advisory 7");
   CHECK(list["grants"][0]["interfaces"].size() == 2);
+  CHECK(list["grants"][0]["vm"] == "*");
   CHECK(has(host.text({"grant", "list"}).out, "advisory 7"));
   CHECK(host.text({"policy", "apply"}).code == 3);
   CHECK(has(host.records("grant.refuse").back(), "isolation"));
@@ -157,6 +76,35 @@ TEST_CASE("an agent whose file of withdrawals was changed does not start") {
   CHECK(has(ran.out + ran.err, "state/grants"));
 }
 
+TEST_CASE("--json of grants and tenants has fields for programs, and no texts for people") {
+  const SimHost host(std::string(kPolicy) + kTenants);
+  const auto withdrawn = host.json({"grant", "revoke", "isolation", "--tag", "batch", "--reason", "x", "--by", "bob"});
+  CHECK(withdrawn["id"].is_number());
+  CHECK(withdrawn["vm"].is_null());
+  CHECK(withdrawn["tag"] == "batch");
+  CHECK(withdrawn["keeps_memory"].is_boolean());
+  CHECK(withdrawn["by_user"] == ::geteuid());
+  CHECK(withdrawn["by_name"] == "bob");
+  CHECK(withdrawn["time"].get<std::string>().ends_with("Z"));
+  for (const auto& grant : host.json({"grant", "list"})["grants"]) {
+    CHECK_FALSE(grant.contains("vms"));
+    CHECK(grant["tag"].is_null());
+  }
+
+  const auto made = host.json({"tenant", "choose", "acme", "web-1", "isolation"});
+  CHECK(made["choice"]["domain"] == "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e01");
+  CHECK(made["choice"]["by_user"] == ::geteuid());
+  CHECK(made["choice"]["time"].get<std::string>().ends_with("Z"));
+  CHECK(made["name"] == "web-1");
+  CHECK(made["in_effect"] == true);
+  CHECK(made["idle"].is_null());
+  const auto tenant = host.json({"tenant", "show", "acme"})["tenants"][0];
+  CHECK(tenant["vm"] == "web-*");
+  CHECK_FALSE(tenant.contains("vms"));
+  CHECK(tenant["choices"][0] == made);
+  CHECK(host.json({"tenant", "drop", "acme", "web-1", "isolation"})["chosen"] == false);
+}
+
 TEST_CASE("a tenant chooses an offered module for its own VM, and drops it") {
   SimHost host(std::string(kPolicy) + kTenants);
   CHECK(host.text({"policy", "apply"}).code == 3);  // offered, and not chosen
@@ -165,7 +113,7 @@ TEST_CASE("a tenant chooses an offered module for its own VM, and drops it") {
   const auto tenant = host.json({"tenant", "show", "acme"})["tenants"][0];
   CHECK(tenant["domains"][0]["name"] == "web-1");
   CHECK(tenant["choices"][0]["choice"]["module"] == "isolation");
-  CHECK(tenant["choices"][0]["idle"] == "");
+  CHECK(tenant["choices"][0]["in_effect"] == true);
   CHECK(has(host.text({"tenant", "show"}).out, "for alice"));
 
   CHECK(host.text({"tenant", "choose", "acme", "db-1", "isolation"}).code == 3);

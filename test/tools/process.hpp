@@ -52,6 +52,7 @@ class Background {
   void signal(int number) const;
   int wait();  // its exit code
   [[nodiscard]] bool running();
+  [[nodiscard]] pid_t id() const { return pid_; }
 
  private:
   pid_t pid_ = -1;

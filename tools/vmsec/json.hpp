@@ -6,6 +6,8 @@
 #include "vmsec/capability/domain_control.hpp"
 #include "vmsec/capability/events.hpp"
 #include "vmsec/service/attestation.hpp"
+#include "vmsec/service/grants.hpp"
+#include "vmsec/service/host_control.hpp"
 #include "vmsec/service/migrator.hpp"
 #include "vmsec/wire.hpp"
 
@@ -69,6 +71,14 @@ inline std::string_view name_of(EventKind kind) {
   return "unknown";
 }
 
+// What a message has for people (`VM "web-*"`, "user 0 for bob") as fields for programs.
+void refine(Json& object, const GrantInfo& grant);
+void refine(Json& object, const GrantChange& change);
+void refine(Json& object, const Withdrawal& withdrawal);
+void refine(Json& object, const TenantInfo& tenant);
+void refine(Json& object, const TenantChoice& choice);
+void refine(Json& object, const ChoiceInfo& choice);
+
 template <class T>
 Json to_json(const T& value) {
   if constexpr (wire::IsOptional<T>::value) {
@@ -98,6 +108,7 @@ Json to_json(const T& value) {
     Json object = Json::object();
     wire::for_each_field<T>([&](const auto& each) { object[std::string(each.name)] = to_json(value.*(each.member)); });
     if constexpr (std::is_same_v<T, Event>) object["time"] = time_json(value.time);
+    if constexpr (requires { refine(object, value); }) refine(object, value);
     return object;
   } else {
     return value;

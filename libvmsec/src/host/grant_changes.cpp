@@ -1,5 +1,7 @@
 #include "host/grant_changes.hpp"
 
+#include "host/grant_service.hpp"
+
 #include <algorithm>
 #include <set>
 
@@ -46,10 +48,14 @@ class Comparison {
                        vms,
                        without(interfaces_of(will), interfaces_of(was)),
                        without(interfaces_of(was), interfaces_of(will)),
-                       {}};
+                       {},
+                       pattern_of(rule.selector, Selector::By::name),
+                       pattern_of(rule.selector, Selector::By::tag)};
     for (const DomainInfo& domain : domains_)
-      if (rule.selector.matches(domain.name, domain.tags) && differs(rule.module, domain))
+      if (rule.selector.matches(domain.name, domain.tags) && differs(rule.module, domain)) {
         change.domains.push_back(domain.name);
+        change.here.push_back({domain.domain, domain.name});
+      }
     // A rule that came or went without an interface, or moved, may change what others give.
     const bool same = (was == nullptr) == (will == nullptr) && change.granted.empty() && change.withdrawn.empty();
     if (!same || !change.domains.empty()) changes_.push_back(std::move(change));

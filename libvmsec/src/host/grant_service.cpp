@@ -17,7 +17,10 @@ std::string joined(const std::vector<std::string>& names) {
 void name_domains(Withdrawal& withdrawal, const std::vector<DomainInfo>& domains) {
   const Selector selector = selector_of(withdrawal);
   for (const DomainInfo& each : domains)
-    if (selector.matches(each.name, each.tags)) withdrawal.domains.push_back(each.name);
+    if (selector.matches(each.name, each.tags)) {
+      withdrawal.domains.push_back(each.name);
+      withdrawal.here.push_back({each.domain, each.name});
+    }
 }
 
 bool are_of_one_kind(const Withdrawal& a, const Withdrawal& b) {
@@ -34,6 +37,10 @@ bool takes_of(const Withdrawal& withdrawal, const GrantRule& rule) {
 }
 
 }  // namespace
+
+std::string pattern_of(const Selector& selector, Selector::By by) {
+  return selector.by == by ? selector.pattern : std::string();
+}
 
 Result<std::vector<DomainInfo>> list_domains(Capabilities& capabilities) {
   VMSEC_TRY(Packet packet, capabilities.call(Methods<DomainControl>::kName, 1, wire::pack(Empty{}), Caller::host()));
@@ -63,7 +70,9 @@ Result<GrantList> GrantService::list() {
   GrantList list;
   if (const auto policy = grants_.current())
     for (const GrantRule& rule : policy->grant_rules())
-      list.grants.push_back({rule.module, rule.selector.text(), rule.interfaces});
+      list.grants.push_back({rule.module, rule.selector.text(), rule.interfaces,
+                             pattern_of(rule.selector, Selector::By::name),
+                             pattern_of(rule.selector, Selector::By::tag)});
   list.withdrawals = withdrawals();
   return list;
 }

@@ -15,6 +15,9 @@ namespace vmsec::host {
 
 using WriteDown = std::function<Status(const AuditEntry&)>;
 
+// What the selector has of this kind; empty where it is of the other one.
+std::string pattern_of(const Selector& selector, Selector::By by);
+
 // The host's domains, as the backend lists them.
 VMSEC_EXPORT Result<std::vector<DomainInfo>> list_domains(Capabilities& capabilities);
 // `VM "web-*"`, with the interfaces: for messages and records.

@@ -44,7 +44,13 @@ Result<TenantList> TenantService::list(const TenantRef& request) {
 
 TenantInfo TenantService::describe(const Policy& policy, const TenantRule& tenant,
                                    const std::vector<DomainInfo>& domains) {
-  TenantInfo info{tenant.name, tenant.selector.text(), tenant.offers, {}, {}};
+  TenantInfo info{tenant.name,
+                  tenant.selector.text(),
+                  tenant.offers,
+                  {},
+                  {},
+                  pattern_of(tenant.selector, Selector::By::name),
+                  pattern_of(tenant.selector, Selector::By::tag)};
   for (const DomainInfo& each : domains)
     if (policy.tenant_of(each.name, each.tags) == &tenant) info.domains.push_back({each.domain, each.name});
   const auto standing = grants_.standing();

@@ -63,13 +63,27 @@ Result<TenantChoice> choice_of(Context& context, const Words& words) {
   return choice;
 }
 
+// As the host has it now.
+Result<ChoiceInfo> standing_choice(HostControl& host, const TenantChoice& choice) {
+  VMSEC_TRY(const auto list, host.list_tenants({choice.tenant}));
+  for (const auto& tenant : list.tenants)
+    for (const auto& each : tenant.choices)
+      if (each.choice.domain == choice.domain && each.choice.module == choice.module) return each;
+  return fail(Code::not_found, "it stands no more: somebody dropped it meanwhile");
+}
+
 Ending choose(Context& context, const Words& words) {
   VMSEC_TRY(const auto choice, choice_of(context, words));
   VMSEC_TRY(const auto host, context.open<HostControl>());
   VMSEC_CHECK(host->choose_module(choice));
-  context.print(choice, [&](const TenantChoice&) {
+  const auto stands = standing_choice(*host, choice);
+  if (!stands)
+    return fail_with(stands.error().in("choose module: done, but it cannot be shown"),
+                     "\"vmsec tenant show " + words.tenant + "\" tells whether it stands");
+  context.print(*stands, [&](const ChoiceInfo& made) {
     std::printf("tenant %s has chosen %s for %s\n", safe(words.tenant).c_str(), safe(words.module).c_str(),
                 safe(words.vm).c_str());
+    if (!made.idle.empty()) std::fprintf(stderr, "vmsec: it has no effect now: %s\n", safe(made.idle).c_str());
   });
   return Exit::ok;
 }
@@ -78,10 +92,13 @@ Ending drop(Context& context, const Words& words) {
   VMSEC_TRY(const auto choice, choice_of(context, words));
   VMSEC_TRY(const auto host, context.open<HostControl>());
   VMSEC_CHECK(host->drop_module(choice));
-  context.print(choice, [&](const TenantChoice&) {
-    std::printf("tenant %s has dropped %s for %s\n", safe(words.tenant).c_str(), safe(words.module).c_str(),
-                safe(words.vm).c_str());
-  });
+  if (context.options.json) {
+    Context::print_json(
+        {{"tenant", choice.tenant}, {"domain", choice.domain.text()}, {"module", choice.module}, {"chosen", false}});
+    return Exit::ok;
+  }
+  std::printf("tenant %s has dropped %s for %s\n", safe(words.tenant).c_str(), safe(words.module).c_str(),
+              safe(words.vm).c_str());
   return Exit::ok;
 }
 

@@ -9,6 +9,16 @@
 
 namespace vmsec {
 
+// A VM of this host, by id and name.
+struct TenantDomain {
+  Uuid domain;
+  std::string name;
+  static constexpr std::string_view kMessage = "vmsec.TenantDomain";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "domain", &TenantDomain::domain), wire::field(2, "name", &TenantDomain::name));
+  }
+};
+
 // What an operator took back from a module at run time. One of vm and tag is set.
 struct Withdrawal {
   std::uint64_t id = 0;  // never used again on this host
@@ -19,8 +29,9 @@ struct Withdrawal {
   std::string reason;
   std::string by;
   UnixSeconds time;
-  std::vector<std::string> domains;  // names of those here that it is about
-  bool keeps_memory = false;         // the module mapped a guest's memory before: it has that until its process ends
+  std::vector<std::string> domains;     // names of those here that it is about
+  bool keeps_memory = false;            // the module mapped a guest's memory before: it has that until its process ends
+  std::vector<TenantDomain> here = {};  // the same VMs as `domains`, by id too
   static constexpr std::string_view kMessage = "vmsec.Withdrawal";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "id", &Withdrawal::id), wire::field(2, "module", &Withdrawal::module),
@@ -28,7 +39,8 @@ struct Withdrawal {
                         wire::field(5, "interfaces", &Withdrawal::interfaces),
                         wire::field(6, "reason", &Withdrawal::reason), wire::field(7, "by", &Withdrawal::by),
                         wire::field(8, "time", &Withdrawal::time), wire::field(9, "domains", &Withdrawal::domains),
-                        wire::field(10, "keeps_memory", &Withdrawal::keeps_memory));
+                        wire::field(10, "keeps_memory", &Withdrawal::keeps_memory),
+                        wire::field(11, "here", &Withdrawal::here));
   }
 };
 
@@ -63,12 +75,15 @@ struct GrantRestoration {
 // A [[grant]] of the policy in force.
 struct GrantInfo {
   std::string module;
-  std::string vms;  // `VM "web-*"`, `tag "batch"`
+  std::string vms;  // for people: `VM "web-*"`, `tag "batch"`
   std::vector<std::string> interfaces;
+  std::string vm = {};  // a pattern for names; else tag is set
+  std::string tag = {};
   static constexpr std::string_view kMessage = "vmsec.GrantInfo";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "module", &GrantInfo::module), wire::field(2, "vms", &GrantInfo::vms),
-                        wire::field(3, "interfaces", &GrantInfo::interfaces));
+                        wire::field(3, "interfaces", &GrantInfo::interfaces), wire::field(4, "vm", &GrantInfo::vm),
+                        wire::field(5, "tag", &GrantInfo::tag));
   }
 };
 
@@ -114,26 +129,20 @@ struct ChoiceInfo {
   }
 };
 
-struct TenantDomain {
-  Uuid domain;
-  std::string name;
-  static constexpr std::string_view kMessage = "vmsec.TenantDomain";
-  static constexpr auto fields() {
-    return wire::fields(wire::field(1, "domain", &TenantDomain::domain), wire::field(2, "name", &TenantDomain::name));
-  }
-};
-
 struct TenantInfo {
   std::string name;
-  std::string vms;  // `VM "acme-*"`, `tag "acme"`
+  std::string vms;  // for people: `VM "acme-*"`, `tag "acme"`
   std::vector<std::string> offers;
   std::vector<TenantDomain> domains;  // those here that are its own
   std::vector<ChoiceInfo> choices;
+  std::string vm = {};  // a pattern for names; else tag is set
+  std::string tag = {};
   static constexpr std::string_view kMessage = "vmsec.TenantInfo";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "name", &TenantInfo::name), wire::field(2, "vms", &TenantInfo::vms),
                         wire::field(3, "offers", &TenantInfo::offers), wire::field(4, "domains", &TenantInfo::domains),
-                        wire::field(5, "choices", &TenantInfo::choices));
+                        wire::field(5, "choices", &TenantInfo::choices), wire::field(6, "vm", &TenantInfo::vm),
+                        wire::field(7, "tag", &TenantInfo::tag));
   }
 };
 

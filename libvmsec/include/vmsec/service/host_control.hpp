@@ -122,16 +122,20 @@ struct DomainChanges {
 // What a policy gives a module and withdraws from it, compared with the one in force.
 struct GrantChange {
   std::string module;
-  std::string vms;                   // `VM "web-*"`, `tag "batch"`
+  std::string vms;                   // for people: `VM "web-*"`, `tag "batch"`
   std::vector<std::string> granted;  // interfaces
   std::vector<std::string> withdrawn;
   std::vector<std::string> domains;  // names of those here that it changes something for
+  std::string vm = {};               // a pattern for names; else tag is set
+  std::string tag = {};
+  std::vector<TenantDomain> here = {};  // the same VMs as `domains`, by id too
   static constexpr std::string_view kMessage = "vmsec.GrantChange";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "module", &GrantChange::module), wire::field(2, "vms", &GrantChange::vms),
                         wire::field(3, "granted", &GrantChange::granted),
                         wire::field(4, "withdrawn", &GrantChange::withdrawn),
-                        wire::field(5, "domains", &GrantChange::domains));
+                        wire::field(5, "domains", &GrantChange::domains), wire::field(6, "vm", &GrantChange::vm),
+                        wire::field(7, "tag", &GrantChange::tag), wire::field(8, "here", &GrantChange::here));
   }
 };
 
