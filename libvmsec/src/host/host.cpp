@@ -27,6 +27,7 @@
 #include "rpc/calling_user.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/trust.hpp"
+#include "vmsec/units.hpp"
 #include "worker/worker_instance.hpp"
 
 namespace vmsec {
@@ -409,6 +410,24 @@ class LocalHost final : public Host, private HostControl {
     return tenants_->choose(request, asker(request.by));
   }
   Result<Empty> drop_module(const TenantChoice& request) override { return tenants_->drop(request, asker(request.by)); }
+
+  // Recorded before and after: what it has under way ends.
+  Result<ModuleInfo> restart_module(const ModuleRestart& request) override {
+    const std::string what = "restart module " + units::quoted(request.name);
+    const auto module = registry_.hold(request.name);
+    if (!module) return fail(Code::not_found, what + ": none of this name is loaded");
+    if (module->carrier == "in-process") return fail(module->instance->restart({}).error().in(what));
+    const std::string who = asker(request.by);
+    VMSEC_CHECK(
+        append("core", {"module.restart", Outcome::unknown, {}, {}, "begins: " + request.name + "; by " + who}));
+    const Status begun = module->instance->restart("restarted by " + who);
+    const std::string detail = request.name + "; by " + who + (begun ? "" : "; " + begun.error().message);
+    const Status ended =
+        append("core", {"module.restart", begun ? Outcome::succeeded : Outcome::failed, {}, {}, detail});
+    if (!begun) return fail(begun.error().in(what));
+    if (!ended) return fail(ended.error().in(what + ": done, but its end is not recorded"));
+    return describe(*module);
+  }
 
   // Whom the kernel names, and whom the caller does.
   static std::string asker(const std::string& by) {

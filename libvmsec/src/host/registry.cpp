@@ -30,6 +30,13 @@ LoadedModule* Registry::find(std::string_view name) const {
   return nullptr;
 }
 
+std::shared_ptr<LoadedModule> Registry::hold(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& module : modules_)
+    if (module->manifest().name == name) return module;
+  return nullptr;
+}
+
 Result<std::shared_ptr<LoadedModule>> Registry::provider(std::string_view qualified) const {
   const auto colon = qualified.find(':');
   const std::string_view name = colon == std::string_view::npos ? std::string_view() : qualified.substr(0, colon);
@@ -72,6 +79,7 @@ ModuleInfo describe(const LoadedModule& module) {
   info.state = state.state;
   info.restarts = state.restarts;
   info.last_end = state.last_end;
+  info.restart_in = state.restart_in;
   return info;
 }
 

@@ -35,6 +35,8 @@ class VMSEC_EXPORT Registry {
   // The name of the module that would be called. Errors as call()'s.
   Result<std::string> provider_of(std::string_view interface) const;
   [[nodiscard]] LoadedModule* find(std::string_view name) const;
+  // As find(), and holds it while it is used.
+  [[nodiscard]] std::shared_ptr<LoadedModule> hold(std::string_view name) const;
   [[nodiscard]] const std::vector<std::shared_ptr<LoadedModule>>& modules() const { return modules_; }
 
  private:

@@ -48,6 +48,11 @@ Status check_entry(const vmsec_module* entry, const ModuleFile& file) {
 
 }  // namespace
 
+Status ModuleInstance::restart(const std::string&) {
+  return fail(Code::wrong_state,
+              "it runs in the agent's own process (host.in_process), which is not restarted for it: restart the agent");
+}
+
 Result<std::unique_ptr<ModuleInstance>> start_in_process(const ModuleFile& file, const vmsec_host& host,
                                                          const Settings& settings) {
   VMSEC_TRY(SharedObject object, SharedObject::open(file.sealed()));

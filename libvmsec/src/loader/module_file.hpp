@@ -47,6 +47,7 @@ struct InstanceState {
   std::string state = "running";       // or "waiting to start again"
   std::uint32_t restarts = 0;
   std::string last_end = {};  // why its process ended the last time; empty: it never did
+  Microseconds restart_in{};  // while it waits: until the next attempt
 };
 
 // The one instance of a module, in this process or in one of its own: callers
@@ -55,6 +56,8 @@ class VMSEC_EXPORT ModuleInstance {
  public:
   virtual ~ModuleInstance() = default;
   [[nodiscard]] virtual InstanceState state() const { return {}; }
+  // Ends its process, if it runs, and begins it again now. `wrong_state`: it has none of its own.
+  virtual Status restart(const std::string& why);
   // Any thread.
   virtual Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) = 0;
 };

@@ -20,6 +20,7 @@ using Clock = std::chrono::steady_clock;
 constexpr Microseconds kFirstPause{100'000};
 constexpr Microseconds kLongestPause{30'000'000};
 constexpr Microseconds kGoodLife{60'000'000};
+constexpr std::chrono::seconds kRestart{60};  // longer than the object's loading and a usual instance's making
 
 std::unexpected<Error> failed(const std::string& name, const Error& error) { return fail(error.in("module " + name)); }
 
@@ -67,16 +68,42 @@ class WorkerInstance final : public loader::ModuleInstance {
 
   [[nodiscard]] loader::InstanceState state() const override {
     const std::lock_guard lock(mutex_);
-    return {"worker", life_ ? "running" : "waiting to start again", restarts_, last_end_};
+    return {"worker", life_ ? "running" : "waiting to start again", restarts_, last_end_,
+            life_ ? Microseconds{} : left()};
+  }
+
+  // The keeper buries the old life and begins the new one, as after any end, but without the pause.
+  Status restart(const std::string& why) override {
+    std::unique_lock lock(mutex_);
+    const auto before = restarts_;
+    hurry_ = true;
+    back_off_.reset();
+    changed_.notify_all();
+    if (const auto life = life_) {
+      lock.unlock();
+      life->end({Code::cancelled, why});
+      lock.lock();
+    }
+    const auto done = [&] { return stopping_ || restarts_ != before; };
+    if (!changed_.wait_for(lock, kRestart, done))
+      return fail(Code::timeout, "it has not begun again within " +
+                                     std::to_string(std::chrono::seconds(kRestart).count()) + " s; it is tried on");
+    if (stopping_) return fail(Code::cancelled, "the host ends it");
+    return life_ ? Status() : fail(Code::unavailable, "it did not start: " + last_end_);
   }
 
  private:
+  // Until the next attempt, in whole milliseconds. Under the mutex.
+  [[nodiscard]] Microseconds left() const {
+    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(next_ - Clock::now());
+    return {rest.count() > 0 ? static_cast<std::uint64_t>(rest.count()) * 1000 : 0};
+  }
+
   Result<std::shared_ptr<Life>> current() const {
     const std::lock_guard lock(mutex_);
     if (life_) return life_;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_ - Clock::now());
-    const std::string when =
-        left.count() > 0 ? "again in " + to_text(Microseconds{static_cast<std::uint64_t>(left.count()) * 1000}) : "now";
+    const Microseconds rest = left();
+    const std::string when = rest.value > 0 ? "again in " + to_text(rest) : "now";
     return fail(Code::unavailable,
                 "module " + plan_.name + ": its process has ended: " + last_end_ + "; it is started " + when);
   }
@@ -135,7 +162,8 @@ class WorkerInstance final : public loader::ModuleInstance {
     const auto time = back_off_.next(
         {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(lived).count())});
     next_ = Clock::now() + std::chrono::microseconds(time.value);
-    changed_.wait_until(lock, next_, [&] { return stopping_; });
+    changed_.wait_until(lock, next_, [&] { return stopping_ || hurry_; });
+    hurry_ = false;
     return !stopping_;
   }
 
@@ -145,6 +173,7 @@ class WorkerInstance final : public loader::ModuleInstance {
     ++restarts_;
     if (!life) last_end_ = life.error().message;
     if (life) life_ = std::move(*life);
+    changed_.notify_all();
     return life_ != nullptr;
   }
 
@@ -160,6 +189,7 @@ class WorkerInstance final : public loader::ModuleInstance {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
+  bool hurry_ = false;          // the next pause is none
   std::shared_ptr<Life> life_;  // null: it has ended, and the next one has not begun
   std::uint32_t restarts_ = 0;
   std::string last_end_;

@@ -44,6 +44,7 @@ VMSEC_EXPORT Result<std::unique_ptr<loader::ModuleInstance>> start_in_worker(con
 class VMSEC_EXPORT BackOff {
  public:
   Microseconds next(Microseconds lived);
+  void reset() { pause_ = {}; }
 
  private:
   Microseconds pause_{};

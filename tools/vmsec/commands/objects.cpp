@@ -20,16 +20,38 @@ std::string joined(const std::vector<std::string>& texts) {
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
+// What an operator asks of a module first: does it do its work?
+std::string state_text(const FoundModule& module) {
+  const ModuleInfo& info = module.info;
+  if (!module.problem.empty()) return coloured(Colour::red, "refused");
+  if (info.carrier.empty()) return "not loaded";
+  if (info.carrier == "in-process") return coloured(Colour::green, "in-process");
+  if (info.state == "running") return coloured(Colour::green, "running");
+  const std::string when = info.restart_in.value == 0 ? "now" : "in " + human(info.restart_in);
+  return coloured(Colour::yellow, "restarting " + when);
+}
+
+// Why it does not run, or did not the last time.
+std::string cause_of(const FoundModule& module) {
+  if (!module.problem.empty()) return module.problem;
+  const ModuleInfo& info = module.info;
+  if (info.carrier == "worker" && info.state != "running") return info.last_end;
+  return {};
+}
+
 void print_modules(const std::vector<FoundModule>& modules) {
   if (modules.empty()) {
     std::puts("no modules");
     return;
   }
-  Table table({"NAME", "VERSION", "SIGNER", "CARRIER", "SECTION", "PROVIDES", "SUMMARY"});
-  for (const auto& [info, problem] : modules)
-    table.add({info.name, info.version, or_dash(info.signer), or_dash(info.carrier),
-               info.section.empty() ? "-" : info.section, joined(info.provides),
-               problem.empty() ? info.summary : coloured(Colour::red, problem)});
+  Table table({"NAME", "VERSION", "STATE", "RESTARTS", "SIGNER", "SECTION", "PROVIDES", "SUMMARY OR CAUSE"});
+  for (const auto& module : modules) {
+    const ModuleInfo& info = module.info;
+    const std::string cause = cause_of(module);
+    table.add({info.name, info.version, state_text(module), std::to_string(info.restarts), or_dash(info.signer),
+               or_dash(info.section), joined(info.provides),
+               cause.empty() ? info.summary : coloured(Colour::red, cause)});
+  }
   table.print();
 }
 
@@ -62,8 +84,17 @@ Result<std::vector<FoundModule>> modules_of(Context& context, bool scan) {
   return modules;
 }
 
+// One word for scripts: how it is carried and how it does.
+std::string state_word(const FoundModule& module) {
+  if (!module.problem.empty()) return "refused";
+  if (module.info.carrier.empty()) return "not-loaded";
+  if (module.info.carrier == "in-process") return "in-process";
+  return module.info.state == "running" ? "running" : "restarting";
+}
+
 Json json_of(const FoundModule& module) {
   Json json = to_json(module.info);
+  json["state"] = state_word(module);
   json["problem"] = module.problem;
   return json;
 }
@@ -97,7 +128,7 @@ void print_module(const FoundModule& module) {
                {"SHA-256", or_dash(info.digest)},
                {"signed by", or_dash(info.signer)},
                {"carrier", or_dash(info.carrier)},
-               {"state", or_dash(info.state)},
+               {"state", state_text(module)},
                {"restarts", std::to_string(info.restarts)},
                {"last end", or_dash(info.last_end)}});
   if (!module.problem.empty()) print_facts({{"problem", coloured(Colour::red, module.problem)}});
@@ -115,6 +146,36 @@ Ending show_module(Context& context, const std::string& name, bool scan) {
   }
   Context::print_json(json_of(*found));
   return Exit::ok;
+}
+
+Ending restart_module(Context& context, const ModuleRestart& request) {
+  context.load_modules({"isolation", "throttle"});
+  VMSEC_TRY(const auto host, context.open<HostControl>());
+  auto info = host->restart_module(request);
+  if (!info && info.error().code == Code::not_found)
+    return fail_with(info.error(), "\"vmsec module list\" shows those there are");
+  if (!info && info.error().code == Code::wrong_state)
+    return fail_with(info.error(), "systemctl restart vmsecd; or take it off host.in_process first");
+  if (!info)
+    return fail_with(info.error(), "\"vmsec module show " + request.name + "\" tells the next attempt, its log why");
+  if (context.options.json)
+    Context::print_json(json_of({*info, {}}));
+  else
+    std::printf("module %s runs again; restarts: %u\n", safe(info->name).c_str(), info->restarts);
+  return Exit::ok;
+}
+
+void add_restart(CLI::App& module, Context& context) {
+  auto request = std::make_shared<ModuleRestart>();
+  request->by = calling_person();
+  auto* command = module.add_subcommand("restart", "Begin a module's process again now, whether it runs or waits");
+  command->add_option("NAME", request->name, "The module")->required();
+  command->add_option("--by", request->by, "Who asks, for the record")->type_name("NAME");
+  command->footer(
+      "What it has under way ends as after a crash. Modules in the agent's own process are not restarted alone.\n"
+      "Exit code 1: it did not start, and is tried again.\n\n"
+      "Examples:\n  vmsec module restart throttle\n  vmsec module restart throttle --json");
+  context.on(command, [&context, request] { return restart_module(context, *request); });
 }
 
 Ending list_plugins(Context& context, bool scan) {
@@ -157,6 +218,7 @@ void add_objects(CLI::App& app, Context& context) {
   module_show->add_flag("--scan", *scan, "Of those in the installed folder (or the one given), without a host");
   module_show->footer("Examples:\n  vmsec module show throttle\n  vmsec module show throttle --scan --json");
   context.on(module_show, [&context, name, scan] { return show_module(context, *name, *scan); });
+  add_restart(*module_list->get_parent(), context);
   add_module_new(*module_list->get_parent(), context);
   context.on(add("plugin", "The plugins that the host can load"),
              [&context, scan] { return list_plugins(context, *scan); });

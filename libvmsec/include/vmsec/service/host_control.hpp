@@ -39,6 +39,7 @@ struct ModuleInfo {
   std::string state;           // "running", "waiting to start again"
   std::uint32_t restarts = 0;  // of its process
   std::string last_end;        // why its process ended the last time; empty: it never did
+  Microseconds restart_in{};   // while it waits: until the next attempt
   static constexpr std::string_view kMessage = "vmsec.ModuleInfo";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "name", &ModuleInfo::name), wire::field(2, "version", &ModuleInfo::version),
@@ -48,7 +49,17 @@ struct ModuleInfo {
                         wire::field(9, "asks", &ModuleInfo::asks), wire::field(10, "signer", &ModuleInfo::signer),
                         wire::field(11, "carrier", &ModuleInfo::carrier), wire::field(12, "state", &ModuleInfo::state),
                         wire::field(13, "restarts", &ModuleInfo::restarts),
-                        wire::field(14, "last_end", &ModuleInfo::last_end));
+                        wire::field(14, "last_end", &ModuleInfo::last_end),
+                        wire::field(15, "restart_in", &ModuleInfo::restart_in));
+  }
+};
+
+struct ModuleRestart {
+  std::string name;
+  std::string by;  // as its caller names who asked; the record has the caller's user too
+  static constexpr std::string_view kMessage = "vmsec.ModuleRestart";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "name", &ModuleRestart::name), wire::field(2, "by", &ModuleRestart::by));
   }
 };
 
@@ -188,6 +199,12 @@ class HostControl {
   virtual Result<Empty> choose_module(const TenantChoice&) = 0;
   // And wants it no more, whether or not the VM is still there. `not_found`: it was not chosen.
   virtual Result<Empty> drop_module(const TenantChoice&) = 0;
+
+  // Begins a module's process again now, whether it runs or waits for its next
+  // attempt: answers when the new instance is there. What the old one had under way
+  // ends as after a crash. `not_found`; `wrong_state`: it runs in the agent's own
+  // process; `unavailable`: it did not start, and is tried again later.
+  virtual Result<ModuleInfo> restart_module(const ModuleRestart&) = 0;
 };
 
 template <>
@@ -199,7 +216,8 @@ struct Methods<HostControl> {
         method(3, "DiffPolicy", &HostControl::diff_policy), method(4, "ApplyPolicy", &HostControl::apply_policy),
         method(5, "ListGrants", &HostControl::list_grants), method(6, "RevokeGrant", &HostControl::revoke_grant),
         method(7, "RestoreGrant", &HostControl::restore_grant), method(8, "ListTenants", &HostControl::list_tenants),
-        method(9, "ChooseModule", &HostControl::choose_module), method(10, "DropModule", &HostControl::drop_module));
+        method(9, "ChooseModule", &HostControl::choose_module), method(10, "DropModule", &HostControl::drop_module),
+        method(11, "RestartModule", &HostControl::restart_module));
   }
 };
 
@@ -217,6 +235,7 @@ class Proxy<HostControl> final : public Remote<HostControl> {
   Result<TenantList> list_tenants(const TenantRef& r) override { return invoke<8>(r); }
   Result<Empty> choose_module(const TenantChoice& r) override { return invoke<9>(r); }
   Result<Empty> drop_module(const TenantChoice& r) override { return invoke<10>(r); }
+  Result<ModuleInfo> restart_module(const ModuleRestart& r) override { return invoke<11>(r); }
 };
 
 }  // namespace vmsec
