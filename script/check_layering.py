@@ -49,7 +49,7 @@ RULES = [
     ("plugins/kvm/", libraries("libvirt", "xml"), ("vmsec/", "kvm/")),
     ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",) + libraries("json"), ("vmsec/", "xen/")),
     ("tools/vmsec-worker/", libraries("seccomp"), ("vmsec/", "worker/")),
-    ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/")),
+    ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/", "common/")),
     ("examples/", libraries("cli", "json"), ("vmsec/",)),
 ]
 

@@ -81,6 +81,7 @@ TEST_CASE("every mistake in a configuration is found, with its cause") {
     INFO(content << "\n" << ran.err);
     CHECK(ran.code == 2);
     CHECK(ran.err.find(cause) != std::string::npos);
+    CHECK(ran.err.find("\n        next: ") != std::string::npos);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "context.hpp"
 #include "exit.hpp"
 #include "json.hpp"
 #include "migration_report.hpp"
@@ -16,6 +17,21 @@ TEST_CASE("every family of errors has its exit code") {
   CHECK(exit_of(Code::unavailable) == Exit::environment);
   CHECK(exit_of(Code::in_doubt) == Exit::in_doubt);
   CHECK(exit_of(Code::untrusted) == Exit::refused);
+}
+
+TEST_CASE("each error has a next step, and a known one its own") {
+  const Context context;
+  for (const auto code : {Code::invalid_argument, Code::not_found, Code::already_exists, Code::unsupported,
+                          Code::wrong_state, Code::limit_exceeded, Code::unavailable, Code::timeout, Code::io,
+                          Code::cancelled, Code::internal, Code::in_doubt, Code::denied, Code::revoked,
+                          Code::unauthenticated, Code::untrusted, Code::tampered, Code::expired})
+    CHECK_FALSE(advice_for(Error{code, "something", 0, {}}, context).empty());
+  const auto next = [&](Code code, const char* message) { return advice_for(Error{code, message, 0, {}}, context); };
+  CHECK(next(Code::untrusted, "load module a.so: nobody trusts key \"x\"").find("module trust add") !=
+        std::string::npos);
+  CHECK(next(Code::tampered, "open audit log /s/audit.log: line 3: x").find("audit verify") != std::string::npos);
+  CHECK(next(Code::denied, "read trust store /t: others may write to it").find("module trust list") !=
+        std::string::npos);
 }
 
 TEST_CASE("a migration's end gives its exit code") {

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "common/advice.hpp"
 #include "scan.hpp"
 #include "vmsec/host.hpp"
 #include "vmsec/units.hpp"
@@ -76,18 +77,11 @@ std::string advice_for(const Error& error, const Context& context) {
       error.message.find(options.state_folder()) != std::string::npos)
     return "name a folder that you may write to by --state";
   if (error.code == Code::in_doubt) return "\"vmsec migrate resolve\" on both hosts brings it to its one end";
-  if (error.message.starts_with("load module") || error.message.starts_with("load plugin"))
-    return "\"vmsec module inspect FILE\" shows what it is, \"vmsec module trust list\" whom this host trusts";
   if (error.code == Code::unauthenticated || error.code == Code::expired)
     return "check certificates and revocation list: \"vmsec pki list\", \"vmsec pki crl\"";
   if (error.message.find("[[grant]]") != std::string::npos)
     return "change that host's policy so (docs/policy.md), then \"vmsec policy apply\" there";
-  if (says("libvirt-sock"))
-    return "start libvirtd: systemctl start libvirtd; \"vmsec doctor\" tells what else is missing";
-  // What was refused before any host was asked is in no log.
-  if (family(error.code) == Family::security && context.asked())
-    return "\"vmsec audit show --outcome refused\" on the hosts concerned may say more";
-  return {};
+  return tools::advice_on(error);
 }
 
 }  // namespace vmsec::cli

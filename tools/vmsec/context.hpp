@@ -69,7 +69,7 @@ class Context {
 // A domain by its UUID or its name. `not_found`, and `invalid_argument` for a name that several have.
 Result<DomainInfo> find_domain(DomainControl& domains, const std::string& name_or_uuid);
 
-// What to do about an error, where a general word helps; else empty.
+// What to do about an error; never empty.
 std::string advice_for(const Error& error, const Context& context);
 
 }  // namespace vmsec::cli

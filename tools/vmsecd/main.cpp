@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "common/advice.hpp"
 #include "options.hpp"
 #include "single.hpp"
 
@@ -33,8 +34,15 @@ struct Arguments {
   int ready_fd = -1;
 };
 
+// What is wrong with the configuration is told with its place.
+std::string next_step(const Error& error) {
+  if (error.code == Code::invalid_argument && error.message.find(".toml:") != std::string::npos)
+    return "mend it there (docs/configuration.md), and try \"vmsecd --check\"";
+  return tools::advice_on(error);
+}
+
 int report(const Error& error) {
-  std::fprintf(stderr, "vmsecd: %s\n", error.message.c_str());
+  std::fprintf(stderr, "vmsecd: %s\n        next: %s\n", error.message.c_str(), next_step(error).c_str());
   if (family(error.code) == Family::caller) return kMistake;
   return family(error.code) == Family::security ? kRefused : kEnvironment;
 }
@@ -110,7 +118,7 @@ int parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    std::fprintf(stderr, "vmsecd: %s\n", error.what());
+    std::fprintf(stderr, "vmsecd: %s\n        next: \"vmsecd --help\" shows usage and examples\n", error.what());
     return kMistake;
   }
   return run(arguments);
