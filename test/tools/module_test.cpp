@@ -1,7 +1,9 @@
 // vmsec module key, sign, verify, inspect, trust: as an operator and a vendor use them.
 #include <sys/stat.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <ctime>
 
 #include "paths.hpp"
 #include "tools/process.hpp"
@@ -102,6 +104,57 @@ TEST_CASE("a folder with an untrusted module is scanned without running it, and 
   CHECK(ran.err.find("isolation.so: it is not signed") != std::string::npos);
   const auto records = tool_json({"audit", "show", "--state", vendor.folder / "state"})["records"];
   CHECK(records.back()["action"] == "module.refuse");
+}
+
+namespace {
+
+nlohmann::json probe_of(const Vendor& vendor, const std::string& name) {
+  const auto ran = tool({"doctor", "--json", "--trust", vendor.store, "--module-path", vendor.folder.path()});
+  const auto found = nlohmann::json::parse(ran.out);
+  for (const auto& probe : found["probes"])
+    if (probe["name"] == name) return probe;
+  return {};
+}
+
+std::string day_in(int days) {
+  const std::time_t time = std::time(nullptr) + std::time_t{days} * 24 * 60 * 60;
+  std::tm parts{};
+  ::gmtime_r(&time, &parts);
+  std::array<char, 16> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d", &parts);
+  return text.data();
+}
+
+}  // namespace
+
+TEST_CASE("doctor finds keys whose time ends, stores that others may write, and what would not load") {
+  const Vendor vendor;
+  REQUIRE(vendor.trust({"add", "acme", vendor.key + ".pub", "--until", day_in(200)}).code == 0);
+  CHECK(probe_of(vendor, "operator's store")["standing"] == "ok");
+  CHECK(probe_of(vendor, "key acme").is_null());
+  CHECK(probe_of(vendor, "modules")["standing"] == "ok");
+
+  REQUIRE(vendor.trust({"remove", "acme"}).code == 0);
+  const auto stranger = probe_of(vendor, "module throttle");
+  CHECK(stranger["standing"] == "missing");
+  CHECK(stranger["next"].get<std::string>().find("vmsec module trust add") != std::string::npos);
+
+  REQUIRE(vendor.trust({"add", "acme", vendor.key + ".pub", "--until", day_in(10)}).code == 0);
+  CHECK(probe_of(vendor, "key acme")["standing"] == "attention");
+  REQUIRE(vendor.trust({"remove", "acme"}).code == 0);
+  REQUIRE(vendor.trust({"add", "acme", vendor.key + ".pub", "--until", day_in(-10)}).code == 0);
+  CHECK(probe_of(vendor, "key acme")["standing"] == "missing");
+  CHECK(probe_of(vendor, "module throttle")["detail"].get<std::string>().find("was trusted until") !=
+        std::string::npos);
+  REQUIRE(vendor.trust({"revoke", "acme", "--reason", "was stolen"}).code == 0);
+  CHECK(probe_of(vendor, "key acme")["detail"].get<std::string>().find("was stolen") != std::string::npos);
+
+  std::filesystem::permissions(vendor.folder.path(), std::filesystem::perms(0777));
+  CHECK(probe_of(vendor, "operator's store")["standing"] == "attention");
+  std::filesystem::permissions(vendor.store, std::filesystem::perms(0666));
+  const auto open = probe_of(vendor, "operator's store");
+  CHECK(open["standing"] == "missing");
+  CHECK(open["next"].get<std::string>().find("chmod go-w") != std::string::npos);
 }
 
 TEST_CASE("a store is only changed to one that can be read, by who may") {

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -26,6 +27,14 @@ namespace vmsec::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+Probe has(const std::string& name, const std::string& detail) {
+  return {"machine", name, Standing::ok, detail, {}, {}};
+}
+Probe lacks(const std::string& name, const std::string& detail, const std::string& package = {},
+            const std::string& next = {}) {
+  return {"machine", name, Standing::missing, detail, package, next};
+}
 
 // The first folder of PATH (and the sbin folders) that has the program.
 std::string program(const std::string& name) {
@@ -66,61 +75,61 @@ bool listens(const std::string& path) {
 
 Probe kvm() {
   const Fd device(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
-  if (!device.valid()) return {"KVM", false, std::string("/dev/kvm: ") + std::strerror(errno), {}};
+  if (!device.valid()) return lacks("KVM", std::string("/dev/kvm: ") + std::strerror(errno));
   const int version = ::ioctl(device.get(), KVM_GET_API_VERSION, 0);
   const Fd machine(version == KVM_API_VERSION ? ::ioctl(device.get(), KVM_CREATE_VM, 0) : -1);
-  if (!machine.valid()) return {"KVM", false, "/dev/kvm opens, but makes no VM", {}};
-  return {"KVM", true, "/dev/kvm makes VMs", {}};
+  if (!machine.valid()) return lacks("KVM", "/dev/kvm opens, but makes no VM");
+  return has("KVM", "/dev/kvm makes VMs");
 }
 
 Probe qemu() {
   const std::string file = program("qemu-system-x86_64");
-  if (file.empty()) return {"QEMU", false, "no qemu-system-x86_64", "qemu-system-x86"};
-  return {"QEMU", true, first_line_of("'" + file + "' --version"), {}};
+  if (file.empty()) return lacks("QEMU", "no qemu-system-x86_64", "qemu-system-x86");
+  return has("QEMU", first_line_of("'" + file + "' --version"));
 }
 
 Probe libvirt() {
   for (const auto* path : {"/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"})
-    if (listens(path)) return {"libvirt", true, path, {}};
+    if (listens(path)) return has("libvirt", path);
   if (!program("libvirtd").empty() || !program("virtqemud").empty())
-    return {"libvirt", false, "installed, but nobody listens: systemctl start libvirtd", {}};
-  return {"libvirt", false, "no libvirtd", "libvirt-daemon-system"};
+    return lacks("libvirt", "installed, but nobody listens", {}, "systemctl start libvirtd");
+  return lacks("libvirt", "no libvirtd", "libvirt-daemon-system");
 }
 
 Probe xen() {
   std::ifstream type("/sys/hypervisor/type");
   std::string name;
   type >> name;
-  if (name != "xen") return {"Xen", false, "this machine was not booted by Xen", {}};
+  if (name != "xen") return lacks("Xen", "this machine was not booted by Xen");
   std::error_code ignored;
-  if (!fs::exists("/proc/xen/capabilities", ignored)) return {"Xen", false, "a guest of Xen, not its domain 0", {}};
-  return {"Xen", true, "this is Xen's domain 0", {}};
+  if (!fs::exists("/proc/xen/capabilities", ignored)) return lacks("Xen", "a guest of Xen, not its domain 0");
+  return has("Xen", "this is Xen's domain 0");
 }
 
 Probe tpm() {
   for (const auto* device : {"/dev/tpmrm0", "/dev/tpm0"})
-    if (::access(device, R_OK | W_OK) == 0) return {"TPM 2.0", true, device, {}};
-  return {"TPM 2.0", false, "no /dev/tpmrm0: this host's boot cannot be attested", {}};
+    if (::access(device, R_OK | W_OK) == 0) return has("TPM 2.0", device);
+  return lacks("TPM 2.0", "no /dev/tpmrm0: this host's boot cannot be attested");
 }
 
 Probe swtpm() {
   const std::string file = program("swtpm");
-  if (file.empty()) return {"swtpm", false, "no virtual TPMs for guests", "swtpm"};
-  return {"swtpm", true, file, {}};
+  if (file.empty()) return lacks("swtpm", "no virtual TPMs for guests", "swtpm");
+  return has("swtpm", file);
 }
 
 Probe cgroups() {
   std::string found;
   std::ifstream unified("/sys/fs/cgroup/cgroup.controllers");
   for (std::string name; unified >> name;) found += (found.empty() ? "v2: " : " ") + name;
-  if (!found.empty()) return {"cgroups", true, found, {}};
+  if (!found.empty()) return has("cgroups", found);
   for (const auto* name : {"cpu", "cpuset", "memory", "blkio"}) {
     std::error_code ignored;
     if (fs::exists(std::string("/sys/fs/cgroup/") + name + "/tasks", ignored))
       found += (found.empty() ? "v1: " : " ") + std::string(name);
   }
-  if (found.empty()) return {"cgroups", false, "no controllers at /sys/fs/cgroup: CPU limits will not hold", {}};
-  return {"cgroups", true, found, {}};
+  if (found.empty()) return lacks("cgroups", "no controllers at /sys/fs/cgroup: CPU limits will not hold");
+  return has("cgroups", found);
 }
 
 // In a network namespace of its own, which ends with the command.
@@ -130,79 +139,85 @@ bool works_in_namespace(const std::string& command) {
 
 Probe traffic_control() {
   const std::string file = program("tc");
-  if (file.empty()) return {"tc", false, "NIC limits need it", "iproute2"};
-  if (::geteuid() != 0) return {"tc", true, file + " (as root, doctor tries a limit too)", {}};
+  if (file.empty()) return lacks("tc", "NIC limits need it", "iproute2");
+  if (::geteuid() != 0) return has("tc", file + " (as root, doctor tries a limit too)");
   if (!works_in_namespace("tc qdisc add dev lo root tbf rate 1mbit burst 16k latency 50ms"))
-    return {"tc", false, "this kernel has no token bucket (sch_tbf): NICs cannot be limited", {}};
-  return {"tc", true, file + ", with token buckets", {}};
+    return lacks("tc", "this kernel has no token bucket (sch_tbf): NICs cannot be limited");
+  return has("tc", file + ", with token buckets");
 }
 
 Probe intermediate_device() {
   std::error_code ignored;
-  if (fs::exists("/sys/module/ifb", ignored)) return {"ifb", true, "loaded", {}};
-  if (::geteuid() != 0) return {"ifb", false, "not loaded; as root, doctor tries to make one", {}};
-  if (works_in_namespace("ip link add name vmsecprobe type ifb")) return {"ifb", true, "this kernel makes them", {}};
-  return {"ifb", false, "this kernel has none: what a guest sends cannot be limited by it", {}};
+  if (fs::exists("/sys/module/ifb", ignored)) return has("ifb", "loaded");
+  if (::geteuid() != 0) return lacks("ifb", "not loaded; as root, doctor tries to make one");
+  if (works_in_namespace("ip link add name vmsecprobe type ifb")) return has("ifb", "this kernel makes them");
+  return lacks("ifb", "this kernel has none: what a guest sends cannot be limited by it");
 }
 
 Probe memfd() {
   const Fd file(::memfd_create("vmsec-probe", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   const bool sealed = file.valid() && ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW) == 0;
-  return {"memfd", sealed, sealed ? "with seals" : "no sealed memory files in this kernel", {}};
+  return sealed ? has("memfd", "with seals") : lacks("memfd", "no sealed memory files in this kernel");
 }
 
 Probe userfault() {
   const Fd fault(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)));
-  if (!fault.valid()) return {"userfaultfd", false, std::strerror(errno), {}};
+  if (!fault.valid()) return lacks("userfaultfd", std::strerror(errno));
   uffdio_api api{};
   api.api = UFFD_API;
-  if (::ioctl(fault.get(), UFFDIO_API, &api) != 0) return {"userfaultfd", false, std::strerror(errno), {}};
+  if (::ioctl(fault.get(), UFFDIO_API, &api) != 0) return lacks("userfaultfd", std::strerror(errno));
   const bool protects = (api.features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
-  return {"userfaultfd", true, protects ? "with write protection" : "without write protection", {}};
+  return has("userfaultfd", protects ? "with write protection" : "without write protection");
 }
 
 // None where the trust stores cannot be read: then none loads.
-std::vector<PluginInfo> installed_plugins() {
-  const auto trust = Trust::read({});
-  return trust ? scan_plugins({installed_folder("plugins")}, *trust) : std::vector<PluginInfo>{};
+std::vector<PluginInfo> plugins_at(const ProbePlaces& places) {
+  const auto trust = Trust::read(places.trust);
+  return trust ? scan_plugins(places.plugins, *trust) : std::vector<PluginInfo>{};
 }
 
-bool plugin_loads(const std::string& name) {
-  for (const auto& plugin : installed_plugins())
-    if (plugin.name == name) return plugin.problem.empty();
-  return false;
-}
-
-Probe plugins() {
+Probe plugins(const std::vector<PluginInfo>& found) {
   std::string good, bad;
-  if (const auto trust = Trust::read({}); !trust) return {"plugins", false, trust.error().message, {}};
-  for (const auto& plugin : installed_plugins()) (plugin.problem.empty() ? good : bad) += " " + plugin.name;
-  if (good.empty()) return {"plugins", false, "none loads in " + installed_folder("plugins"), {}};
-  return {"plugins", true, "load:" + good + (bad.empty() ? "" : "; do not load:" + bad), {}};
+  for (const auto& plugin : found) (plugin.problem.empty() ? good : bad) += " " + plugin.name;
+  const std::string others = bad.empty() ? "" : "; do not load:" + bad;
+  if (good.empty()) return lacks("plugins", "none loads" + others, {}, "see trust, below; or install one");
+  return has("plugins", "load:" + good + others);
 }
 
 // Not running is no fault of the machine.
 Probe agent_at(const std::string& socket) {
-  if (listens(socket)) return {"vmsecd", true, "listens at " + socket, {}};
+  if (listens(socket)) return has("vmsecd", "listens at " + socket);
   std::error_code ignored;
   const bool configured = fs::exists("/etc/vmsec/vmsecd.toml", ignored);
-  return {
-      "vmsecd",
-      false,
-      "nobody listens at " + socket +
-          (configured ? ": vmsecd --check, then start it" : ": it needs /etc/vmsec/vmsecd.toml (docs/quickstart.md)"),
-      {}};
+  return lacks(
+      "vmsecd", "nobody listens at " + socket, {},
+      configured ? "vmsecd --check; systemctl start vmsecd" : "write /etc/vmsec/vmsecd.toml (docs/quickstart.md)");
+}
+
+ProbePlaces with_defaults(ProbePlaces places) {
+  if (places.plugins.empty()) places.plugins = {installed_folder("plugins")};
+  if (places.modules.empty()) places.modules = {installed_folder("modules")};
+  return places;
 }
 
 }  // namespace
 
-Diagnosis examine_machine(const std::string& agent) {
-  const Probe emulator = qemu(), daemon = libvirt();
+std::string_view to_string(Standing standing) {
+  if (standing == Standing::missing) return "missing";
+  return standing == Standing::ok ? "ok" : "attention";
+}
+
+Diagnosis examine_machine(const ProbePlaces& given) {
+  const ProbePlaces places = with_defaults(given);
+  // First of all: plugins that are loaded later may have threads, and children are tried here.
+  const auto sandbox = examine_sandbox();
+  const auto found = plugins_at(places);
+  const Probe emulator = qemu(), daemon = libvirt(), hypervisor = xen();
   Diagnosis diagnosis;
   diagnosis.probes = {kvm(),
                       emulator,
                       daemon,
-                      xen(),
+                      hypervisor,
                       tpm(),
                       swtpm(),
                       cgroups(),
@@ -210,10 +225,16 @@ Diagnosis examine_machine(const std::string& agent) {
                       intermediate_device(),
                       memfd(),
                       userfault(),
-                      plugins(),
-                      agent_at(agent)};
-  if (plugin_loads("sim") && memfd().present) diagnosis.backends.push_back("sim");
-  if (plugin_loads("kvm") && emulator.present && daemon.present) diagnosis.backends.push_back("kvm");
+                      plugins(found),
+                      agent_at(places.agent)};
+  for (const auto& more : {sandbox, examine_trust(places)})
+    diagnosis.probes.insert(diagnosis.probes.end(), more.begin(), more.end());
+  const auto loads = [&](const char* name) {
+    return std::ranges::any_of(found, [&](const auto& one) { return one.name == name && one.problem.empty(); });
+  };
+  if (loads("sim") && memfd().present()) diagnosis.backends.emplace_back("sim");
+  if (loads("kvm") && emulator.present() && daemon.present()) diagnosis.backends.emplace_back("kvm");
+  if (loads("xen") && hypervisor.present()) diagnosis.backends.emplace_back("xen");
   return diagnosis;
 }
 

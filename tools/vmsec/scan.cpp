@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "vmsec/control.hpp"
 
@@ -63,6 +64,25 @@ std::vector<FoundModule> scan_modules(const std::vector<std::string>& folders, c
     modules.push_back(std::move(found));
   }
   return modules;
+}
+
+std::vector<RefusedObject> refused_objects(ObjectKind kind, const std::vector<std::string>& folders, const Trust& trust,
+                                           std::size_t& good) {
+  std::vector<RefusedObject> refused;
+  for (const auto& file : objects_in(folders)) {
+    const auto report = inspect_object(file, kind, trust);
+    std::optional<Error> cause;
+    if (!report) cause = report.error();
+    if (report && !report->refusals.empty()) cause = report->refusals.front();
+    // What it links may be missing here.
+    if (!cause && kind == ObjectKind::plugin)
+      if (const auto summary = plugin_summary(file, trust); !summary) cause = summary.error();
+    if (cause)
+      refused.push_back({file.stem(), *cause});
+    else
+      ++good;
+  }
+  return refused;
 }
 
 std::string installed_folder(const std::string& kind) {
