@@ -61,7 +61,7 @@ std::string by_family(const Error& error) {
     case Family::environment:
       return "put right what the message names and try again; \"vmsec doctor\" tells what this machine lacks";
     case Family::security:
-      return "refused for security: \"vmsec audit show --outcome refused\" on the hosts concerned may say more";
+      return "refused for security: check the keys, certificates and rights that the message names before you go on";
     default:
       return "the command's --help shows usage and examples";
   }

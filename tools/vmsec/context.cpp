@@ -81,6 +81,9 @@ std::string advice_for(const Error& error, const Context& context) {
     return "check certificates and revocation list: \"vmsec pki list\", \"vmsec pki crl\"";
   if (error.message.find("[[grant]]") != std::string::npos)
     return "change that host's policy so (docs/policy.md), then \"vmsec policy apply\" there";
+  // What was refused before any host was asked is in no log.
+  if (family(error.code) == Family::security && context.asked() && !says("load "))
+    return "\"vmsec audit show --outcome refused\" on the hosts concerned may say more";
   return tools::advice_on(error);
 }
 
