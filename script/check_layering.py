@@ -50,6 +50,7 @@ RULES = [
     ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",) + libraries("json"), ("vmsec/", "xen/")),
     ("tools/vmsec-worker/", libraries("seccomp"), ("vmsec/", "worker/")),
     ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/", "common/")),
+    ("bench/link/", (), ()),
     ("examples/", libraries("cli", "json"), ("vmsec/",)),
 ]
 
