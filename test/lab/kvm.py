@@ -21,6 +21,7 @@ class KvmLab:
         self.folder = pathlib.Path(folder)
         self.build = pathlib.Path(build).resolve()
         self.modules = modules or {}
+        self.peer_addresses = {}  # by host: where the other finds it, if not at its own address
         self.env = {}
         self.agents = {}
         self.pki = Pki(self.folder / "pki", build)
@@ -85,7 +86,7 @@ class KvmLab:
                     "incoming.file_roots": "/var/log/libvirt/qemu"},
                 "tpm": {"tcti": self.side(host, "TPM_TCTI"), "event_log": self.side(host, "EVENTLOG")},
                 **{f"module.{name}": table for name, table in self.modules.items()},
-                "peer": [{"name": other, "address": f"{self.side(other, 'ADDR')}:{PORT}"}]})
+                "peer": [{"name": other, "address": self.peer_addresses.get(other, f"{self.side(other, 'ADDR')}:{PORT}")}]})
             self.agents[host] = agent
             agent.start()
 

@@ -26,6 +26,7 @@ class SimLab:
         self.folder = pathlib.Path(folder)
         self.build = pathlib.Path(build).resolve()
         self.modules = modules or {}
+        self.peer_addresses = {}  # by host: where the other finds it, if not at its own port
         self.agents = {}
         self.ports = {host: free_port() for host in HOSTS}
         self.pki = Pki(self.folder / "pki", build)
@@ -92,7 +93,7 @@ class SimLab:
             "backend.settings": {"domains": str(self.folder / host / "domains"), "disks": str(self.folder / "disks")},
             "tpm": {"tcti": f"swtpm:path={self.folder}/{host}/tpm/sock", "event_log": str(self.event_log(host))},
             **{f"module.{name}": table for name, table in self.modules.items()},
-            "peer": [{"name": other, "address": f"127.0.0.1:{self.ports[other]}"}]})
+            "peer": [{"name": other, "address": self.peer_addresses.get(other, f"127.0.0.1:{self.ports[other]}")}]})
         return agent
 
     def start_agents(self, policy):

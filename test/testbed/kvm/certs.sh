@@ -1,6 +1,7 @@
 #!/bin/bash
 # certs.sh DIR ADDR_A ADDR_B - a CA and one certificate per host for QEMU's and libvirt's own TLS, in the layout they expect:
 # DIR/a and DIR/b hold ca-cert.pem, server-{cert,key}.pem, client-{cert,key}.pem. Only used to compare with QEMU's own encryption.
+# They are good for 127.0.0.1 too, where bench/link stands in for the other host.
 set -euo pipefail
 dir=${1:?usage: certs.sh DIR ADDR_A ADDR_B}
 declare -A address=([a]=$2 [b]=$3)
@@ -18,7 +19,7 @@ for h in a b; do
 basicConstraints = critical, CA:FALSE
 keyUsage = digitalSignature, keyEncipherment
 extendedKeyUsage = serverAuth, clientAuth
-subjectAltName = DNS:vmsec-$h, IP:${address[$h]}
+subjectAltName = DNS:vmsec-$h, IP:${address[$h]}, IP:127.0.0.1
 C
     ) 2>/dev/null
     cp ca-cert.pem $h/

@@ -78,8 +78,11 @@ write_config() { # HOST
         [[ -e /sys/fs/cgroup/$c/cgroup.procs ]] && controllers+="${controllers:+, }\"$c\""
     done
     cat > "$d/etc/libvirtd.conf" <<C
-listen_tls = 0
+listen_tls = ${VMSEC_TESTBED_LIBVIRT_TLS:-0}
 listen_tcp = 0
+ca_file = "$dir/pki/qemu/$1/ca-cert.pem"
+cert_file = "$dir/pki/qemu/$1/server-cert.pem"
+key_file = "$dir/pki/qemu/$1/server-key.pem"
 unix_sock_group = "root"
 unix_sock_rw_perms = "0700"
 auth_unix_ro = "none"
@@ -167,7 +170,9 @@ start_host() { # HOST: its namespaces and mounts
 }
 
 start_libvirtd() { # HOST
-    enter "$1" setsid libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$dir/$1/libvirtd.pid" \
+    local listen=()
+    [[ ${VMSEC_TESTBED_LIBVIRT_TLS:-0} == 0 ]] || listen=(--listen)
+    enter "$1" setsid libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$dir/$1/libvirtd.pid" "${listen[@]}" \
         >> "$dir/$1/log/libvirtd.out" 2>&1 < /dev/null &
     disown
 }
