@@ -1,0 +1,1 @@
+"""vmsec-bench: migrations by vmsec and by its peers, in turn, and what they cost."""

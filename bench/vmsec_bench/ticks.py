@@ -1,0 +1,60 @@
+"""Downtime as the guest saw it, from the ticks that it prints ten times a second on its serial line."""
+import pathlib
+import re
+import threading
+import time
+
+TICK = re.compile(rb"^tick (\d+)\r?\n", re.M)
+PERIOD = 0.1
+POLL = 0.005
+
+
+class TickWatch:
+    """Notes when each tick of either log was seen. What the logs hold already is passed over."""
+
+    def __init__(self, log_a, log_b):
+        self.paths = {"a": pathlib.Path(log_a), "b": pathlib.Path(log_b)}
+        self.at = {host: path.stat().st_size if path.exists() else 0 for host, path in self.paths.items()}
+        self.seen = []  # (time, host)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.stopping.set()
+        self.thread.join()
+        self._poll()
+
+    def _run(self):
+        while not self.stopping.wait(POLL):
+            self._poll()
+
+    def _poll(self):
+        for host, path in self.paths.items():
+            try:
+                with open(path, "rb") as log:
+                    log.seek(self.at[host])
+                    text = log.read()
+            except FileNotFoundError:
+                continue
+            last = None
+            for last in TICK.finditer(text):
+                self.seen.append((time.monotonic(), host))
+            if last:
+                self.at[host] += last.end()
+
+    def gaps(self):
+        return gaps(self.seen)
+
+
+def gaps(seen):
+    """The longest time without a tick, and that between the last at the source and the first at the destination; less a
+    tick's own period. None where there is no such pair of ticks."""
+    pairs = list(zip(seen, seen[1:]))
+    longest = max((later[0] - earlier[0] for earlier, later in pairs), default=None)
+    switch = next((later[0] - earlier[0] for earlier, later in pairs if (earlier[1], later[1]) == ("a", "b")), None)
+    return {"downtime_s": None if longest is None else max(0.0, longest - PERIOD),
+            "switch_gap_s": None if switch is None else max(0.0, switch - PERIOD)}
