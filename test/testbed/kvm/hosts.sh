@@ -80,6 +80,7 @@ write_config() { # HOST
     cat > "$d/etc/libvirtd.conf" <<C
 listen_tls = ${VMSEC_TESTBED_LIBVIRT_TLS:-0}
 listen_tcp = 0
+listen_addr = "10.78.$(cat "$dir/index").$([[ $1 == a ]] && echo 1 || echo 2)"
 ca_file = "$dir/pki/qemu/$1/ca-cert.pem"
 cert_file = "$dir/pki/qemu/$1/server-cert.pem"
 key_file = "$dir/pki/qemu/$1/server-key.pem"
