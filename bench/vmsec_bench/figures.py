@@ -18,6 +18,7 @@ class Metric:
 
 METRICS = (
     Metric("transfer_s", "Transfer time", "s"),
+    Metric("job_s", "Time of libvirt's migration job", "s"),
     Metric("command_s", "Time of the whole command", "s"),
     Metric("throughput", "Throughput of guest memory", "MB/s", 1e-6, 0),
     Metric("downtime_s", "Downtime as the guest saw it", "ms", 1e3, 0),
@@ -27,7 +28,7 @@ METRICS = (
     Metric("iterations", "Iterations", "", 1, 0),
     Metric("rss_agents", "Peak memory of agents and workers, both ends", "MB", 1e-6, 0),
 )
-RATIOS = ("transfer_s", "command_s", "cpu_s")
+RATIOS = ("transfer_s", "job_s", "command_s", "cpu_s")
 
 
 def summary(values, seed=1):

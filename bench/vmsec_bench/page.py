@@ -6,7 +6,7 @@ from . import svg
 from .figures import METRICS
 from .matrix import Block
 
-PLOTTED = ("transfer_s", "command_s", "throughput", "cpu_s", "downtime_s", "wire_bytes", "rss_agents")
+PLOTTED = ("transfer_s", "job_s", "command_s", "throughput", "cpu_s", "downtime_s", "wire_bytes", "rss_agents")
 AXES = (("memory", "Memory of the guest (MiB)"), ("dirty_rate", "Rate at which the guest writes (MiB/s)"), ("dirty_set", "Part written (%)"),
         ("fill", "Part that holds noise (%)"), ("link", "Link"))
 STYLES = 8

@@ -10,7 +10,8 @@ from .figures import METRICS, RATIOS, Table
 FORMAT = 1
 NOTES = (
     "Both hosts, their agents and the simulated link share this machine's cores: compare ways within one run, by ratios taken round by round.",
-    "Transfer time is libvirt's own for the migration job (domjobinfo); on the simulated hypervisor it is vmsec's report.",
+    "Transfer time is QEMU's own: the memory that it sent by its own rate, as libvirt reports them at the destination (domjobinfo); on sim, vmsec's report.",
+    "The time of libvirt's migration job is the transfer and the start of QEMU at the destination.",
     "The time of the whole command runs from the request to its answer. A vmsec ticket is made before.",
     "CPU seconds are of QEMU (with its emulated guest's own work), libvirtd, vmsecd, its workers, socat and the client, at both ends.",
     "Downtime is the longest gap in the guest's ticks, of which it prints ten a second, less one period; on sim, vmsec's report.",
@@ -63,8 +64,8 @@ def as_text(results_):
 
 
 def table_of(block):
-    head = ["way", "transfer s", "command s", "MB/s", "CPU s", "busy s", "downtime ms", "wire MB", "iterations", "agents MB"]
-    keys = ["transfer_s", "command_s", "throughput", "cpu_s", "busy_s", "downtime_s", "wire_bytes", "iterations", "rss_agents"]
+    head = ["way", "transfer s", "job s", "command s", "MB/s", "CPU s", "busy s", "downtime ms", "wire MB", "iterations", "agents MB"]
+    keys = ["transfer_s", "job_s", "command_s", "throughput", "cpu_s", "busy_s", "downtime_s", "wire_bytes", "iterations", "rss_agents"]
     digits = {metric.key: metric.digits for metric in METRICS}
     figures = [[way] + [cell(entry["figures"][key], digits[key]) for key in keys] for way, entry in block["ways"].items()]
     return columns([head, *figures]) + ["", "round by round, transfer time and CPU over those of:"] + columns(ratio_rows(block))

@@ -48,10 +48,13 @@ class Measures(unittest.TestCase):
         self.assertIsNone(ticks.gaps([(0.0, "a"), (0.1, "a")])["switch_gap_s"])
         self.assertIsNone(ticks.gaps([])["downtime_s"])
 
-    def test_libvirts_job_is_read_in_seconds_and_bytes(self):
-        found = kvm.from_job({"time_elapsed": 2000, "memory_processed": 500_000_000, "memory_iteration": 3, "downtime": 120})
-        self.assertEqual((found["transfer_s"], found["throughput"], found["iterations"]), (2.0, 250_000_000, 3))
+    def test_libvirts_job_is_read_in_seconds_and_bytes_and_the_transfer_by_qemus_own_rate(self):
+        found = kvm.from_job({"time_elapsed": 3000, "memory_processed": 500_000_000, "memory_bps": 250_000_000, "memory_iteration": 3, "downtime": 120})
+        self.assertEqual((found["transfer_s"], found["job_s"], found["throughput"], found["iterations"]), (2.0, 3.0, 250_000_000, 3))
         self.assertEqual(found["hypervisor_downtime_s"], 0.12)
+
+    def test_without_a_rate_the_job_less_its_setup_is_the_transfer(self):
+        self.assertEqual(kvm.from_job({"time_elapsed": 3000, "setup_time": 500})["transfer_s"], 2.5)
 
     def test_cpu_of_this_process_and_of_a_child_that_ended_is_found(self):
         import os
