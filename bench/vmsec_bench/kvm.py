@@ -94,7 +94,7 @@ class KvmBench:
                 status = carrier.migrate()
                 seconds, busy, wire = time.monotonic() - start, processes.busy_seconds() - busy, self._wire_bytes() - wire
             wait_for("the guest at its destination", lambda: self.lab.runs_on(B, GUEST), 20)
-        figures = {"command_s": seconds, "busy_s": busy, "wire_bytes": wire, **ticks.gaps(), **cost(sampler), **self._job()}
+        figures = {"command_s": seconds, "busy_s": busy, "wire_bytes": wire, **ticks.gaps(start), **cost(sampler), **self._job()}
         if way.kind != "vmsec":
             return figures | {"rss_agents": None}  # they were idle
         return figures | {"vmsec": migration.reported(status)}

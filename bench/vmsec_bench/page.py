@@ -15,16 +15,16 @@ CSS = """
   --c0: #0b62c4; --c1: #b34700; --c2: #1a7f37; --c3: #8a3ffc; --c4: #b3261e; --c5: #0f7c86; --c6: #8c6d00; --c7: #a1216b; }
 @media (prefers-color-scheme: dark) { :root { --ground: #14161a; --ink: #e7e9ee; --soft: #a2a9b4; --rule: #343942; --panel: #1c1f25;
   --c0: #6cb2ff; --c1: #ff9d5c; --c2: #5fd38a; --c3: #c3a0ff; --c4: #ff8a80; --c5: #5fd3dd; --c6: #e3c04f; --c7: #ff8fc7; } }
-body { font: 15px/1.5 system-ui, sans-serif; background: var(--ground); color: var(--ink); max-width: 1080px; margin: 2em auto; padding: 0 1em; }
+body { font: 15px/1.5 system-ui, sans-serif; background: var(--ground); color: var(--ink); max-width: 1160px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2.2em; border-top: 1px solid var(--rule); padding-top: 1em; } h3 { font-size: 1em; margin: 1.6em 0 .2em; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9em; }
-th, td { padding: .3em .7em; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th, td { padding: .3em .5em; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; } td small { color: var(--soft); display: block; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1.2em; } dt { color: var(--soft); } dd { margin: 0; }
 .note { color: var(--soft); } .bad { color: var(--c4); } svg { width: 100%; height: auto; background: var(--panel); border-radius: 6px; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--soft); } svg .label, svg .value { fill: var(--ink); } svg .axis { font-size: 13px; }
 .grid { stroke: var(--rule); stroke-width: 1; } .stem { stroke-width: 8; opacity: .25; } .interval, .whisker { stroke-width: 3; } .curve { stroke-width: 2; fill: none; }
-.round { opacity: .45; } .median { stroke: var(--ground); stroke-width: 1; }
+.curve.dashed { stroke-dasharray: 7 5; } .round { opacity: .45; } .median { stroke: var(--ground); stroke-width: 1; }
 """ + "\n".join(f".s{i} {{ stroke: var(--c{i}); }} circle.s{i} {{ fill: var(--c{i}); }} svg text.s{i} {{ stroke: none; }}" for i in range(STYLES))
 
 
@@ -40,7 +40,7 @@ def render(results):
 
 def style_of_ways(results):
     names = dict.fromkeys(way for block in results["blocks"] for way in block["ways"])
-    return {name: f"s{i % STYLES}" for i, name in enumerate(names)}
+    return {name: f"s{i % STYLES}" + (" dashed" if i >= STYLES else "") for i, name in enumerate(names)}
 
 
 def facts(results):
@@ -65,8 +65,9 @@ def value(figure, digits):
 
 
 def figures_table(block):
-    head = "".join(f"<th>{escape(svg.axis_title(metric.title, metric.unit))}</th>" for metric in METRICS)
-    rows = "".join(f"<tr><td>{escape(name)}</td>{''.join(value(entry['figures'][metric.key], metric.digits) for metric in METRICS)}</tr>"
+    metrics = [metric for metric in METRICS if any(entry["figures"][metric.key] for entry in block["ways"].values())]
+    head = "".join(f"<th>{escape(svg.axis_title(metric.title, metric.unit))}</th>" for metric in metrics)
+    rows = "".join(f"<tr><td>{escape(name)}</td>{''.join(value(entry['figures'][metric.key], metric.digits) for metric in metrics)}</tr>"
                    for name, entry in block["ways"].items())
     kinds = {figure["interval"] for entry in block["ways"].values() for figure in entry["figures"].values() if figure}
     meaning = "bootstrapped 95 % interval of the median" if "bootstrap 95 %" in kinds else "least and most"

@@ -67,6 +67,8 @@ def table_of(block):
     head = ["way", "transfer s", "job s", "command s", "MB/s", "CPU s", "busy s", "downtime ms", "wire MB", "iterations", "agents MB"]
     keys = ["transfer_s", "job_s", "command_s", "throughput", "cpu_s", "busy_s", "downtime_s", "wire_bytes", "iterations", "rss_agents"]
     digits = {metric.key: metric.digits for metric in METRICS}
+    known = [i for i, key in enumerate(keys) if any(entry["figures"][key] for entry in block["ways"].values())]
+    head, keys = ["way"] + [head[i + 1] for i in known], [keys[i] for i in known]
     figures = [[way] + [cell(entry["figures"][key], digits[key]) for key in keys] for way, entry in block["ways"].items()]
     return columns([head, *figures]) + ["", "round by round, transfer time and CPU over those of:"] + columns(ratio_rows(block))
 

@@ -2,7 +2,8 @@
 import math
 from html import escape
 
-ROW, LEFT, RIGHT, TOP, BOTTOM, WIDTH = 26, 210, 90, 8, 44, 860
+ROW, RIGHT, TOP, BOTTOM, WIDTH = 26, 90, 8, 44, 860
+LETTER = 7.0  # of labels, at most
 
 
 def ticks(high, count=5):
@@ -37,24 +38,25 @@ def intervals(title, unit, rows):
     """A row for each way: (name, style, summary, values of the rounds); median as a dot, its interval as a bar."""
     highest = max(max(row[2]["high"], *row[3]) for row in rows)
     marks = ticks(highest)
-    bottom = TOP + ROW * len(rows)
-    scale = (WIDTH - LEFT - RIGHT) / marks[-1]
+    left, bottom = 20 + LETTER * max(len(row[0]) for row in rows), TOP + ROW * len(rows)
+    scale = (WIDTH - left - RIGHT) / marks[-1]
     parts = []
     for mark in marks:
-        parts += [line(LEFT + mark * scale, TOP, LEFT + mark * scale, bottom, "grid"),
-                  text(LEFT + mark * scale, bottom + 16, number(mark), "tick", "middle")]
-    parts.append(text(LEFT + marks[-1] * scale / 2, bottom + 36, axis_title(title, unit), "axis", "middle"))
-    for i, (name, style, figure, values) in enumerate(rows):
-        parts += interval_row(TOP + ROW * i + ROW / 2, scale, name, style, figure, values)
+        parts += [line(left + mark * scale, TOP, left + mark * scale, bottom, "grid"),
+                  text(left + mark * scale, bottom + 16, number(mark), "tick", "middle")]
+    parts.append(text(left + marks[-1] * scale / 2, bottom + 36, axis_title(title, unit), "axis", "middle"))
+    for i, row in enumerate(rows):
+        parts += interval_row(left, TOP + ROW * i + ROW / 2, scale, row)
     return wrap(WIDTH, bottom + BOTTOM, f"{title} by way", parts)
 
 
-def interval_row(y, scale, name, style, figure, values):
-    parts = [text(LEFT - 10, y + 4, name, f"label {style}", "end"), line(LEFT, y, LEFT + figure["median"] * scale, y, f"stem {style}")]
-    parts += [f'<circle cx="{LEFT + value * scale:.1f}" cy="{y:.1f}" r="2.5" class="round {style}"/>' for value in values]
-    parts.append(line(LEFT + figure["low"] * scale, y, LEFT + figure["high"] * scale, y, f"interval {style}"))
-    parts.append(f'<circle cx="{LEFT + figure["median"] * scale:.1f}" cy="{y:.1f}" r="5" class="median {style}"/>')
-    parts.append(text(LEFT + max(figure["high"], figure["median"]) * scale + 10, y + 4, number(figure["median"]), "value"))
+def interval_row(left, y, scale, row):
+    name, style, figure, values = row
+    parts = [text(left - 10, y + 4, name, f"label {style}", "end"), line(left, y, left + figure["median"] * scale, y, f"stem {style}")]
+    parts += [f'<circle cx="{left + value * scale:.1f}" cy="{y:.1f}" r="2.5" class="round {style}"/>' for value in values]
+    parts.append(line(left + figure["low"] * scale, y, left + figure["high"] * scale, y, f"interval {style}"))
+    parts.append(f'<circle cx="{left + figure["median"] * scale:.1f}" cy="{y:.1f}" r="5" class="median {style}"/>')
+    parts.append(text(left + max(figure["high"], figure["median"]) * scale + 10, y + 4, number(figure["median"]), "value"))
     return parts
 
 

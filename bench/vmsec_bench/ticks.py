@@ -46,8 +46,10 @@ class TickWatch:
             if last:
                 self.at[host] += last.end()
 
-    def gaps(self):
-        return gaps(self.seen)
+    def gaps(self, begin):
+        """With it, how long after `begin` the guest was seen to run at the destination."""
+        first = next((when for when, host in self.seen if host == "b"), None)
+        return gaps(self.seen) | {"resumed_s": None if first is None else first - begin}
 
 
 def gaps(seen):
