@@ -17,7 +17,7 @@ mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
 for controller in /sys/fs/cgroup/*/; do
     controller=${controller%/}
     [[ -f $controller/cgroup.procs && ! -L $controller ]] || continue
-    [[ $(stat -f -c %T "$controller") == cgroupfs ]] || continue
+    [[ $(stat -f -c %T "$controller") == cgroup*fs ]] || continue # the unified hierarchy's is cgroup2fs
     mkdir -p "$controller/$group"
     for file in cpuset.cpus cpuset.mems; do # an empty cpuset takes no process
         [[ ! -f $controller/$file ]] || cat "$controller/$file" > "$controller/$group/$file"
