@@ -62,7 +62,7 @@ struct Context {
 
   // What this end has of a migration.
   [[nodiscard]] EndView view(const Uuid& migration, const Uuid& domain, Phase phase, bool live) const {
-    EndView view{phase, live, false, {}};
+    EndView view{phase, live, false, {}, ledger.superseded(migration, side_of(phase))};
     if (auto holding = services.migration->holding({migration, domain}); holding) {
       view.holding_known = true;
       view.holding = *holding;

@@ -38,6 +38,7 @@ Status check_prepare(const Policy& policy, const PeerContext& from, const Prepar
     return fail(Code::invalid_argument, "the migration's secret has not 32 bytes");
   if (description.configuration.size() > kMaximumConfiguration)
     return fail(Code::limit_exceeded, "the domain's configuration is beyond 1 MiB");
+  if (request.epoch > kMaximumEpoch) return fail(Code::invalid_argument, "an epoch beyond 2^48");
   if (!is_stream_cipher(request.cipher)) return fail(Code::invalid_argument, "an unknown cipher");
   if (request.cipher != Cipher::none) return {};
   if (policy.encryption != EncryptionPolicy::allow_none)
@@ -94,6 +95,7 @@ Result<PrepareReply> Destination::prepare() {
   OwnershipRecord record{migration(), Side::destination,         Phase::prepared,
                          domain(),    request_.description.name, from_.peer};
   record.cipher = implementation_of({request_.cipher, context_.policy.accelerator});
+  record.epoch = request_.epoch;
   // Before the hypervisor does anything: what a crash leaves behind is then known.
   if (Status begun = context_.ledger.begin(std::move(record)); !begun) return refuse(begun.error());
   auto prepared = context_.services.migration->prepare({migration(), domain(), request_.description, request_.options});

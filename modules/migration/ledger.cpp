@@ -95,6 +95,8 @@ Status Ledger::begin(OwnershipRecord record) {
     return fail(Code::already_exists, "begin migration " + record.migration.text() + ": it is on record already");
   if (side_of(record.phase) != record.side || !may_follow(Phase::none, record.phase))
     return fail(Code::internal, "begin migration " + record.migration.text() + ": not a first phase");
+  for (const auto& [key, other] : by_key_)
+    if (other.domain == record.domain) record.epoch = std::max(record.epoch, other.epoch + 1);
   record.started = record.changed = now();
   std::string why = record.side == Side::source ? "to " + record.peer : "from " + record.peer;
   if (!record.cipher.empty()) why += ", " + record.cipher;
@@ -112,6 +114,9 @@ Status Ledger::advance(const Uuid& migration, Side side, Phase to, std::string_v
   if (side_of(to) != side || !may_follow(record.phase, to))
     return fail(Code::wrong_state, "migration " + migration.text() + " is " + std::string(to_string(record.phase)) +
                                        " here: it cannot become " + std::string(to_string(to)));
+  // The one final record that may still go on: not once the guest, started anew, has moved on.
+  if (record.phase == Phase::source_lost && has_later(record))
+    return fail(Code::wrong_state, "migration " + migration.text() + ": a later one of the domain is on record here");
   record.phase = to;
   record.changed = now();
   if (code != Code::ok && record.code == Code::ok) {
@@ -128,6 +133,19 @@ std::optional<OwnershipRecord> Ledger::find(const Uuid& migration, Side side) co
   return found->second;
 }
 
+bool Ledger::superseded(const Uuid& migration, Side side) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_key_.find(key_of(migration, side));
+  if (found == by_key_.end()) return false;
+  return has_later(found->second);
+}
+
+bool Ledger::has_later(const OwnershipRecord& record) const {
+  return std::ranges::any_of(by_key_, [&](const auto& each) {
+    return each.second.domain == record.domain && each.second.epoch > record.epoch;
+  });
+}
+
 std::vector<OwnershipRecord> Ledger::all() const {
   const std::lock_guard lock(mutex_);
   std::vector<OwnershipRecord> out;
@@ -139,11 +157,17 @@ std::vector<OwnershipRecord> Ledger::all() const {
 std::optional<OwnershipRecord> Ledger::unfinished(const Uuid& domain) const {
   const std::lock_guard lock(mutex_);
   for (const auto& [key, record] : by_key_) {
-    // A reclaimed guest runs here as before: only the other end is still to be told.
-    const bool open = !is_final(record.phase) && record.phase != Phase::source_reclaimed;
-    if (record.domain == domain && open) return record;
+    if (record.domain == domain && blocks_another(record.phase)) return record;
   }
   return std::nullopt;
+}
+
+// A lost one stays: a destination that comes back may still ask for it. So do those that are later than it: they say
+// that the guest has moved on.
+bool Ledger::keeps_lost(const OwnershipRecord& record) const {
+  return std::ranges::any_of(by_key_, [&](const auto& each) {
+    return each.second.domain == record.domain && each.second.phase == Phase::source_lost;
+  });
 }
 
 void Ledger::forget_oldest() {
@@ -151,8 +175,7 @@ void Ledger::forget_oldest() {
     std::size_t finished = 0;
     auto oldest = by_key_.end();
     for (auto each = by_key_.begin(); each != by_key_.end(); ++each) {
-      // A lost one stays: a destination that comes back may still ask for it.
-      if (!is_final(each->second.phase) || each->second.phase == Phase::source_lost) continue;
+      if (!is_final(each->second.phase) || keeps_lost(each->second)) continue;
       ++finished;
       if (oldest == by_key_.end() || each->second.changed < oldest->second.changed) oldest = each;
     }

@@ -190,6 +190,9 @@ bool is_final(Phase phase) {
   }
 }
 
+// A reclaimed guest runs here as before: only the other end is still to be told.
+bool blocks_another(Phase phase) { return !is_final(phase) && phase != Phase::source_reclaimed; }
+
 MigrationState state_of(Phase phase) {
   switch (phase) {
     case Phase::source_done:
@@ -236,6 +239,12 @@ Decision decide_at_start(const EndView& own) {
   return {Action::abort, "the agent stopped in mid-migration; the guest is still here, and COMMIT was never written"};
 }
 
+Decision decide_failed(const EndView& own) {
+  if (own.phase == Phase::source_gated && is_gone(copy_of(own)))
+    return in_doubt("the hypervisor says that the guest goes on here, but it is gone: the destination may have it");
+  return {Action::abort, "the hypervisor gave up: the guest goes on here"};
+}
+
 Decision decide_source_for_peer(const EndView& own, const EndView& peer) {
   Decision decision = decide_source(own, peer, PeerHost::standing);
   if (decision.action != Action::complete || own.phase == Phase::source_committed) return decision;
@@ -259,6 +268,8 @@ Decision decide_source(const EndView& own, const std::optional<EndView>& peer, P
     case Phase::source_gated:
       return decide_undecided_source(own, peer, host);
     case Phase::source_lost:
+      // Started anew from its disks, and moved on since: what comes back is an old copy.
+      if (own.superseded) return {Action::nothing, "lost, and a later migration of it is on record here"};
       // Final, unless a destination that was thought lost comes back with the guest.
       if (peer && !peer->live && may_hold_whole(peer->phase) && copy_of(*peer) == Copy::stopped &&
           copy_of(own) == Copy::none)

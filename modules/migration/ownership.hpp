@@ -9,6 +9,7 @@
 //    source_committed, or on the operator's word that the source is off.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,11 +25,13 @@ Side side_of(Phase phase);
 bool may_follow(Phase from, Phase to);
 // Nothing is left to do at this end.
 bool is_final(Phase phase);
+// Whether another migration of the domain waits for this one's end.
+bool blocks_another(Phase phase);
 // What an operator is told of a record without a session.
 MigrationState state_of(Phase phase);
 
 // What an end has of the guest.
-enum class Copy {
+enum class Copy : std::uint8_t {
   unknown,  // the hypervisor does not answer, or not clearly
   busy,     // the hypervisor is still at work on it
   none,     // it is not here: not known, or off because it moved
@@ -77,6 +80,9 @@ Decision decide_source_for_peer(const EndView& own, const EndView& peer);
 // At the agent's start, by what is here alone: a guest that is still here stays, before
 // it can end here and be taken for one that has left. `abort`, `wait` or `nothing`.
 Decision decide_at_start(const EndView& own);
+// When the source's hypervisor says that it failed and the guest goes on here: `abort`. In doubt where the guest may
+// have been handed over and nothing of it is here: the destination may have the only copy.
+Decision decide_failed(const EndView& own);
 Decision decide_destination(const EndView& own, const std::optional<EndView>& peer, PeerHost host);
 
 }  // namespace vmsec::migration

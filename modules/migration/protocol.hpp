@@ -14,6 +14,7 @@ namespace vmsec::migration {
 inline constexpr std::uint32_t kProtocolVersion = 1;
 inline constexpr std::size_t kMaximumConfiguration = 1 << 20;
 inline constexpr std::size_t kMaximumReason = 1024;
+inline constexpr std::uint64_t kMaximumEpoch = std::uint64_t{1} << 48;
 
 // Methods of the module's peer calls. Each goes from source to destination,
 // except resolve.
@@ -70,6 +71,7 @@ struct OwnershipRecord {
   UnixSeconds changed;
   std::string cipher;
   std::string attested;
+  std::uint64_t epoch = 0;  // counts this domain's migrations: the highest is the one that may touch its copy
   static constexpr std::string_view kMessage = "vmsec.migration.OwnershipRecord";
   static constexpr auto fields() {
     return wire::fields(
@@ -78,7 +80,8 @@ struct OwnershipRecord {
         wire::field(5, "name", &OwnershipRecord::name), wire::field(6, "peer", &OwnershipRecord::peer),
         wire::field(7, "cause", &OwnershipRecord::cause), wire::field(8, "code", &OwnershipRecord::code),
         wire::field(9, "started", &OwnershipRecord::started), wire::field(10, "changed", &OwnershipRecord::changed),
-        wire::field(11, "cipher", &OwnershipRecord::cipher), wire::field(12, "attested", &OwnershipRecord::attested));
+        wire::field(11, "cipher", &OwnershipRecord::cipher), wire::field(12, "attested", &OwnershipRecord::attested),
+        wire::field(13, "epoch", &OwnershipRecord::epoch));
   }
 };
 
@@ -91,13 +94,15 @@ struct PrepareRequest {
   Cipher cipher = Cipher::policy;
   EncryptionPolicy encryption = EncryptionPolicy::unknown;  // the source's own
   std::string secret;                                       // the migration's, 32 bytes
+  std::uint64_t epoch = 0;                                  // of the source's record
   static constexpr std::string_view kMessage = "vmsec.migration.PrepareRequest";
   static constexpr auto fields() {
     return wire::fields(
         wire::field(1, "version", &PrepareRequest::version), wire::field(2, "migration", &PrepareRequest::migration),
         wire::field(3, "ticket", &PrepareRequest::ticket), wire::field(4, "description", &PrepareRequest::description),
         wire::field(5, "options", &PrepareRequest::options), wire::field(6, "cipher", &PrepareRequest::cipher),
-        wire::field(7, "encryption", &PrepareRequest::encryption), wire::field(8, "secret", &PrepareRequest::secret));
+        wire::field(7, "encryption", &PrepareRequest::encryption), wire::field(8, "secret", &PrepareRequest::secret),
+        wire::field(9, "epoch", &PrepareRequest::epoch));
   }
 };
 
@@ -194,11 +199,13 @@ struct EndView {
   bool live = false;
   bool holding_known = false;  // the hypervisor answered
   Holding holding;
+  bool superseded = false;  // a later migration of the domain is on record here: what is here is that one's
   static constexpr std::string_view kMessage = "vmsec.migration.EndView";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "phase", &EndView::phase), wire::field(2, "live", &EndView::live),
                         wire::field(3, "holding_known", &EndView::holding_known),
-                        wire::field(4, "holding", &EndView::holding));
+                        wire::field(4, "holding", &EndView::holding),
+                        wire::field(5, "superseded", &EndView::superseded));
   }
 };
 

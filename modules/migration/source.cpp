@@ -76,11 +76,12 @@ Status Source::spend_ticket() {
 
 Status Source::ask_destination() {
   asked_ = true;
-  auto reply =
-      context_.call<PrepareReply>(peer_.connection, Call::prepare,
-                                  PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_,
-                                                 request_.options, cipher_, context_.policy.encryption, secret_},
-                                  context_.policy.call_timeout);
+  const auto record = context_.ledger.find(migration_, Side::source);
+  auto reply = context_.call<PrepareReply>(
+      peer_.connection, Call::prepare,
+      PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_, request_.options, cipher_,
+                     context_.policy.encryption, secret_, record ? record->epoch : 0},
+      context_.policy.call_timeout);
   if (!reply) return fail(reply.error().in(peer_.peer + " refuses"));
   if (reply->version != kProtocolVersion || reply->cipher != cipher_)
     return fail(Code::denied, peer_.peer + " answers with another version or cipher than was asked for");

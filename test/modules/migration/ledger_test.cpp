@@ -120,3 +120,28 @@ TEST_CASE("only finished records are forgotten") {
   CHECK(disk.records.size() <= Ledger::kFinishedKept + 2);
   CHECK(ledger.find(open, Side::source));
 }
+
+TEST_CASE("a later migration of a domain has a higher epoch; a lost one does not come back after it") {
+  RecordDisk disk;
+  Audit audit;
+  Ledger ledger(disk, audit);
+  const Uuid lost = *random_uuid(), later = *random_uuid();
+  REQUIRE(ledger.begin(first(lost)));
+  REQUIRE(ledger.advance(lost, Side::source, Phase::source_gated, ""));
+  REQUIRE(ledger.advance(lost, Side::source, Phase::source_lost, ""));
+  CHECK_FALSE(ledger.superseded(lost, Side::source));
+  OwnershipRecord incoming = first(later);
+  incoming.epoch = 7;  // the other end's count goes on here
+  REQUIRE(ledger.begin(incoming));
+  CHECK(ledger.find(later, Side::source)->epoch == 7);
+  CHECK(ledger.superseded(lost, Side::source));
+  CHECK_FALSE(ledger.superseded(later, Side::source));
+  CHECK(ledger.advance(lost, Side::source, Phase::source_committed, "").error().code == Code::wrong_state);
+  const Uuid another = *random_uuid();
+  REQUIRE(ledger.begin(first(another)));
+  CHECK(ledger.find(another, Side::source)->epoch == 8);
+  // On the disk as well.
+  Ledger reread(disk, audit);
+  REQUIRE(reread.load());
+  CHECK(reread.superseded(lost, Side::source));
+}

@@ -147,6 +147,14 @@ TEST_CASE("at its start an agent gives nothing away: it keeps what is here, or w
         Action::abort);
 }
 
+TEST_CASE("a hypervisor that says `failed` is not believed where the guest may have left and nothing of it is here") {
+  const auto decide = [](Phase phase, Holding holding) { return decide_failed({phase, false, true, holding}).action; };
+  CHECK(decide(Phase::source_gated, {true, DomainState::running, false}) == Action::abort);
+  CHECK(decide(Phase::source_gated, {true, DomainState::shut_off, false}) == Action::in_doubt);
+  CHECK(decide(Phase::source_gated, {false, DomainState::unknown, false}) == Action::in_doubt);
+  CHECK(decide(Phase::started, {false, DomainState::unknown, false}) == Action::abort);
+}
+
 TEST_CASE("a guest that is off, but still defined, is not taken for one that has left") {
   const EndView there{Phase::loaded, false, true, {true, DomainState::paused, false}};
   const EndView off{Phase::source_gated, false, true, {true, DomainState::shut_off, false}};
