@@ -17,21 +17,13 @@ Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRe
   const auto session = sessions_.destination(request.migration);
   if (session && record.phase == Phase::destination_gated) session->await_loaded();
   const EndView own = view_of(record);
-  // A crash may have come between the hypervisor's word and ours: then it is the
-  // hypervisor who says that the copy is whole.
-  const bool whole =
-      own.phase == Phase::loaded || (own.phase == Phase::destination_gated && copy_of(own) == Copy::stopped);
-  if (!whole && own.phase != Phase::destination_committed && own.phase != Phase::active)
+  if (!takes_commit(own))
     return fail(Code::wrong_state, "commit migration " + request.migration.text() + ": the record here is " +
                                        std::string(to_string(own.phase)));
-  if (own.phase != Phase::active) {
-    VMSEC_CHECK(context_.ledger.advance(request.migration, Side::destination, Phase::destination_committed,
-                                        "COMMIT from " + from.peer));
-    const Status activated = activate(record);
-    if (session) session->decided();
-    VMSEC_CHECK(activated);
-  }
+  const Status taken = take(record, steps_of_commit(own.phase), "COMMIT from " + from.peer, nullptr);
   record = context_.ledger.find(request.migration, Side::destination).value_or(record);
+  if (session && record.phase != own.phase) session->decided();
+  VMSEC_CHECK(taken);
   if (const auto board = context_.boards.find(request.migration)) board->settle(record);
   if (record.phase != Phase::active)
     return fail(Code::internal, "commit migration " + request.migration.text() + ": " + record.cause);
@@ -42,14 +34,13 @@ Result<DecisionReply> Resolver::abort(const PeerContext& from, const DecisionReq
   const auto found = record_of(from, request.migration, request.domain, Side::destination);
   if (!found) return DecisionReply{};  // nothing is here: as it should be
   const OwnershipRecord& before = *found;
-  if (before.phase != Phase::discarded && before.phase != Phase::destination_lost) {
-    const std::string reason = request.reason.substr(0, kMaximumReason);
-    VMSEC_CHECK(context_.ledger.advance(request.migration, Side::destination, Phase::destination_aborted,
-                                        "ABORT from " + from.peer + ": " + reason, Code::cancelled));
-  }
+  const Steps steps = steps_of_abort(before.phase);
+  const std::string why = "ABORT from " + from.peer + ": " + request.reason.substr(0, kMaximumReason);
+  if (!steps.empty()) VMSEC_CHECK(act(before, steps.front(), why));
   if (const auto session = sessions_.destination(request.migration)) session->decided();
   OwnershipRecord after = context_.ledger.find(request.migration, Side::destination).value_or(before);
-  if (after.phase == Phase::destination_aborted) VMSEC_CHECK(discard(after));
+  if (after.phase == Phase::destination_aborted)
+    VMSEC_CHECK(take(before, {steps.begin() + 1, steps.end()}, why, nullptr));
   after = context_.ledger.find(request.migration, Side::destination).value_or(after);
   if (const auto board = context_.boards.find(request.migration)) board->settle(after);
   return DecisionReply{after.phase, {}, before.cause};

@@ -8,17 +8,6 @@ constexpr auto kPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-// A connection for one resolve.
-struct Resolver::Line {
-  Line(const Context& all, PeerContext to) : context(all), peer(std::move(to)) {}
-  ~Line() { std::ignore = context.services.peers->close({peer.connection}); }
-  Line(const Line&) = delete;
-  Line& operator=(const Line&) = delete;
-
-  const Context& context;
-  const PeerContext peer;
-};
-
 std::shared_ptr<std::mutex> Resolver::lock_of(const Uuid& migration) {
   const std::lock_guard lock(mutex_);
   std::erase_if(locks_, [](const auto& each) { return each.second.use_count() == 1; });
@@ -124,15 +113,13 @@ bool Resolver::decide_at_start(const OwnershipRecord& record) {
   const Decision decision = migration::decide_at_start(own);
   if (decision.action == Action::wait) return false;
   if (decision.action != Action::abort) return true;
-  Status done =
-      context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, decision.reason, Code::cancelled);
-  if (!done) {
-    context_.log(LogLevel::error, "abort migration " + record.migration.text() + ": " + done.error().message);
+  const Steps steps = steps_at_start(copy_of(own));
+  if (Status written = act(record, steps.front(), decision.reason); !written) {
+    context_.log(LogLevel::error, "abort migration " + record.migration.text() + ": " + written.error().message);
     return false;
   }
-  // One that is paused waits for an operator, as whatever else is not resolved.
-  if (copy_of(own) == Copy::running) done = reclaim(record);
-  if (!done) context_.log(LogLevel::warning, done.error().message);
+  if (Status done = take(record, {steps.begin() + 1, steps.end()}, decision.reason, nullptr); !done)
+    context_.log(LogLevel::warning, done.error().message);
   const auto after = context_.ledger.find(record.migration, Side::source).value_or(record);
   if (const auto board = context_.boards.find(record.migration)) board->settle(after);
   return true;
@@ -147,152 +134,6 @@ bool Resolver::hold_undecided(const OwnershipRecord& record) {
   if (held || held.error().code == Code::not_found) return true;
   context_.log(LogLevel::error, "hold " + record.domain.text() + ": " + held.error().message);
   return false;
-}
-
-// ---- source -------------------------------------------------------------------
-
-Status Resolver::settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host,
-                               Tell tell, const Line* line) {
-  const EndView own = view_of(record);
-  const Decision decision =
-      tell == Tell::no && peer ? decide_source_for_peer(own, *peer) : decide_source(own, peer, host);
-  const Line* told = tell == Tell::yes && peer ? line : nullptr;
-  switch (decision.action) {
-    case Action::nothing:
-      return {};
-    case Action::wait:
-    case Action::in_doubt:
-      return in_doubt(record, decision.reason);
-    case Action::lost:
-      return context_.ledger.advance(record.migration, Side::source, Phase::source_lost, "LOST: " + decision.reason,
-                                     Code::internal);
-    case Action::abort:
-      VMSEC_CHECK(context_.ledger.advance(record.migration, Side::source, Phase::source_aborted, decision.reason,
-                                          Code::cancelled));
-      return keep(record, told);
-    case Action::reclaim:
-    case Action::tell_abort:
-      return keep(record, told);
-    case Action::close_failed:
-      return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, decision.reason);
-    case Action::commit:
-      VMSEC_CHECK(commit_source(record, decision.reason));
-      return tell_commit(record, told);
-    case Action::tell_commit:
-      return tell_commit(record, told);
-    case Action::complete:
-      return complete_source(record, decision.reason);
-    case Action::activate:
-    case Action::discard:
-      break;
-  }
-  return in_doubt(record, "no such action at a source");
-}
-
-// A session in doubt could not be closed when its migration ended here; as long as it is there
-// the domain cannot move again.
-void Resolver::close_session(const OwnershipRecord& record) {
-  const auto closed = context_.services.migration->close({record.migration, record.domain});
-  if (closed || closed.error().code == Code::not_found) return;
-  context_.log(LogLevel::warning, "close migration " + record.migration.text() + ": " + closed.error().message);
-}
-
-// ABORT is durable. The destination is told first: what it holds (a lock of a disk) may be
-// what keeps the guest from going on here. That it cannot be told keeps nothing from it.
-Status Resolver::keep(const OwnershipRecord& record, const Line* line) {
-  const Status told = tell_abort(record, line);
-  VMSEC_CHECK(reclaim(record));
-  if (line == nullptr) return {};
-  VMSEC_CHECK(told);
-  return context_.ledger.advance(record.migration, Side::source, Phase::source_failed, "the destination has discarded");
-}
-
-Status Resolver::reclaim(const OwnershipRecord& record) {
-  const auto current = context_.ledger.find(record.migration, Side::source);
-  if (current && current->phase == Phase::source_reclaimed) return {};
-  const Copy copy = copy_of(view_of(record));
-  if (!is_gone(copy)) {
-    auto reclaimed = context_.services.migration->reclaim({record.migration, record.domain});
-    if (!reclaimed) return fail(reclaimed.error().in("reclaim " + record.name));
-  }
-  close_session(record);
-  return context_.ledger.advance(record.migration, Side::source, Phase::source_reclaimed,
-                                 is_gone(copy) ? "the guest had ended here" : "it goes on here");
-}
-
-Status Resolver::tell_abort(const OwnershipRecord& record, const Line* line) {
-  if (line == nullptr) return {};
-  auto told = context_.call<DecisionReply>(
-      line->peer.connection, Call::abort,
-      DecisionRequest{record.migration, record.domain, "resolved: the source keeps the guest"},
-      context_.policy.call_timeout);
-  if (!told) return fail(told.error().in("tell " + record.peer + " to discard"));
-  return {};
-}
-
-Status Resolver::commit_source(const OwnershipRecord& record, const std::string& why) {
-  // What is left of our copy goes first: COMMIT says that it can never run.
-  auto released = context_.services.migration->release({record.migration, record.domain});
-  if (!released && released.error().code != Code::not_found)
-    return fail(released.error().in("release what is left of " + record.name));
-  close_session(record);
-  return context_.ledger.advance(record.migration, Side::source, Phase::source_committed, why);
-}
-
-Status Resolver::tell_commit(const OwnershipRecord& record, const Line* line) {
-  if (line == nullptr) return {};
-  auto told =
-      context_.call<DecisionReply>(line->peer.connection, Call::commit,
-                                   DecisionRequest{record.migration, record.domain, {}}, context_.policy.call_timeout);
-  if (!told) return fail(told.error().in("COMMIT is not acknowledged"));
-  return context_.ledger.advance(record.migration, Side::source, Phase::source_done, "acknowledged");
-}
-
-Status Resolver::complete_source(const OwnershipRecord& record, const std::string& why) {
-  const auto current = context_.ledger.find(record.migration, Side::source);
-  if (!current || current->phase != Phase::source_committed) VMSEC_CHECK(commit_source(record, why));
-  return context_.ledger.advance(record.migration, Side::source, Phase::source_done, why);
-}
-
-// ---- destination ---------------------------------------------------------------
-
-Status Resolver::settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host) {
-  const Decision decision = decide_destination(view_of(record), peer, host);
-  switch (decision.action) {
-    case Action::nothing:
-      return {};
-    case Action::wait:
-    case Action::in_doubt:
-      return in_doubt(record, decision.reason);
-    case Action::commit:
-      VMSEC_CHECK(
-          context_.ledger.advance(record.migration, Side::destination, Phase::destination_committed, decision.reason));
-      return activate(record);
-    case Action::activate:
-      return activate(record);
-    case Action::abort:
-      VMSEC_CHECK(context_.ledger.advance(record.migration, Side::destination, Phase::destination_aborted,
-                                          decision.reason, Code::cancelled));
-      return discard(record);
-    case Action::discard:
-      return discard(record);
-    default:
-      return in_doubt(record, "no such action at a destination");
-  }
-}
-
-Status Resolver::activate(const OwnershipRecord& record) {
-  auto activated = context_.services.migration->activate({record.migration, record.domain});
-  if (!activated && is_gone(copy_of(view_of(record))))
-    return context_.ledger.advance(record.migration, Side::destination, Phase::destination_lost,
-                                   "LOST: COMMIT is written, but there is no copy here", Code::internal);
-  if (!activated) return fail(activated.error().in("activate " + record.name));
-  return context_.ledger.advance(record.migration, Side::destination, Phase::active, "it runs here");
-}
-
-Status Resolver::discard(const OwnershipRecord& record) {
-  VMSEC_CHECK(discard_copy(context_, {record.migration, record.domain}));
-  return context_.ledger.advance(record.migration, Side::destination, Phase::discarded, "nothing is left");
 }
 
 }  // namespace vmsec::migration

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "sessions.hpp"
+#include "steps.hpp"
 
 namespace vmsec::migration {
 
@@ -37,7 +38,16 @@ class Resolver {
  private:
   // Whether the other end is told by us, or has asked and acts on our answer.
   enum class Tell { yes, no };
-  struct Line;  // an open connection
+  // A connection for one resolve.
+  struct Line {
+    Line(const Context& all, PeerContext to) : context(all), peer(std::move(to)) {}
+    ~Line() { std::ignore = context.services.peers->close({peer.connection}); }
+    Line(const Line&) = delete;
+    Line& operator=(const Line&) = delete;
+
+    const Context& context;
+    const PeerContext peer;
+  };
   struct Sight {
     std::optional<EndView> peer;
     std::string silence;  // why it did not answer
@@ -47,15 +57,16 @@ class Resolver {
   Status settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host, Tell tell,
                        const Line* line);
   Status settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host);
-  Status keep(const OwnershipRecord& record, const Line* line);
-  void close_session(const OwnershipRecord& record);
+  // What was decided, carried out step by step (carry_out.cpp, steps.hpp).
+  Status carry_out(const OwnershipRecord& record, Phase phase, const Decision& decision, const Line* line);
+  Status take(const OwnershipRecord& record, const Steps& steps, const std::string& why, const Line* line);
+  Status act(const OwnershipRecord& record, Step step, const std::string& why);
+  Status write(const OwnershipRecord& record, Step step, const std::string& why);
+  Status tell(const OwnershipRecord& record, Step step, const Line& line) const;
   Status reclaim(const OwnershipRecord& record);
-  Status commit_source(const OwnershipRecord& record, const std::string& why);
-  Status complete_source(const OwnershipRecord& record, const std::string& why);
-  Status tell_commit(const OwnershipRecord& record, const Line* line);
-  Status tell_abort(const OwnershipRecord& record, const Line* line);
+  Status release(const OwnershipRecord& record);
   Status activate(const OwnershipRecord& record);
-  Status discard(const OwnershipRecord& record);
+  void close_session(const OwnershipRecord& record);
   Status in_doubt(const OwnershipRecord& record, const std::string& why) const;
 
   Sight look(const OwnershipRecord& record, PeerHost host, const Line* line);

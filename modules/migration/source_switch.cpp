@@ -75,6 +75,12 @@ void Source::tell_abort(const Error& cause) {
 // The guest goes on here: without COMMIT it never runs there.
 void Source::end_failed(const Error& cause) {
   if (!cause_) cause_ = cause;
+  const auto record = context_.ledger.find(migration_, Side::source);
+  if (record) {
+    const Decision decision = decide_failed(context_.view(migration_, request_.domain, record->phase, false));
+    if (decision.action == Action::in_doubt)
+      return end_in_doubt(Error{Code::in_doubt, cause_->message + "; " + decision.reason, 0, {}});
+  }
   if (recorded_) {
     if (Status written =
             context_.ledger.advance(migration_, Side::source, Phase::source_reclaimed, cause_->message, cause_->code);
