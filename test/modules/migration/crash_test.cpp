@@ -208,6 +208,19 @@ TEST_CASE("a source that has committed never runs the guest again, whatever an o
   CHECK(pair.runs_at_destination());
 }
 
+TEST_CASE("a hypervisor's `failed` does not cost the destination's copy where nothing of the guest is at the source") {
+  Pair pair;
+  pair.a.hypervisor.behaviour.guest_dies_at_the_end = true;
+  const MigrationStatus status = pair.run();
+  CHECK(status.state == MigrationState::in_doubt);
+  REQUIRE(eventually([&] { return state_at(pair.b, status.migration) >= MigrationState::completed; }));
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::paused);
+  resolve(pair.a);
+  CHECK(pair.runs_at_destination());
+  CHECK(pair.a.undecided() == 0);
+  CHECK_FALSE(pair.watch.violated());
+}
+
 TEST_CASE("a guest that neither end has any more is called lost") {
   Pair pair;
   const MigrationStatus status = stop_before_commit(pair);

@@ -208,6 +208,7 @@ void FakeHypervisor::send_guest(const Shared& session) {
   const std::string answer = read_up_to(control, 1);
   if (answer == "Y") {
     erase(session->domain);
+    if (behaviour.guest_dies_at_the_end) return finish(session, SessionEventKind::failed, "the guest's process died");
     return finish(session, SessionEventKind::done, {});
   }
   if (answer == "N" || behaviour.on_cut == OnCut::resume) {

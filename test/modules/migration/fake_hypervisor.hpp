@@ -41,6 +41,7 @@ struct Behaviour {
   MainChannel main = MainChannel::closed_at_the_end;
   bool refuse_prepare = false;
   bool fail_load = false;
+  bool guest_dies_at_the_end = false;  // once it was handed over; `failed` is all that the hypervisor says
   bool never_sends = false;
   std::string refuse_on_cancel;  // what was refused is known only then
   std::size_t hang_after = 0;    // the source sends so many bytes and then nothing; 0: all
