@@ -114,9 +114,12 @@ class Agent:
     def worker(self, module):
         """The process id of a module's worker, or None."""
         for children in pathlib.Path(f"/proc/{self.pid()}/task").glob("*/children"):
-            for child in children.read_text().split():
-                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == module:
-                    return int(child)
+            try:
+                for child in children.read_text().split():
+                    if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == module:
+                        return int(child)
+            except (FileNotFoundError, ProcessLookupError):  # a thread, or a child, that has ended meanwhile
+                continue
         return None
 
     def kill_worker(self, module):

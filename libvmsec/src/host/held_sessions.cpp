@@ -15,6 +15,7 @@ constexpr std::uint32_t kNext = number_of<Migration>("Next");
 constexpr std::uint32_t kDecide = number_of<Migration>("Decide");
 constexpr std::uint32_t kCancel = number_of<Migration>("Cancel");
 constexpr std::uint32_t kClose = number_of<Migration>("Close");
+constexpr std::uint32_t kActivate = number_of<Migration>("Activate");
 constexpr std::uint32_t kHold = number_of<Migration>("Hold");
 
 template <class Request>
@@ -50,7 +51,7 @@ HeldSessions::Step HeldSessions::read(std::uint32_t method, std::string_view req
     if (!decision || !decision->proceed) return {};
     return {Kind::proceeded, {decision->migration, decision->domain}};
   }
-  if (method != kStart && method != kPrepare && method != kNext && method != kClose) return {};
+  if (method != kStart && method != kPrepare && method != kNext && method != kActivate && method != kClose) return {};
   // Each begins with migration and domain, as a SessionRef does.
   const auto session = wire::decode<SessionRef>(request);
   if (!session) return {};
@@ -59,6 +60,8 @@ HeldSessions::Step HeldSessions::read(std::uint32_t method, std::string_view req
       return {Kind::began_source, *session};
     case kPrepare:
       return {Kind::began_destination, *session};
+    case kActivate:
+      return {Kind::activated, *session};
     case kClose:
       return {Kind::closed, *session};
     default:
@@ -77,6 +80,7 @@ void HeldSessions::note(const Step& step, const Result<Packet>& answer) {
   if (step.kind == Kind::asked && found != held_.end())
     if (const auto event = wire::decode<SessionEvent>(answer->bytes); event && is_last(event->kind))
       found->second.over = true;
+  if (step.kind == Kind::activated && found != held_.end()) found->second.activated = true;
   if (step.kind == Kind::closed) held_.erase(step.session.migration);
   if (step.kind == Kind::began_source || step.kind == Kind::began_destination)
     held_[step.session.migration] = Held{step.session, step.kind == Kind::began_destination, false, false};
@@ -85,8 +89,9 @@ void HeldSessions::note(const Step& step, const Result<Packet>& answer) {
 void HeldSessions::end(const Held& held, Capabilities& capabilities) {
   if (!held.proceeded && !held.over) std::ignore = call(capabilities, kCancel, held.session);
   if (!held.over) wait_for_end(held.session, capabilities);
-  // Nobody resumes by hand what the next instance must decide about.
-  if (held.destination && held.proceeded) std::ignore = call(capabilities, kHold, held.session);
+  // Nobody resumes by hand what the next instance must decide about. One that was activated is decided: its record
+  // may be final, and then nobody would let go of it again.
+  if (held.destination && held.proceeded && !held.activated) std::ignore = call(capabilities, kHold, held.session);
   std::ignore = call(capabilities, kClose, held.session);
 }
 

@@ -17,7 +17,7 @@ class HeldSessions {
  public:
   // What a call of vmsec.Migration does to a session.
   struct Step {
-    enum class Kind { none, began_source, began_destination, asked, proceeded, closed };
+    enum class Kind { none, began_source, began_destination, asked, proceeded, activated, closed };
     Kind kind = Kind::none;
     SessionRef session;
   };
@@ -37,6 +37,7 @@ class HeldSessions {
     bool destination = false;
     bool proceeded = false;
     bool over = false;  // it has said how it ended
+    bool activated = false;
   };
   static void end(const Held& held, Capabilities& capabilities);
 
