@@ -6,7 +6,8 @@
  *                  "version = \"1.0\"\n" ...);
  *
  * The three functions are vmsec_module's (abi.h says who owns what, and which
- * threads call). Numbers of methods and fields are those of proto/. */
+ * threads call). Messages and their fields' numbers are those of share/vmsec/proto;
+ * a method's number is its place in its service there, from 1. */
 #ifndef VMSEC_MODULE_H
 #define VMSEC_MODULE_H
 

@@ -1,5 +1,5 @@
 /* Protobuf's wire format in plain C11: a bounded writer and a strict reader, all
- * that a module in C needs of it (proto/ has the messages). Header-only.
+ * that a module in C needs of it (share/vmsec/proto has the messages). Header-only.
  *
  *   vmsec_writer request = vmsec_writer_of(256);
  *   vmsec_write_text(&request, 1, uuid);

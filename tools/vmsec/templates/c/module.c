@@ -1,5 +1,6 @@
 /* my_module: asked by "vmsec inspect my_module VM", it says what it finds in a VM.
- * The messages are those of proto/vmsec: the numbers below are their fields'. */
+ * The messages are those of vmsec's .proto files, installed in share/vmsec/proto: the numbers
+ * below are their fields'; a method's is its place in its service, from 1. */
 #include <vmsec/module.h>
 
 enum { kMostVcpus = 1024, kRequest = 256, kReport = 64 << 10 };
