@@ -35,6 +35,17 @@ def toml(value):
     return json.dumps(value)
 
 
+def configuration(tables):
+    """vmsecd's configuration as text: {"host": {...}, "peer": [{...}]}; dots make sub-tables."""
+    lines = []
+    for table, content in tables.items():
+        for entry in content if isinstance(content, list) else [content]:
+            lines.append(f"[[{table}]]" if isinstance(content, list) else f"[{table}]")
+            lines += [f"{key} = {toml(value)}" for key, value in entry.items()]
+            lines.append("")
+    return "\n".join(lines)
+
+
 class Programs:
     """Where vmsec's parts are: in a build folder, or below the prefix of an installed package."""
 
@@ -55,24 +66,19 @@ class Agent:
     def __init__(self, name, folder, build, enter=()):
         self.name = name
         self.folder = pathlib.Path(folder)
+        self.seen = self.folder  # as vmsecd sees it
         self.programs = Programs(build)
         self.enter = list(enter)
         self.socket = self.folder / "vmsecd.sock"
         self.config = self.folder / "vmsecd.toml"
         self.log = self.folder / "vmsecd.log"
         self.state = self.folder / "state"
+        self.run = self.folder / "run"
         self.process = None
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def configure(self, tables):
-        """Writes the configuration: {"host": {...}, "peer": [{...}]}; dots make sub-tables."""
-        lines = []
-        for table, content in tables.items():
-            for entry in content if isinstance(content, list) else [content]:
-                lines.append(f"[[{table}]]" if isinstance(content, list) else f"[{table}]")
-                lines += [f"{key} = {toml(value)}" for key, value in entry.items()]
-                lines.append("")
-        self.config.write_text("\n".join(lines))
+        self.config.write_text(configuration(tables))
 
     def start(self):
         """Starts vmsecd and returns when it answers."""

@@ -44,9 +44,10 @@ class Report:
 class Table:
     """Rows under a heading, aligned; and whether every one of them held."""
 
-    def __init__(self, title, heading):
+    def __init__(self, title, heading, what="requests"):
         self.title = title
         self.heading = heading
+        self.what = what
         self.started = time.monotonic()
         self.rows = []
         self.controls = []
@@ -65,7 +66,7 @@ class Table:
                 print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
             print()
         failed = [row for row in self.rows + self.controls if row[-1] != "ok"]
-        print(f"{len(self.rows)} requests, {len(self.controls)} controls, {len(failed)} failed, "
+        print(f"{len(self.rows)} {self.what}, {len(self.controls)} controls, {len(failed)} failed, "
               f"{time.monotonic() - self.started:.0f} s")
         sys.stdout.flush()
         return not failed

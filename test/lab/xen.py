@@ -7,8 +7,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import types
 
-from .agent import ROOT, CommandFailed, toml, wait_for
+from .agent import ROOT, CommandFailed, configuration, wait_for
 from .pki import Pki
 
 XEN = ROOT / "test/testbed/xen"
@@ -102,36 +103,38 @@ class XenHost:
 
 
 class XenAgent:
-    """vmsecd in a dom0, and the vmsec command line against it; the face of agent.Agent."""
+    """vmsecd in a dom0, and the vmsec command line against it; the face of agent.Agent. `within` is a folder of its own."""
 
-    def __init__(self, host):
+    programs = types.SimpleNamespace(plugins=f"{PROGRAMS}/lib/vmsec/plugins", modules=f"{PROGRAMS}/lib/vmsec/modules",
+                                     trust=f"{PROGRAMS}/trust.toml")
+
+    def __init__(self, host, within=""):
         self.host = host
         self.name = host.name
-        self.socket = STATE / "vmsecd.sock"
-        self.state = STATE / "state"
+        self.folder, self.seen = host.share / within, SHARE / within
+        self.here = STATE / within  # what a share cannot hold
+        self.socket, self.state, self.run = self.here / "vmsecd.sock", self.here / "state", self.here / "run"
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def configure(self, tables):
-        lines = []
-        for table, content in tables.items():
-            for entry in content if isinstance(content, list) else [content]:
-                lines.append(f"[[{table}]]" if isinstance(content, list) else f"[{table}]")
-                lines += [f"{key} = {toml(value)}" for key, value in entry.items()]
-                lines.append("")
-        (self.host.share / "vmsecd.toml").write_text("\n".join(lines))
+        (self.folder / "vmsecd.toml").write_text(configuration(tables))
 
     def start(self):
-        self.host.sh(f"mkdir -p {STATE} && (LD_LIBRARY_PATH={PROGRAMS}/lib setsid bash -c 'echo $$ >{STATE}/pid; "
-                     f"exec {PROGRAMS}/bin/vmsecd --config {SHARE}/vmsecd.toml' >>{SHARE}/vmsecd.log 2>&1 </dev/null &)\n"
+        self.host.sh(f"mkdir -p {self.here} && (LD_LIBRARY_PATH={PROGRAMS}/lib setsid bash -c 'echo $$ >{self.here}/pid; "
+                     f"exec {PROGRAMS}/bin/vmsecd --config {self.seen}/vmsecd.toml' >>{self.seen}/vmsecd.log 2>&1 </dev/null &)\n"
                      f"n=0; until {VMSEC} --agent {self.socket} host info >/dev/null 2>&1 || [ $n = 150 ]; do usleep 200000; "
                      "n=$((n + 1)); done; "
-                     f"{VMSEC} --agent {self.socket} host info || {{ tail -5 {SHARE}/vmsecd.log; exit 1; }}")
+                     f"{VMSEC} --agent {self.socket} host info || {{ tail -5 {self.seen}/vmsecd.log; exit 1; }}")
 
-    def kill(self):
+    def kill(self, signal_name="KILL"):
         """kill -9, as a crash; an error where there is nothing to kill."""
-        self.host.sh(f"set -e; pid=$(cat {STATE}/pid); kill -9 $pid; while [ -e /proc/$pid ]; do usleep 50000; done")
+        self.host.sh(f"set -e; pid=$(cat {self.here}/pid); kill -{signal_name} $pid; while [ -e /proc/$pid ]; do usleep 50000; done")
+
+    def stop(self):
+        self.kill("TERM")
 
     def log_tail(self, lines=15):
-        file = self.host.share / "vmsecd.log"
+        file = self.folder / "vmsecd.log"
         return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""
 
     def begin(self, *arguments):
@@ -139,7 +142,7 @@ class XenAgent:
 
     def show(self, *arguments, timeout=300):
         code, output = self.host.result(self.begin(*arguments), timeout)
-        return subprocess.CompletedProcess(arguments, code, output, output)
+        return subprocess.CompletedProcess(arguments, code, output, "")
 
     def vmsec(self, *arguments, timeout=300):
         done = self.show("--json", *arguments, timeout=timeout)
@@ -152,15 +155,15 @@ class XenAgent:
 
 
 class XenLab:
-    """Two Xen hosts with a software TPM and vmsecd each. Use as a context: it cleans up."""
+    """Xen hosts with a software TPM and vmsecd each, from a build or an installed package. Use as a context: it cleans up."""
 
-    def __init__(self, folder, build, modules=None, seconds=600):
+    def __init__(self, folder, build, modules=None, seconds=600, names=HOSTS):
         self.folder = pathlib.Path(folder)
         self.build = pathlib.Path(build).resolve()
         self.modules = modules or {}
         self.capture = self.folder / "link.pcap"
         self.event_log = ROOT / "test/data/eventlogs/ovmf-q35.bin"
-        self.hosts = {name: XenHost(name, self.folder / name, f"10.77.0.{i + 1}", seconds) for i, name in enumerate(HOSTS)}
+        self.hosts = {name: XenHost(name, self.folder / name, f"10.77.0.{i + 1}", seconds) for i, name in enumerate(names)}
         self.agents = {}
         # As the agents see it.
         self.pki = Pki(SHARE / "pki", build)
@@ -183,7 +186,7 @@ class XenLab:
         subprocess.run([str(XEN / "images.sh"), str(images)], check=True)
         subprocess.run([str(XEN / "bundle.sh"), str(self.build), str(bundle)], check=True)
         made = Pki(self.folder / "pki", self.build)
-        made.create(HOSTS)
+        made.create(self.hosts)
         specs = subprocess.run([str(REPLAY), "specs", str(self.event_log)], check=True, capture_output=True).stdout
         port = free_port()
         for i, host in enumerate(self.hosts.values()):
@@ -222,27 +225,30 @@ class XenLab:
             (host.share / "policy.toml").write_text(policy_text)
             shutil.copy(reference, host.share / "reference.toml")
             agent = XenAgent(host)
-            other = next(peer for peer in HOSTS if peer != name)
+            others = [peer for peer in self.hosts if peer != name]
             agent.configure({
                 "host": {"name": name, "listen": f"{host.address}:{PORT}", "state": str(agent.state),
-                         "run": str(STATE / "run"), "control": str(agent.socket), "policy": str(SHARE / "policy.toml"),
-                         "plugin_path": [f"{PROGRAMS}/lib/vmsec/plugins"], "module_path": [f"{PROGRAMS}/lib/vmsec/modules"],
+                         "run": str(agent.run), "control": str(agent.socket), "policy": str(SHARE / "policy.toml"),
+                         "plugin_path": [agent.programs.plugins], "module_path": [agent.programs.modules],
                          "modules": ["isolation", "throttle", "migration", "measured_boot"], "in_process": ["measured_boot"],
-                         "trust": f"{PROGRAMS}/trust.toml"},
+                         "trust": agent.programs.trust},
                 "identity": self.pki.identity(name),
                 "backend": {"plugin": "xen", "uri": "xen:guests"},
                 "backend.settings": {"incoming.disk_roots": "/tmp", "incoming.kernel_roots": "/tmp",
                                      "incoming.bridges": "br0"},
                 "tpm": {"tcti": "swtpm:host=127.0.0.1,port=2321", "event_log": str(SHARE / "eventlog.bin")},
                 **{f"module.{module}": table for module, table in self.modules.items()},
-                "peer": [{"name": other, "address": f"{self.hosts[other].address}:{PORT}"}]})
+                "peer": [{"name": other, "address": f"{self.hosts[other].address}:{PORT}"} for other in others]})
             self.agents[name] = agent
             agent.start()
 
-    def create_domain(self, host, name, number, memory, command_line, kind="pvh"):
-        """By its definition, as an operator makes it; starts it, and waits for its tick."""
+    def create_domain(self, host, name, number, memory, command_line, kind="pvh", disk=None):
+        """By its definition, as an operator makes it; starts it, and waits for its tick. `disk` is a file that is made in dom0."""
         text = GUEST.format(name=name, uuid=f"11111111-2222-4333-8444-{number:012d}", kind=kind, memory=memory,
                             command_line=command_line)
+        if disk:
+            self.hosts[host].sh(f"dd if=/dev/urandom of={disk} bs=1M count=16 2>/dev/null")
+            text += f'[[disk]]\ntarget = "vda"\nsource = "{disk}"\n'
         (self.hosts[host].share / f"{name}.toml").write_text(text)
         self.agents[host].vmsec("vm", "define", SHARE / f"{name}.toml")
         self.agents[host].vmsec("vm", "start", name)

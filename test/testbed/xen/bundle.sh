@@ -1,26 +1,35 @@
 #!/bin/bash
-# bundle.sh BUILD_DIR OUT.cpio - what runs in dom0: vmsec, vmsecd, the Xen plugin, all modules and the conformance suite, installed at
-# /opt/vmsec and stripped, with the libraries that they need, and a software TPM. The modules' code is the build's, byte for byte: they
-# are not stripped. The Xen plugin is, and so signed again, by the key that the build signs with (VMSEC_SIGNING_KEY of its cache).
+# bundle.sh BUILD_DIR|PREFIX OUT.cpio - what runs in dom0: vmsec, vmsecd, the Xen plugin and all modules of a build, or of where it was
+# installed, at /opt/vmsec, with the libraries that they need, and a software TPM. The modules' code is the build's, byte for byte.
+# Of a build also the conformance suite; and programs and plugin are stripped. The plugin is so signed again, by the key that the build
+# signs with (VMSEC_SIGNING_KEY of its cache). What was installed is copied as it is.
 set -euo pipefail
-[ $# = 2 ] || { sed -n '2,4s/^# \?//p' "$0" >&2; exit 2; }
+[ $# = 2 ] || { sed -n '2,5s/^# \?//p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
-build=$(cd "$1" && pwd) out=$2
+from=$(cd "$1" && pwd) out=$2
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 to=$tree/opt/vmsec
 mkdir -p "$to"/{bin,lib/vmsec/plugins,lib/vmsec/modules} "$tree/sbin" "$tree/bin"
-[ -e "$build/lib/vmsec/plugins/xen.so" ] || { echo "bundle.sh: $build has no Xen plugin (Debian: libxen-dev)" >&2; exit 1; }
-cp -L "$build"/lib/libvmsec.so.[0-9] "$to/lib/"
-cp "$build"/bin/{vmsec,vmsecd} "$build/test/vmsec-conformance" "$to/bin/"
-cp "$build/lib/vmsec/vmsec-worker" "$to/lib/vmsec/"
-cp "$build/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/plugins/"
-cp "$build"/lib/vmsec/modules/*.so "$build"/lib/vmsec/modules/*.so.sig "$to/lib/vmsec/modules/"
-cp "$build/lib/vmsec/trust.toml" "$to/lib/vmsec/"
-cp "$build/test/trust.toml" "$to/"  # the operator's
-strip -g "$to"/bin/* "$to"/lib/libvmsec.so* "$to/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/vmsec-worker"
-key=$(sed -n 's/^VMSEC_SIGNING_KEY:[A-Z]*=//p' "$build/CMakeCache.txt")
-"$here/../../../script/sign_object" plugin "$to/lib/vmsec/plugins/xen.so" "${key:-$build/signing.key}" vmsec-build
+library=$(find "$from/lib" -type d -path '*/vmsec/plugins' -printf '%h\n') # lib/vmsec, or in a folder of the architecture's
+[ -e "$library/plugins/xen.so" ] || { echo "bundle.sh: $from has no Xen plugin (Debian: libxen-dev)" >&2; exit 1; }
+cp -L "$library"/../libvmsec.so.[0-9] "$to/lib/"
+cp "$library"/{vmsec-worker,trust.toml} "$to/lib/vmsec/"
+cp "$library"/plugins/xen.so{,.sig} "$to/lib/vmsec/plugins/"
+cp "$library"/modules/*.so "$library"/modules/*.so.sig "$to/lib/vmsec/modules/"
+take_build() {
+  local key
+  cp "$from"/bin/{vmsec,vmsecd} "$from/test/vmsec-conformance" "$to/bin/"
+  cp "$from/test/trust.toml" "$to/"  # the operator's
+  strip -g "$to"/bin/* "$to"/lib/libvmsec.so* "$to/lib/vmsec/plugins/xen.so" "$to/lib/vmsec/vmsec-worker"
+  key=$(sed -n 's/^VMSEC_SIGNING_KEY:[A-Z]*=//p' "$from/CMakeCache.txt")
+  "$here/../../../script/sign_object" plugin "$to/lib/vmsec/plugins/xen.so" "${key:-$from/signing.key}" vmsec-build
+}
+take_installed() {
+  cp "$from/bin/vmsec" "$from/sbin/vmsecd" "$to/bin/"
+  cp "$from/share/vmsec/examples/two_hosts/trust.toml" "$to/"
+}
+if [ -e "$from/sbin/vmsecd" ]; then take_installed; else take_build; fi
 for program in swtpm tpm2_pcrextend; do # of swtpm and tpm2-tools
   if command -v $program >/dev/null; then cp -L "$(command -v $program)" "$tree/sbin/"; fi
 done
