@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Two Xen hosts in emulation: a guest is live-migrated from one to the other, attested and encrypted.
 
-    xen_hosts.py BUILD_DIR [--keep]
+    xen_hosts.py BUILD_DIR|PREFIX [--examples FOLDER] [--keep]
 
 Each host is a QEMU of its own; the link between them is recorded from outside. dom0's TPM is a software one, given the
-measurements of a boot that was made elsewhere.
+measurements of a boot that was made elsewhere. --examples: afterwards a vendor's modules work on one of them (examples.py), with
+the PREFIX that they were built against.
 """
 import hashlib
 import json
@@ -14,8 +15,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from lab import program  # noqa: E402
-from lab.agent import ROOT, CommandFailed, wait_for  # noqa: E402
+from lab import examples, program  # noqa: E402
+from lab.agent import ROOT, CommandFailed, Programs, wait_for  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
 from lab.xen import SHARE, STATE, XenLab  # noqa: E402
@@ -48,11 +49,11 @@ interfaces = ["vmsec.BootEvidence"]
 class XenHosts:
     def __init__(self, folder, build):
         self.folder = pathlib.Path(folder)
-        self.build = pathlib.Path(build).resolve()
+        self.modules = Programs(build).modules
         self.report = Report("vmsec on two Xen hosts")
         self.lab = XenLab(folder, build, {
             "measured_boot": {"reference": str(SHARE / "reference.toml")},
-            "migration": {"encryption": "allow-none", "attestation": "required", "stall_timeout": "120 s"}})
+            "migration": {"encryption": "allow-none", "attestation": "required", "stall_timeout": "120 s"}}, seconds=1200)
         self.tickets = 0
         self.moves = 0
 
@@ -65,7 +66,7 @@ class XenHosts:
             version = host.sh("xl info | sed -n 's/^xen_version *: //p'").strip()
             report.fact(host.name, f"Xen {version}, dom0 by libxl; TPM: swtpm inside dom0, filled by replay of a boot log")
         for name in ("migration", "measured_boot"):
-            digest = hashlib.sha256((self.build / f"lib/vmsec/modules/{name}.so").read_bytes()).hexdigest()
+            digest = hashlib.sha256((self.modules / f"{name}.so").read_bytes()).hexdigest()
             inside = lab.hosts[A].sh(f"sha256sum /opt/vmsec/lib/vmsec/modules/{name}.so").split()[0]
             report.check(f"module {name}", f"sha256 {digest}", inside == digest, "the build's, as on kvm and sim")
         report.step("vmsecd runs in both dom0s")
@@ -138,7 +139,7 @@ class XenHosts:
         self.report.check("its 64-byte marker in the recorded link", f"{found.get('markers', -1)} times {done.stderr.strip()}",
                           done.returncode == 0, "0 times" if expectation == "absent" else "> 0 times")
 
-    def run(self):
+    def run(self, vendor=None):
         with self.lab:
             self.report.section("Hosts")
             self.prepare()
@@ -149,8 +150,16 @@ class XenHosts:
             self.move(A, B, "aes-128-gcm", "absent")
             self.report.section("The same check, where it must find something: no encryption, authenticated only")
             self.move(B, A, "none", "present")
+            if vendor:
+                self.vendor(vendor)
         return self.report.print()
+
+    def vendor(self, folder):
+        self.report.section("A vendor's modules, the files that ran on other hypervisors")
+        good = examples.work(examples.xen_target(self.lab), examples.CARRIERS, self.lab.build, folder)
+        self.report.check(f"on a guest of {A}", "all passed" if good else "see the table", good, "all passed")
 
 
 if __name__ == "__main__":
-    program.run(__doc__, "vmsec-xen-", lambda folder, build: XenHosts(folder, build).run())
+    program.run(__doc__, "vmsec-xen-", lambda folder, build, examples: XenHosts(folder, build).run(examples),
+                examples="")
