@@ -11,7 +11,9 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kMaximumText = 2 * kMaxTicketBytes;
 
-std::unexpected<Error> bad(const std::string& cause) { return fail(Code::invalid_argument, "read ticket: " + cause); }
+std::unexpected<Error> unreadable(const std::string& cause) {
+  return fail(Code::invalid_argument, "read ticket: " + cause);
+}
 
 std::string_view without_space(std::string_view line) {
   while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) line.remove_suffix(1);
@@ -20,7 +22,7 @@ std::string_view without_space(std::string_view line) {
 
 // The canonical form only: full groups of four, padding at the end, no spare bits set.
 Result<std::string> decode(std::string_view digits) {
-  if (digits.empty() || digits.size() % 4 != 0) return bad("its base64 text is cut short");
+  if (digits.empty() || digits.size() % 4 != 0) return unreadable("its base64 text is cut short");
   std::size_t padding = 0;
   while (padding < 2 && digits[digits.size() - 1 - padding] == '=') ++padding;
   std::string bytes;
@@ -29,7 +31,7 @@ Result<std::string> decode(std::string_view digits) {
     std::size_t value = 0;
     if (i < digits.size() - padding) {
       value = kAlphabet.find(digits[i]);
-      if (value == std::string_view::npos) return bad("a character that is not base64");
+      if (value == std::string_view::npos) return unreadable("a character that is not base64");
     }
     group = group << 6 | static_cast<std::uint32_t>(value);
     if (i % 4 != 3) continue;
@@ -37,7 +39,7 @@ Result<std::string> decode(std::string_view digits) {
     group = 0;
   }
   for (std::size_t i = 0; i < padding; ++i) {
-    if (bytes.back() != '\0') return bad("its base64 text ends in spare bits");
+    if (bytes.back() != '\0') return unreadable("its base64 text ends in spare bits");
     bytes.pop_back();
   }
   return bytes;
@@ -62,8 +64,8 @@ std::string ticket_text(std::string_view ticket) {
 
 Result<std::string> parse_ticket_text(std::string_view text) {
   if (text.size() > kMaximumText)
-    return bad("it has " + std::to_string(text.size()) + " bytes, at most " + std::to_string(kMaximumText) +
-               " make sense");
+    return unreadable("it has " + std::to_string(text.size()) + " bytes, at most " + std::to_string(kMaximumText) +
+                      " make sense");
   enum class Place { before, within, after } place = Place::before;
   std::string digits;
   std::size_t number = 0;
@@ -76,16 +78,17 @@ Result<std::string> parse_ticket_text(std::string_view text) {
     if (place == Place::within && line == kEnd) {
       place = Place::after;
     } else if (place == Place::within) {
-      if (line.size() > kLine) return bad(where + "longer than " + std::to_string(kLine) + " characters");
+      if (line.size() > kLine) return unreadable(where + "longer than " + std::to_string(kLine) + " characters");
       digits += line;
     } else if (place == Place::before && line == kBegin) {
       place = Place::within;
     } else if (!line.empty()) {
-      return bad(where + (place == Place::after ? "text after the ticket" : "want \"" + std::string(kBegin) + "\""));
+      return unreadable(where +
+                        (place == Place::after ? "text after the ticket" : "want \"" + std::string(kBegin) + "\""));
     }
   }
-  if (place == Place::before) return bad("it is empty");
-  if (place == Place::within) return bad("the line \"" + std::string(kEnd) + "\" is missing");
+  if (place == Place::before) return unreadable("it is empty");
+  if (place == Place::within) return unreadable("the line \"" + std::string(kEnd) + "\" is missing");
   return decode(digits);
 }
 

@@ -11,6 +11,7 @@ namespace vmsec::trust {
 
 inline constexpr std::size_t kPublicKey = 32;
 inline constexpr std::size_t kSignature = 64;
+inline constexpr std::size_t kMaximumSignatureFile = 64 << 10;
 
 std::string to_base64(std::string_view bytes);
 // `invalid_argument` unless it is the base64 of exactly so many bytes.

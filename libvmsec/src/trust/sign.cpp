@@ -12,12 +12,11 @@ namespace vmsec {
 namespace {
 
 constexpr std::size_t kMaximumObject = 256 << 20;
-constexpr std::size_t kMaximumFile = 64 << 10;
 
 // The signatures that are there of the same bytes and other keys.
 Result<std::vector<ObjectSignature>> others(const std::string& file, const SignatureFile& fresh,
                                             const std::string& key_id) {
-  const auto text = identity::read_file(signature_file_of(file), kMaximumFile);
+  const auto text = identity::read_file(signature_file_of(file), trust::kMaximumSignatureFile);
   if (!text && text.error().code == Code::not_found) return std::vector<ObjectSignature>{};
   if (!text) return fail(text.error());
   auto old = parse_signature_file(*text, signature_file_of(file));
@@ -29,7 +28,7 @@ Result<std::vector<ObjectSignature>> others(const std::string& file, const Signa
 }  // namespace
 
 Result<std::string> read_signature(ObjectKind kind, const std::string& file) {
-  auto text = identity::read_file(signature_file_of(file), kMaximumFile);
+  auto text = identity::read_file(signature_file_of(file), trust::kMaximumSignatureFile);
   if (text) return text;
   const std::string what = "load " + std::string(to_string(kind)) + " " + file;
   if (text.error().code != Code::not_found) return fail(text.error().in(what));

@@ -10,7 +10,6 @@ namespace {
 using trust::Reader;
 using trust::Table;
 
-constexpr std::size_t kMaximumFile = 64 << 10;
 constexpr std::size_t kMaximumSignatures = 16;
 constexpr std::int64_t kFormat = 1;
 
@@ -31,7 +30,7 @@ Result<ObjectSignature> read_signature(const Reader& reader, const Table& table)
 }  // namespace
 
 Result<SignatureFile> parse_signature_file(std::string_view text, const std::string& file) {
-  if (text.size() > kMaximumFile) return fail(Code::invalid_argument, file + ": larger than 64 KiB");
+  if (text.size() > trust::kMaximumSignatureFile) return fail(Code::invalid_argument, file + ": larger than 64 KiB");
   VMSEC_TRY(const Settings settings, parse_settings(text, file));
   VMSEC_TRY(const Reader reader, Reader::read(settings, file, {"signature"}));
   VMSEC_CHECK(reader.only(reader.top(), {"format", "kind", "sha256"}));

@@ -15,7 +15,7 @@ using trust::Table;
 using Presence = Reader::Presence;
 
 constexpr std::size_t kMaximumText = 1 << 20;
-constexpr std::int64_t kFormat = 1;
+constexpr std::int64_t kStoreFormat = 1;
 constexpr std::array kRoles = {TrustRole::module, TrustRole::plugin, TrustRole::in_process};
 
 Result<std::string> read_day(const Reader& reader, const Table& table, std::string_view key) {
@@ -125,7 +125,7 @@ Result<TrustStore> parse_trust_store(std::string_view text, const std::string& f
   VMSEC_TRY(const Settings settings, parse_settings(text, file));
   VMSEC_TRY(const Reader reader, Reader::read(settings, file, {"key", "minimum", "revoked"}));
   VMSEC_CHECK(reader.only(reader.top(), {"format"}));
-  VMSEC_CHECK(reader.check_format(kFormat));
+  VMSEC_CHECK(reader.check_format(kStoreFormat));
   TrustStore store;
   store.file = file;
   for (const Table& table : reader.tables("key")) VMSEC_CHECK(add_key(reader, table, store));

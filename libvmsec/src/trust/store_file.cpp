@@ -11,7 +11,7 @@
 namespace vmsec {
 namespace {
 
-constexpr std::size_t kMaximumFile = 1 << 20;
+constexpr std::size_t kMaximumStore = 1 << 20;
 
 // Who may write to it decides what this host runs.
 Status check_owner(const struct stat& found, uid_t also, const std::string& what) {
@@ -29,7 +29,7 @@ Result<TrustStore> read_store(const std::string& file, uid_t also) {
   if (::fstat(fd.get(), &found) != 0) return fail(errno_error(what));
   if (!S_ISREG(found.st_mode)) return fail(Code::invalid_argument, what + ": it is no regular file");
   VMSEC_CHECK(check_owner(found, also, what));
-  const auto text = identity::read_file("/proc/self/fd/" + std::to_string(fd.get()), kMaximumFile);
+  const auto text = identity::read_file("/proc/self/fd/" + std::to_string(fd.get()), kMaximumStore);
   if (!text) return fail(text.error().in(what));
   return parse_trust_store(*text, file);
 }

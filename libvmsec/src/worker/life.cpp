@@ -19,7 +19,6 @@ namespace {
 constexpr int kLook = 250;                                // milliseconds between two looks
 constexpr auto kCpuTime = std::chrono::seconds(10);       // over which CPU time is counted
 constexpr auto kEnding = std::chrono::milliseconds(700);  // what a process takes to end, once it has no memory
-constexpr auto kGrace = std::chrono::seconds(2);          // from the end of a line to the process's
 
 // What the notes hold is the module's own word.
 std::string text_of(const std::array<std::atomic<char>, 24>& note) {

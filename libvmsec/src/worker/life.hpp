@@ -23,6 +23,8 @@
 
 namespace vmsec::worker {
 
+inline constexpr auto kGrace = std::chrono::seconds(2);  // from the end of a line to the process's
+
 // What is run, and what it may take.
 struct LifePlan {
   std::string name;     // of the module

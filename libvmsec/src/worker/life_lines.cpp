@@ -8,9 +8,8 @@
 namespace vmsec::worker {
 namespace {
 
-constexpr std::size_t kLines = 64;     // on which we call
-constexpr std::size_t kOwnLines = 64;  // on which the module's threads do
-constexpr auto kGrace = std::chrono::seconds(2);
+constexpr std::size_t kLines = 64;            // on which we call
+constexpr std::size_t kOwnLines = 64;         // on which the module's threads do
 constexpr Microseconds kTaking{30'000'000};   // for the module to take an answer
 constexpr Microseconds kSending{10'000'000};  // and to send a call, from its first byte
 
