@@ -1,5 +1,10 @@
 // carriers BUILD_DIR: what a call of a module costs in the host's process and in its own,
-// and how fast each reads a guest's memory. On the simulated hypervisor.
+// and how fast each reads a guest's memory. On the simulated hypervisor. Beside them what
+// any two processes pay: a byte there and back.
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -42,6 +47,27 @@ void measure(const char* carrier, const char* what, Call&& call) {
               at(0.999));
 }
 
+// Nothing of ours is in it: two waits, each of which the scheduler ends when it sees fit.
+void measure_floor() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return std::perror("carriers: socketpair");
+  char byte = 0;
+  const pid_t other = ::fork();
+  if (other == 0) {
+    ::close(ends[0]);
+    while (::read(ends[1], &byte, 1) == 1)
+      if (::write(ends[1], &byte, 1) != 1) break;
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  measure("none", "a byte to a process and back", [&]() -> Result<Empty> {
+    if (::write(ends[0], &byte, 1) != 1 || ::read(ends[0], &byte, 1) != 1) return fail(errno_error("send a byte"));
+    return Empty{};
+  });
+  ::close(ends[0]);
+  ::waitpid(other, nullptr, 0);
+}
+
 void run(const fs::path& build, const fs::path& folder, const char* carrier) {
   HostOptions options;
   options.state_dir = folder / carrier;
@@ -74,6 +100,7 @@ int main(int argc, char** argv) {
     std::fputs("usage: carriers BUILD_DIR\n", stderr);
     return 2;
   }
+  measure_floor();  // while there is one thread
   std::string pattern = (fs::temp_directory_path() / "vmsec-carriers-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) return 1;
   const fs::path folder = pattern;
