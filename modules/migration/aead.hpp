@@ -22,9 +22,9 @@ enum class AeadUse { seal, open };
 enum class Accelerator { none, vaes };
 
 // A cipher, and who computes it. What the accelerator has not (ChaCha20-Poly1305) is EVP's.
+// Both are always said: nobody seals with EVP by leaving one out.
 struct Suite {
-  // NOLINTNEXTLINE(google-explicit-constructor): a cipher alone is EVP's
-  Suite(Cipher cipher_of, Accelerator by = Accelerator::none) : cipher(cipher_of), accelerator(by) {}
+  Suite(Cipher cipher_of, Accelerator by) : cipher(cipher_of), accelerator(by) {}
   Cipher cipher;
   Accelerator accelerator;
 };

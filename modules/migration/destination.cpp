@@ -36,6 +36,8 @@ Status check_prepare(const Policy& policy, const PeerContext& from, const Prepar
   if (from.peer == from.local) return fail(Code::denied, "a host does not migrate to itself");
   if (request.secret.size() != kSecretSize)
     return fail(Code::invalid_argument, "the migration's secret has not 32 bytes");
+  if (description.name.size() > kMaximumName || description.format.size() > kMaximumName)
+    return fail(Code::limit_exceeded, "the domain's name or format is beyond 256 bytes");
   if (description.configuration.size() > kMaximumConfiguration)
     return fail(Code::limit_exceeded, "the domain's configuration is beyond 1 MiB");
   if (request.epoch > kMaximumEpoch) return fail(Code::invalid_argument, "an epoch beyond 2^48");

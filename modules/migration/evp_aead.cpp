@@ -49,7 +49,10 @@ Status EvpAead::seal(const AeadNonce& nonce, std::span<const unsigned char> asso
 
 Status EvpAead::open(const AeadNonce& nonce, std::span<const unsigned char> associated, std::span<unsigned char> text,
                      std::span<const unsigned char, kTagSize> tag) {
-  VMSEC_CHECK(run(nonce, associated, text));
+  if (Status transformed = run(nonce, associated, text); !transformed) {
+    OPENSSL_cleanse(text.data(), text.size());
+    return transformed;
+  }
   std::array<unsigned char, kTagSize> wanted;
   std::copy(tag.begin(), tag.end(), wanted.begin());
   int count = 0;

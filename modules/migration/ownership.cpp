@@ -240,8 +240,11 @@ Decision decide_at_start(const EndView& own) {
 }
 
 Decision decide_failed(const EndView& own) {
-  if (own.phase == Phase::source_gated && is_gone(copy_of(own)))
-    return in_doubt("the hypervisor says that the guest goes on here, but it is gone: the destination may have it");
+  const Copy copy = copy_of(own);
+  const bool unseen = is_gone(copy) || copy == Copy::unknown || copy == Copy::busy;
+  if (own.phase == Phase::source_gated && unseen)
+    return in_doubt(
+        "the hypervisor says that the guest goes on here, but it is not seen here: the destination may have it");
   return {Action::abort, "the hypervisor gave up: the guest goes on here"};
 }
 

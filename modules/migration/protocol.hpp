@@ -14,6 +14,7 @@ namespace vmsec::migration {
 inline constexpr std::uint32_t kProtocolVersion = 1;
 inline constexpr std::size_t kMaximumConfiguration = 1 << 20;
 inline constexpr std::size_t kMaximumReason = 1024;
+inline constexpr std::size_t kMaximumName = 256;
 inline constexpr std::uint64_t kMaximumEpoch = std::uint64_t{1} << 48;
 
 // Methods of the module's peer calls. Each goes from source to destination,

@@ -122,6 +122,7 @@ Status RecordCodec::seal(RecordType type, std::span<unsigned char> buffer) {
     return fail(Code::limit_exceeded, "seal a record: the stream has used up its records");
   const auto length = static_cast<std::uint32_t>(buffer.size() - kHeaderSize - kTagSize);
   write_header({length, type, sequence_}, buffer.first<kHeaderSize>());
+  broken_ = true;  // until it is whole: no second record by this nonce
   const Parts parts = parts_of(buffer);
   Status sealed = aead_->seal(nonce(), parts.associated, parts.text, parts.tag);
   if (sealed) sealed = advance(parts.tag);
@@ -137,8 +138,10 @@ Status RecordCodec::open(const RecordHeader& header, std::span<unsigned char> bu
     return bad_record("it has sequence " + std::to_string(header.sequence) + ", wanted " + std::to_string(sequence_));
   if (sequence_ >= kMaximumSequence) return bad_record("the stream has used up its records");
   const Parts parts = parts_of(buffer);
-  if (Status opened = aead_->open(nonce(), parts.associated, parts.text, parts.tag); !opened)
+  if (Status opened = aead_->open(nonce(), parts.associated, parts.text, parts.tag); !opened) {
+    OPENSSL_cleanse(buffer.data() + kHeaderSize, header.length);  // with "none" the AEAD leaves what it read
     return fail(opened.error().in("open a record"));
+  }
   VMSEC_CHECK(advance(parts.tag));
   broken_ = false;
   return {};

@@ -27,8 +27,8 @@ namespace vmsec::migration {
 inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::size_t kMaximumPayload = 1 << 20;    // accepted
 inline constexpr std::size_t kPreferredPayload = 1 << 18;  // sent
-// 2^20 records of 2^14 AES blocks each: within RFC 8446's margin for GCM (5.5).
-inline constexpr std::uint64_t kRecordsPerKey = 1 << 20;
+// 2^18 records of at most 2^16 AES blocks each: within RFC 8446's margin for GCM (5.5).
+inline constexpr std::uint64_t kRecordsPerKey = 1 << 18;
 inline constexpr std::uint64_t kMaximumSequence = 1ULL << 48;
 
 enum class RecordType : std::uint8_t {

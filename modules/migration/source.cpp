@@ -1,5 +1,7 @@
 #include "source.hpp"
 
+#include <algorithm>
+
 #include "vmsec/units.hpp"
 
 namespace vmsec::migration {
@@ -80,7 +82,7 @@ Status Source::ask_destination() {
   auto reply = context_.call<PrepareReply>(
       peer_.connection, Call::prepare,
       PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_, request_.options, cipher_,
-                     context_.policy.encryption, secret_, record ? record->epoch : 0},
+                     context_.policy.encryption, secret_, record ? std::min(record->epoch, kMaximumEpoch) : 0},
       context_.policy.call_timeout);
   if (!reply) return fail(reply.error().in(peer_.peer + " refuses"));
   if (reply->version != kProtocolVersion || reply->cipher != cipher_)

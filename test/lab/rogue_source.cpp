@@ -127,8 +127,8 @@ class Rogue {
     StreamEnds ends{Fd(std::stoi(words_["fd"])), std::move(end.fd), {}, {}};
     VMSEC_TRY(ends.seal_secret, secret_of(end.send_secret, name, reply, Direction::to_destination));
     VMSEC_TRY(ends.open_secret, secret_of(end.receive_secret, name, reply, Direction::to_source));
-    VMSEC_TRY(stream_, SealedStream::start(std::move(name), Side::source, Cipher::aes_128_gcm, std::move(ends),
-                                           [](const StreamName&, const Error&) {}));
+    VMSEC_TRY(stream_, SealedStream::start(std::move(name), Side::source, {Cipher::aes_128_gcm, Accelerator::none},
+                                           std::move(ends), [](const StreamName&, const Error&) {}));
     return {};
   }
 

@@ -118,13 +118,21 @@ VMSEC_INLINE void crypt_and_hash(const GcmTables& tables, typename V::Vector& co
   finish_group<V>(state, tables.round_keys[kRounds], in, out);
 }
 
+// What lay on the stack does not stay there; a compiler may not leave this out.
+VMSEC_INLINE void forget(unsigned char* bytes, std::size_t size) {
+  std::memset(bytes, 0, size);
+  __asm__ volatile("" : : "r"(bytes) : "memory");
+}
+
 // The first `size` bytes of a vector; the rest is zero.
 template <class V>
 VMSEC_INLINE typename V::Vector load_some(const unsigned char* from, std::size_t size) {
   if (size >= V::kSize) return V::load(from);
   alignas(64) unsigned char bytes[V::kSize] = {};
   std::memcpy(bytes, from, size);
-  return V::load(bytes);
+  const auto value = V::load(bytes);
+  forget(bytes, V::kSize);
+  return value;
 }
 
 template <class V>
@@ -133,6 +141,7 @@ VMSEC_INLINE void store_some(unsigned char* to, typename V::Vector value, std::s
   alignas(64) unsigned char bytes[V::kSize];
   V::store(bytes, value);
   std::memcpy(to, bytes, size);
+  forget(bytes, V::kSize);
 }
 
 template <class V>

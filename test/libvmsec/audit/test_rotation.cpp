@@ -130,9 +130,41 @@ TEST_CASE("a record that tells of removed files counts only when it is signed") 
   lines.push_back(line + ",\"hash\":\"" + record_hash(line) + "\"}");
   log.write(lines);
   CHECK(log.verify().good());
+  SECTION("not by nobody") {}
+  SECTION("and not by a host that signs what it finds") {
+    CHECK(log.opens());
+    CHECK(log.verify().unsigned_records == 0);
+  }
   fs::remove(files[0]);
   CHECK_FALSE(log.verify().good());
   CHECK_FALSE(log.opens());
+}
+
+TEST_CASE("a file that somebody else puts among the rotated ones makes the host remove no others") {
+  Rotated log;
+  log.keep = 2;
+  log.rotate();
+  const auto writer = log.start();
+  const std::string current = log.lines().front();
+  for (const char* number : {"99999999999999999990", "99999999999999999991"}) {
+    std::ofstream(log.file().string() + "." + number) << current << '\n';
+  }
+  for (int i = 0; i < 40; ++i) good(writer->append("m", Logged::entry("x")));
+  good(writer->close());
+  for (const fs::path& file : log.files())
+    if (file.string().find(".9999") != std::string::npos) fs::remove(file);
+  CHECK(log.files().size() == 2);
+  CHECK(log.verify().good());
+}
+
+TEST_CASE("an anchor of a record that was removed proves nothing, and says so") {
+  Rotated log;
+  log.keep = 1;
+  log.rotate(20);
+  const AuditAnchor anchor = log.verify().anchor;
+  log.rotate(100);
+  REQUIRE(log.verify().first > anchor.sequence);
+  CHECK_THAT(log.verify(anchor).cause, Catch::Contains("an anchor of a record that is still there"));
 }
 
 TEST_CASE("a rotation that fails lets no record through, and goes on once it can") {

@@ -78,6 +78,33 @@ TEST_CASE("a module that writes records without end writes so many, and the core
   }));
 }
 
+TEST_CASE("what a module refuses does not keep it from acting, and of refusals without end the number is told") {
+  Journalled host;
+  host::JournalService journal("migration", *host.audit, host.records, host.lines);
+  for (int i = 0; i < 6000; ++i)
+    CHECK(journal.audit({"migration.accept", Outcome::refused, {}, "host-b", "no ticket"}));
+  CHECK(journal.audit({"migration.commit", Outcome::succeeded, {}, "host-c", {}}));
+  host.now += std::chrono::seconds(1);
+  CHECK(journal.audit({"migration.accept", Outcome::refused, {}, "host-b", "no ticket"}));
+  const auto records = good(read_audit(host.audit->path(), {.limit = 0}));
+  const auto refusals = std::ranges::count_if(records, [](const AuditRecord& each) {
+    return each.module == "migration" && each.entry.outcome == Outcome::refused;
+  });
+  CHECK(refusals == host::kRecordsAtOnce + 1);
+  CHECK(std::ranges::any_of(records, [](const AuditRecord& each) {
+    return each.module == "core" && each.entry.detail.find("1000 more") == 0;
+  }));
+}
+
+TEST_CASE("long records count for more than one") {
+  Journalled host;
+  host::JournalService journal("scanner", *host.audit, host.records, host.lines);
+  std::uint32_t written = 0;
+  while (written < host::kRecordsAtOnce && journal.audit({"long", Outcome::succeeded, {}, {}, std::string(8192, 'x')}))
+    ++written;
+  CHECK(written == host::kRecordsAtOnce / 9);
+}
+
 TEST_CASE("a log line stays one line, whatever its text") {
   Journalled host;
   host::JournalService journal("toy", *host.audit, host.records, host.lines);

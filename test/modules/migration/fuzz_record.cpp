@@ -14,7 +14,7 @@ namespace {
 const std::string kSecret(32, 'k');
 
 RecordCodec codec(RecordCodec::Use use, Cipher cipher) {
-  auto made = RecordCodec::create(use, cipher, kSecret);
+  auto made = RecordCodec::create(use, {cipher, Accelerator::none}, kSecret);
   if (!made) std::abort();
   return std::move(*made);
 }

@@ -153,6 +153,8 @@ TEST_CASE("a hypervisor that says `failed` is not believed where the guest may h
   CHECK(decide(Phase::source_gated, {true, DomainState::shut_off, false}) == Action::in_doubt);
   CHECK(decide(Phase::source_gated, {false, DomainState::unknown, false}) == Action::in_doubt);
   CHECK(decide(Phase::started, {false, DomainState::unknown, false}) == Action::abort);
+  CHECK(decide(Phase::source_gated, {true, DomainState::paused, true}) == Action::in_doubt);  // busy
+  CHECK(decide_failed({Phase::source_gated, false, false, {}}).action == Action::in_doubt);   // it does not answer
 }
 
 TEST_CASE("a guest that is off, but still defined, is not taken for one that has left") {

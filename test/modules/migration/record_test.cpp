@@ -13,9 +13,11 @@ namespace {
 
 using Buffer = std::vector<unsigned char>;
 
-RecordCodec codec(RecordCodec::Use use, Suite cipher = Cipher::aes_128_gcm, std::string secret = std::string(32, 'k'),
-                  std::uint64_t per_key = kRecordsPerKey) {
-  auto made = RecordCodec::create(use, cipher, std::move(secret), per_key);
+Suite evp(Cipher cipher) { return {cipher, Accelerator::none}; }
+
+RecordCodec codec(RecordCodec::Use use, Suite suite = evp(Cipher::aes_128_gcm),
+                  std::string secret = std::string(32, 'k'), std::uint64_t per_key = kRecordsPerKey) {
+  auto made = RecordCodec::create(use, suite, std::move(secret), per_key);
   REQUIRE(made);
   return std::move(*made);
 }
@@ -39,7 +41,7 @@ const auto kCiphers = {Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha2
 
 TEST_CASE("what was sealed opens, in order") {
   const Cipher cipher = GENERATE(Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305, Cipher::none);
-  auto sealer = codec(RecordCodec::Use::seal, cipher), opener = codec(RecordCodec::Use::open, cipher);
+  auto sealer = codec(RecordCodec::Use::seal, evp(cipher)), opener = codec(RecordCodec::Use::open, evp(cipher));
   for (const std::string text : {"one", "two", "three"}) CHECK(opened(opener, sealed(sealer, text)) == text);
   CHECK(opened(opener, sealed(sealer, "", RecordType::end)) == "");
   CHECK(opener.records() == 4);
@@ -49,7 +51,7 @@ TEST_CASE("what was sealed opens, in order") {
 TEST_CASE("a ciphertext does not show its plaintext, cipher none does") {
   const std::string marker(64, 'M');
   for (const Cipher cipher : kCiphers) {
-    auto sealer = codec(RecordCodec::Use::seal, cipher);
+    auto sealer = codec(RecordCodec::Use::seal, evp(cipher));
     const Buffer buffer = sealed(sealer, marker);
     const bool found = std::search(buffer.begin(), buffer.end(), marker.begin(), marker.end()) != buffer.end();
     CHECK(found == (cipher == Cipher::none));
@@ -58,12 +60,12 @@ TEST_CASE("a ciphertext does not show its plaintext, cipher none does") {
 
 TEST_CASE("a record in which any one bit is changed does not open") {
   const Cipher cipher = GENERATE(Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305, Cipher::none);
-  auto sealer = codec(RecordCodec::Use::seal, cipher);
+  auto sealer = codec(RecordCodec::Use::seal, evp(cipher));
   const Buffer good = sealed(sealer, "the guest");
   for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
     Buffer bad = good;
     bad[bit / 8] ^= static_cast<unsigned char>(1 << (bit % 8));
-    auto opener = codec(RecordCodec::Use::open, cipher);
+    auto opener = codec(RecordCodec::Use::open, evp(cipher));
     const auto result = opened(opener, bad);
     INFO("bit " << bit);
     REQUIRE_FALSE(result);
@@ -72,8 +74,15 @@ TEST_CASE("a record in which any one bit is changed does not open") {
 }
 
 TEST_CASE("of a record that does not open nothing is left") {
-  for (const Cipher cipher : {Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305}) {
-    auto sealer = codec(RecordCodec::Use::seal, cipher), opener = codec(RecordCodec::Use::open, cipher);
+  std::vector<Suite> suites;
+  for (const Cipher cipher : {Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305, Cipher::none})
+    suites.emplace_back(cipher, Accelerator::none);
+  if (vaes_kernel())
+    for (const Cipher cipher : {Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::none})
+      suites.emplace_back(cipher, Accelerator::vaes);
+  for (const Suite& suite : suites) {
+    auto sealer = codec(RecordCodec::Use::seal, suite), opener = codec(RecordCodec::Use::open, suite);
+    INFO(implementation_of(suite));
     Buffer record = sealed(sealer, "the guest");
     record.back() ^= 1;
     REQUIRE_FALSE(opener.open({9, RecordType::data, 0}, record));
@@ -89,8 +98,8 @@ TEST_CASE("a host with the accelerator and one without understand each other, ei
   const Cipher cipher = GENERATE(Cipher::aes_128_gcm, Cipher::aes_256_gcm, Cipher::chacha20_poly1305, Cipher::none);
   const Suite fast(cipher, Accelerator::vaes);
   const bool fast_seals = GENERATE(true, false);
-  auto sealer = codec(RecordCodec::Use::seal, fast_seals ? fast : cipher, std::string(32, 'k'), 3);
-  auto opener = codec(RecordCodec::Use::open, fast_seals ? cipher : fast, std::string(32, 'k'), 3);
+  auto sealer = codec(RecordCodec::Use::seal, fast_seals ? fast : evp(cipher), std::string(32, 'k'), 3);
+  auto opener = codec(RecordCodec::Use::open, fast_seals ? evp(cipher) : fast, std::string(32, 'k'), 3);
   for (std::size_t size = 1; size < 3000; size += size / 3 + 1) {
     const std::string text(size, static_cast<char>('a' + size % 26));
     CHECK(opened(opener, sealed(sealer, text)) == text);
@@ -99,7 +108,7 @@ TEST_CASE("a host with the accelerator and one without understand each other, ei
   CHECK(*opener.digest() == *sealer.digest());
 }
 
-TEST_CASE("a record of the accelerator in which any one bit is changed does not open, and nothing of it is left") {
+TEST_CASE("a record of the accelerator in which any one bit is changed does not open") {
   if (!vaes_kernel()) {
     WARN("skipped: " << vaes_kernel().error().message);
     return;
@@ -112,7 +121,9 @@ TEST_CASE("a record of the accelerator in which any one bit is changed does not 
     bad[bit / 8] ^= static_cast<unsigned char>(1 << (bit % 8));
     auto opener = codec(RecordCodec::Use::open, fast);
     INFO("bit " << bit);
-    CHECK_FALSE(opened(opener, bad));
+    const auto result = opened(opener, bad);
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code == Code::tampered);
   }
 }
 
@@ -155,10 +166,10 @@ TEST_CASE("a record of another key, cipher or direction does not open") {
     return *stream_secret(from, exporter, stream, nonce, direction, cipher);
   };
   const std::string right = derive(name, Direction::to_destination, Cipher::aes_256_gcm, secret);
-  auto sealer = codec(RecordCodec::Use::seal, Cipher::aes_256_gcm, right);
+  auto sealer = codec(RecordCodec::Use::seal, evp(Cipher::aes_256_gcm), right);
   const Buffer record = sealed(sealer, "the guest");
   const auto opens = [&](std::string key, Cipher cipher = Cipher::aes_256_gcm) {
-    auto opener = codec(RecordCodec::Use::open, cipher, std::move(key));
+    auto opener = codec(RecordCodec::Use::open, evp(cipher), std::move(key));
     return opened(opener, record).has_value();
   };
   CHECK(opens(right));
@@ -184,9 +195,9 @@ TEST_CASE("a record of another key, cipher or direction does not open") {
 }
 
 TEST_CASE("keys change after their number of records, at both ends alike") {
-  auto sealer = codec(RecordCodec::Use::seal, Cipher::aes_128_gcm, std::string(32, 'k'), 3);
-  auto opener = codec(RecordCodec::Use::open, Cipher::aes_128_gcm, std::string(32, 'k'), 3);
-  auto stuck = codec(RecordCodec::Use::open, Cipher::aes_128_gcm, std::string(32, 'k'), 1000);
+  auto sealer = codec(RecordCodec::Use::seal, evp(Cipher::aes_128_gcm), std::string(32, 'k'), 3);
+  auto opener = codec(RecordCodec::Use::open, evp(Cipher::aes_128_gcm), std::string(32, 'k'), 3);
+  auto stuck = codec(RecordCodec::Use::open, evp(Cipher::aes_128_gcm), std::string(32, 'k'), 1000);
   for (int i = 0; i < 10; ++i) {
     const Buffer record = sealed(sealer, "record " + std::to_string(i));
     CHECK(opened(opener, record));
@@ -222,6 +233,6 @@ TEST_CASE("a proof of possession holds for one stream of one migration only") {
 }
 
 TEST_CASE("policy is no cipher of a stream") {
-  CHECK_FALSE(RecordCodec::create(RecordCodec::Use::seal, Cipher::policy, std::string(32, 'k')));
-  CHECK_FALSE(RecordCodec::create(RecordCodec::Use::seal, static_cast<Cipher>(17), std::string(32, 'k')));
+  CHECK_FALSE(RecordCodec::create(RecordCodec::Use::seal, evp(Cipher::policy), std::string(32, 'k')));
+  CHECK_FALSE(RecordCodec::create(RecordCodec::Use::seal, evp(static_cast<Cipher>(17)), std::string(32, 'k')));
 }

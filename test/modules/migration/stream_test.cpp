@@ -54,7 +54,7 @@ struct End {
     hypervisor = std::move(channel.b);
     const std::string out = key + (side == Side::source ? "-out" : "-back"),
                       in = key + (side == Side::source ? "-back" : "-out");
-    REQUIRE(set.add(name_of(kind, index), Cipher::aes_128_gcm,
+    REQUIRE(set.add(name_of(kind, index), {Cipher::aes_128_gcm, Accelerator::none},
                     {std::move(channel.a), std::move(wire), std::string(32, 'k') + out, std::string(32, 'k') + in}));
   }
   bool breaks(Code code) {
@@ -224,7 +224,8 @@ TEST_CASE("a mark from the wrong side breaks the stream") {
   SocketPair wire;
   End source(Side::source);
   source.join(std::move(wire.a), "one");
-  auto sealer = RecordCodec::create(RecordCodec::Use::seal, Cipher::aes_128_gcm, std::string(32, 'k') + "one-back");
+  auto sealer = RecordCodec::create(RecordCodec::Use::seal, {Cipher::aes_128_gcm, Accelerator::none},
+                                    std::string(32, 'k') + "one-back");
   REQUIRE(sealer);
   std::string mark(kHeaderSize + kTagSize, '\0');
   REQUIRE(sealer->seal(RecordType::mark, {reinterpret_cast<unsigned char*>(mark.data()), mark.size()}));
@@ -265,5 +266,5 @@ TEST_CASE("totals count records and what was in them") {
   CHECK(destination.set.totals().wire_bytes == source.set.totals().wire_bytes);
   source.set.stop();
   CHECK(source.set.totals().guest_bytes == 10);
-  CHECK_FALSE(source.set.add(name_of(ChannelKind::bulk, 0), Cipher::aes_128_gcm, {}));
+  CHECK_FALSE(source.set.add(name_of(ChannelKind::bulk, 0), {Cipher::aes_128_gcm, Accelerator::none}, {}));
 }
