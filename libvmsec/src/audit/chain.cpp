@@ -26,6 +26,8 @@ Status Chain::check_link(const AuditRecord& record) const {
   if (!identity::equal_digests(record.previous, hash))
     return broken("record " + std::to_string(record.sequence) + " does not continue the record before it");
   if (sequence > 0 && record.host != host) return broken("the record is another host's");
+  if (record.kind == AuditKind::begin && record.first > record.sequence)
+    return broken("it tells of records that are still to come");
   if (record.kind != AuditKind::torn) return {};
   if (torn.empty() || record.torn_bytes != torn.size() ||
       !identity::equal_digests(record.torn_digest, identity::sha256(torn)))
@@ -55,8 +57,9 @@ void Chain::accept(const AuditRecord& record, std::uint64_t new_end) {
     file_first = record.sequence;
     before_first_ = record.previous;
   }
+  const auto telling = std::exchange(telling_, std::nullopt);
   if (record.kind == AuditKind::begin) telling_ = Begin{record.first, record.before_first};
-  if (record.kind == AuditKind::checkpoint && telling_) told_ = *std::exchange(telling_, std::nullopt);
+  if (record.kind == AuditKind::checkpoint && telling) told_ = *telling;
   sequence = record.sequence;
   hash = record.hash;
   host = record.host;

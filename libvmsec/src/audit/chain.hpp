@@ -37,6 +37,8 @@ class Chain {
   [[nodiscard]] Status check_begin() const;
   // With which record the log begins, as the last signed record says.
   [[nodiscard]] std::uint64_t told_first() const { return told_.first; }
+  // A checkpoint that came now would make what the last record tells of removed ones count.
+  [[nodiscard]] bool tells_of_removed() const { return telling_.has_value(); }
   // The record that continues the chain: sequence and previous hash are set.
   [[nodiscard]] AuditRecord next(AuditKind kind) const;
 
@@ -62,7 +64,7 @@ class Chain {
   std::uint64_t torn_line_ = 0;  // the first of them
   std::string torn_cause_;       // why that one is no record
   std::uint64_t bad_line_ = 0;
-  // What a `begin` record tells counts once a checkpoint follows it.
+  // What a `begin` record tells counts once a checkpoint follows it at once: who signs it has written it.
   struct Begin {
     std::uint64_t first = 1;
     std::string before = std::string(32, '\0');

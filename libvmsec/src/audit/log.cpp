@@ -64,6 +64,13 @@ struct AuditLog::Impl {
   audit::Chain chain;
   std::mutex mutex;
   bool closed = false;
+  // A file's first record, or the one that it waits for. All files of the log, the oldest first; the last is its
+  // newest. Of the folder nothing is believed: who may write there has not always the key.
+  struct Piece {
+    std::uint64_t first = 1;
+    std::string previous;
+  };
+  std::vector<Piece> pieces;
   bool surplus = false;  // there may be more rotated files than are kept
   bool broken = false;   // what is on the disk is not known: a new open() finds out
 
@@ -83,7 +90,9 @@ struct AuditLog::Impl {
   Status write_record(AuditRecord record, std::string_view before = {});
   Status mend(audit::Tail tail);
   Status write_torn();
+  void begin_piece();
   Status write_checkpoint();
+  Status write_signed(AuditRecord record);
   Status sign_rest();
   Status usable() const;
   Status checkpoint();
@@ -111,6 +120,7 @@ Status AuditLog::Impl::follow_rotation() {
   VMSEC_TRY(const audit::Tail tail, chain.walk(fd.get(), [](const AuditRecord&) -> Status { return {}; }));
   if (tail != audit::Tail::clean) return fail(Code::tampered, "its rotated file does not end with a record");
   chain.begin_file();
+  begin_piece();
   const fs::path rotated = audit::rotated_file(path, chain.file_first);
   std::error_code ignored;
   const fs::path& next = fs::exists(rotated, ignored) ? rotated : path;
@@ -200,8 +210,29 @@ Status AuditLog::Impl::write_torn() {
   return write_record(std::move(record), ended ? "" : "\n");
 }
 
+// A file has begun: its first record continues the chain.
+void AuditLog::Impl::begin_piece() {
+  if (pieces.empty() || pieces.back().first != chain.file_first) pieces.push_back({chain.file_first, chain.hash});
+}
+
+// What is told of removed records counts by the checkpoint behind it. One that somebody else wrote, or a crash left,
+// gets something between.
 Status AuditLog::Impl::write_checkpoint() {
-  AuditRecord record = chain.next(AuditKind::checkpoint);
+  if (chain.tells_of_removed()) {
+    AuditRecord stop = chain.next(AuditKind::act);
+    stop.time = now();
+    stop.module = "core";
+    stop.entry = {"audit.begin",
+                  Outcome::refused,
+                  {},
+                  {},
+                  "the record before was not written in this turn: it counts for nothing"};
+    VMSEC_CHECK(write_record(std::move(stop)));
+  }
+  return write_signed(chain.next(AuditKind::checkpoint));
+}
+
+Status AuditLog::Impl::write_signed(AuditRecord record) {
   record.time = now();
   record.host = identity.name();
   record.key = identity.key_digest();
@@ -263,36 +294,31 @@ Status AuditLog::Impl::rotate(Turn& turn) {
   turn = std::move(next_turn);
   fd = std::move(next);
   chain.begin_file();
+  begin_piece();
   surplus = true;
   return identity::sync_folder(path.parent_path());
 }
 
-// Told, and signed, before they are gone.
+// Told, and signed, before they are gone. One that another process has removed is gone already.
 Status AuditLog::Impl::remove_oldest() {
-  const auto files = rotated_audit_files(path);
-  surplus = options.keep_files != 0 && files.size() > options.keep_files;
+  const std::size_t rotated = pieces.empty() ? 0 : pieces.size() - 1;
+  surplus = options.keep_files != 0 && rotated > options.keep_files;
   if (!surplus) return {};
-  const auto many = files.size() - options.keep_files;
-  const Fd kept(::open(files[many].c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!kept.valid()) return fail(errno_error("read " + files[many].filename().string()));
-  audit::Chain first;
-  first.begins_late();
-  std::optional<AuditRecord> found;
-  std::ignore = first.walk(kept.get(), [&](const AuditRecord& record) -> Status {
-    found = record;
-    return fail(Code::cancelled, "the first one is all that is asked for");
-  });
-  if (!found) return fail(Code::tampered, files[many].filename().string() + ": it does not begin with a record");
-  if (chain.told_first() != found->sequence) {
+  const auto many = static_cast<std::ptrdiff_t>(rotated - options.keep_files);
+  const Piece& kept = pieces[rotated - options.keep_files];
+  if (chain.told_first() < kept.first) {
     AuditRecord record = chain.next(AuditKind::begin);
     record.time = now();
-    record.first = found->sequence;
-    record.before_first = found->previous;
+    record.first = kept.first;
+    record.before_first = kept.previous;
     VMSEC_CHECK(write_record(std::move(record)));
-    VMSEC_CHECK(write_checkpoint());
+    VMSEC_CHECK(write_signed(chain.next(AuditKind::checkpoint)));
   }
-  for (std::size_t i = 0; i < many; ++i)
-    if (::unlink(files[i].c_str()) != 0) return fail(errno_error("remove " + files[i].filename().string()));
+  for (auto piece = pieces.begin(); piece != pieces.begin() + many; ++piece) {
+    const fs::path file = audit::rotated_file(path, piece->first);
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) return fail(errno_error("remove " + file.filename().string()));
+  }
+  pieces.erase(pieces.begin(), pieces.begin() + many);
   surplus = false;
   return {};
 }
@@ -325,6 +351,7 @@ Status AuditLog::Impl::adopt() {
   bool head_seen = false;
   std::optional<AuditRecord> last;
   const auto visit = [&](const AuditRecord& record) -> Status {
+    if (pieces.empty() || record.sequence == chain.file_first) pieces.push_back({record.sequence, record.previous});
     if (head && record.sequence == head->sequence) head_seen = identity::equal_digests(record.hash, head->hash);
     if (record.kind == AuditKind::checkpoint) last = record;
     return {};
@@ -334,6 +361,7 @@ Status AuditLog::Impl::adopt() {
   VMSEC_CHECK(audit::walk_rotated(path, chain, visit, ignored));
   VMSEC_TRY(const audit::Tail tail, chain.walk(fd.get(), visit));
   VMSEC_CHECK(chain.check_begin());
+  begin_piece();
   if (chain.sequence > 0 && chain.host != identity.name())
     return fail(Code::wrong_state, "it is " + chain.host + "'s, not " + identity.name() + "'s");
   VMSEC_CHECK(check_head(head, head_seen));

@@ -47,7 +47,11 @@ struct Remembered {
     return {};
   }
   // The log's end: whatever was remembered must have come by.
-  [[nodiscard]] std::string missing(std::uint64_t last) const {
+  [[nodiscard]] std::string missing(std::uint64_t first, std::uint64_t last) const {
+    if (anchor && anchor->sequence < first)
+      return "the anchor tells of record " + std::to_string(anchor->sequence) + ", and the log begins with record " +
+             std::to_string(first) +
+             ": it proves nothing of what is left; take an anchor of a record that is still there";
     const auto text = [&](std::uint64_t sequence, std::string_view what) {
       return "the log ends at record " + std::to_string(last) + ", " + std::string(what) + " tells of record " +
              std::to_string(sequence) + ": it was cut back";
@@ -87,7 +91,7 @@ void check_whole(const fs::path& log, const audit::Chain& chain, audit::Tail tai
     condemn(report, log, next_line, head.error().message);
   else if (!remembered.head && !remembered.anchor && head_rule == AuditHead::wanted)
     condemn(report, log, next_line, "audit.head is not there, and no anchor was given: the log may have been cut back");
-  else if (const std::string gap = remembered.missing(chain.sequence); !gap.empty())
+  else if (const std::string gap = remembered.missing(chain.first, chain.sequence); !gap.empty())
     condemn(report, log, next_line, gap);
   else if (report.checkpoints == 0)
     condemn(report, log, next_line, "there is no checkpoint: nobody signed any of it");

@@ -11,8 +11,11 @@
 namespace vmsec::host {
 
 // Of one module: so many records and lines at once, then so many in each second.
+// A record counts once for each kRecordSize bytes of its texts. What the module has refused is somebody else's
+// doing, a peer's for example: it has a measure of its own, so that nobody keeps the module from acting.
 inline constexpr std::uint32_t kRecordsAtOnce = 5000;
 inline constexpr std::uint32_t kRecordsPerSecond = 20;
+inline constexpr std::size_t kRecordSize = 1024;
 inline constexpr std::uint32_t kLinesPerSecond = 200;
 
 inline RecordLimits journal_record_limits() {
@@ -39,9 +42,12 @@ class JournalService final : public Journal {
   JournalService(std::string module, AuditLog& audit, RecordLimiter& records, RecordLimiter& lines)
       : module_(std::move(module)), audit_(audit), records_(records), lines_(lines) {}
 
-  // Beyond its measure a module writes nothing, so it may not act either; the core counts that.
+  // Beyond its measure a module writes nothing, so it may not act either; the core counts that. Of refusals beyond
+  // theirs only the number is told.
   Result<Empty> audit(const AuditEntry& entry) override {
-    const auto ruling = records_.admit(source(), "journal.limit");
+    const bool refused = entry.outcome == Outcome::refused;
+    const auto ruling = admit(refused, size_of(entry));
+    if (!ruling.write && refused) return Empty{};
     if (!ruling.write)
       return fail(Code::limit_exceeded, "audit: " + std::to_string(kRecordsAtOnce) + " records at once, and " +
                                             std::to_string(kRecordsPerSecond) + " in each second, are a module's");
@@ -68,6 +74,21 @@ class JournalService final : public Journal {
   static constexpr std::size_t kLongestLine = 4096;
 
   [[nodiscard]] RecordSource source() const { return {module_, Standing::known, module_, {}, "core"}; }
+
+  static std::size_t size_of(const AuditEntry& entry) {
+    return entry.action.size() + entry.peer.size() + entry.detail.size();
+  }
+  RecordLimiter::Ruling admit(bool refused, std::size_t size) {
+    RecordSource from = source();
+    if (refused) from.caller += ", refusing";
+    auto ruling = records_.admit(from, refused ? "journal.refused" : "journal.limit");
+    for (std::size_t more = size / kRecordSize; ruling.write && more > 0; --more) {
+      auto next = records_.admit(from, "journal.limit");
+      next.before = ruling.before + next.before;
+      ruling = std::move(next);
+    }
+    return ruling;
+  }
 
   const std::string module_;
   AuditLog& audit_;

@@ -19,6 +19,7 @@ constexpr std::uint32_t kStreamReady = 3;
 constexpr std::uint32_t kDisconnected = 4;
 // A peer that asks for ever new names makes us remember no more than these.
 constexpr std::size_t kMaximumModules = 32;
+constexpr std::size_t kLongestModule = 64;
 
 }  // namespace
 
@@ -85,6 +86,8 @@ void PeerServer::serve_calls(std::unique_ptr<channel::TlsConnection> tls) {
     }
     const auto answer = [&]() -> Result<std::string> {
       VMSEC_TRY(PeerRequest request, wire::decode<PeerRequest>(*frame));
+      if (request.module.size() > kLongestModule)
+        return fail(Code::invalid_argument, "a module's name beyond 64 bytes");
       if (modules.size() < kMaximumModules && modules.insert(request.module).second)
         connections_.admit(*connection, request.module);
       IncomingCall call{connection->context, request.method, std::move(request.payload)};
