@@ -42,6 +42,10 @@ Status check_prepare(const Policy& policy, const PeerContext& from, const Prepar
     return fail(Code::limit_exceeded, "the domain's configuration is beyond 1 MiB");
   if (request.epoch > kMaximumEpoch) return fail(Code::invalid_argument, "an epoch beyond 2^48");
   if (!is_stream_cipher(request.cipher)) return fail(Code::invalid_argument, "an unknown cipher");
+  if (request.suite != policy.suite)
+    return fail(Code::denied, "suite " + std::string(to_string(request.suite)) +
+                                  ": this host's configuration wants suite " + std::string(to_string(policy.suite)));
+  VMSEC_CHECK(check_suite(request.suite, request.cipher));
   if (request.cipher != Cipher::none) return {};
   if (policy.encryption != EncryptionPolicy::allow_none)
     return fail(Code::denied, "cipher none: this host's configuration requires encryption");
@@ -65,7 +69,7 @@ Destination::Destination(Context& context, PeerContext from, PrepareRequest requ
   status.name = request_.description.name;
   status.peer = from_.peer;
   status.state = MigrationState::preparing;
-  status.cipher = implementation_of({request_.cipher, context_.policy.accelerator});
+  status.cipher = implementation_of(request_.suite, {request_.cipher, context_.policy.accelerator});
   status.attested = "nobody: attestation is the source's to ask for";
   board_ = context_.boards.add(std::move(status));
 }
@@ -96,7 +100,7 @@ Result<PrepareReply> Destination::prepare() {
   };
   OwnershipRecord record{migration(), Side::destination,         Phase::prepared,
                          domain(),    request_.description.name, from_.peer};
-  record.cipher = implementation_of({request_.cipher, context_.policy.accelerator});
+  record.cipher = implementation_of(request_.suite, {request_.cipher, context_.policy.accelerator});
   record.epoch = request_.epoch;
   // Before the hypervisor does anything: what a crash leaves behind is then known.
   if (Status begun = context_.ledger.begin(std::move(record)); !begun) return refuse(begun.error());
@@ -109,7 +113,7 @@ Result<PrepareReply> Destination::prepare() {
   }
   board_->update([](MigrationStatus& status) { status.state = MigrationState::transferring; });
   thread_ = std::thread(&Destination::run, this);
-  return PrepareReply{kProtocolVersion, request_.cipher, context_.policy.encryption};
+  return PrepareReply{kProtocolVersion, request_.cipher, context_.policy.encryption, request_.suite};
 }
 
 Status Destination::check_join(const PeerContext& from, const JoinRequest& request, const StreamName& name) const {
@@ -132,7 +136,7 @@ Status Destination::check_join(const PeerContext& from, const JoinRequest& reque
 
 Result<JoinReply> Destination::join(const PeerContext& from, const JoinRequest& request) {
   const std::lock_guard lock(joining_);
-  StreamName name{request.migration, request.kind, request.index, request.ordinal, request.nonce};
+  StreamName name{request.migration, request.kind, request.index, request.ordinal, request.nonce, request_.suite};
   const std::string what = "join stream " + to_string(name);
   if (Status good = check_join(from, request, name); !good) {
     std::ignore = context_.audit("migration.join", Outcome::refused, domain(), from.peer,

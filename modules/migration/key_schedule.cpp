@@ -19,6 +19,9 @@ constexpr std::string_view kStreamLabel = "vmsec migration stream v1";
 constexpr std::string_view kKeyLabel = "vmsec migration record key v1";
 constexpr std::string_view kNonceLabel = "vmsec migration record nonce v1";
 constexpr std::string_view kNextLabel = "vmsec migration next epoch v1";
+constexpr std::string_view kPskLabel = "vmsec migration tls psk v1";
+constexpr std::string_view kPskIdentityLabel = "vmsec migration tls psk identity v1";
+constexpr std::size_t kPskIdentitySize = 16;
 
 // Each part with its length before it, so that no two lists of parts read the same.
 void append(std::string& out, std::string_view part) {
@@ -39,6 +42,7 @@ void append(std::string& out, const StreamName& name) {
   append(out, name.index);
   append(out, name.ordinal);
   append(out, name.source_nonce);
+  append(out, static_cast<std::uint32_t>(name.suite));
 }
 
 // mode: EVP_KDF_HKDF_MODE_*. The salt is used by the extracting modes only.
@@ -125,6 +129,21 @@ Result<std::string> stream_secret(std::string_view migration_secret, std::string
   append(info, static_cast<std::uint32_t>(direction));
   append(info, static_cast<std::uint32_t>(cipher));
   return hkdf(EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND, exporter_secret, migration_secret, info, kSecretSize);
+}
+
+Result<TlsPsk> tls_psk(std::string_view to_destination, std::string_view to_source) {
+  std::string both;
+  append(both, to_destination);
+  append(both, to_source);
+  const auto derive = [&](std::string_view label, std::size_t size) {
+    return hkdf(EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND, both, {}, label, size);
+  };
+  auto identity = derive(kPskIdentityLabel, kPskIdentitySize);
+  auto key = derive(kPskLabel, kSecretSize);
+  wipe(both);
+  if (!identity) return fail(identity.error());
+  if (!key) return fail(key.error());
+  return TlsPsk{std::move(*identity), std::move(*key)};
 }
 
 Result<EpochKeys> epoch_keys(std::string_view secret, std::size_t key_size) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "stream_suite.hpp"
 #include "vmsec/capability/migration.hpp"
 #include "vmsec/service/migrator.hpp"
 
@@ -35,6 +36,7 @@ struct StreamName {
   std::uint32_t index = 0;
   std::uint32_t ordinal = 0;  // the first stream of a migration is 1
   std::string source_nonce;
+  StreamSuite suite = StreamSuite::bulk;  // as PREPARE agreed on it
 };
 
 // "main/0"
@@ -45,10 +47,18 @@ Result<std::string> join_proof(std::string_view migration_secret, const StreamNa
 
 enum class Direction : std::uint8_t { to_destination = 0, to_source = 1 };
 
-// The secret from which one direction's record keys grow (HKDF-SHA-256, RFC 5869).
+// The secret from which one direction's keys grow (HKDF-SHA-256, RFC 5869).
 Result<std::string> stream_secret(std::string_view migration_secret, std::string_view exporter_secret,
                                   const StreamName& name, std::string_view destination_nonce, Direction direction,
                                   Cipher cipher);
+
+// The external PSK of a stream's own TLS handshake (suite `tls`), from the stream secrets of both directions. The
+// identity goes over the network in the clear: it tells nobody anything.
+struct TlsPsk {
+  std::string identity;
+  std::string key;
+};
+Result<TlsPsk> tls_psk(std::string_view to_destination, std::string_view to_source);
 
 // One epoch's key and nonce base, and the secret of the next epoch.
 struct EpochKeys {

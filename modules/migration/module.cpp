@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bandwidth.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::migration {
@@ -131,6 +132,18 @@ Result<MigrationStatus> MigrationModule::abort(const MigrationRef& reference) {
                               "migration " + reference.migration.text() + ": asked for"));
   VMSEC_CHECK(source->abort());
   return source->board()->wait(reference.wait);
+}
+
+Result<MigrationStatus> MigrationModule::set(const SetMigration& request) {
+  const std::string what = "set the migration of " + request.domain.text();
+  if (Status good = check_bandwidth(request.bandwidth); !good) return fail(good.error().in(what));
+  const auto source = sessions_.source_of(request.domain);
+  if (!source) return fail(Code::not_found, what + ": none is under way from this host");
+  VMSEC_CHECK(
+      context_->audit("migration.set", Outcome::succeeded, request.domain, source->board()->status().peer,
+                      "migration " + source->migration().text() + ": bandwidth " + bandwidth_text(request.bandwidth)));
+  source->limit(request.bandwidth);
+  return source->board()->status();
 }
 
 // ---- for the other host's agent ----------------------------------------------------

@@ -25,6 +25,7 @@ class MigrationModule final : public Migrator, public PeerHandler {
   Result<MigrationList> list(const Empty&) override;
   Result<MigrationList> resolve(const ResolveMigration&) override;
   Result<MigrationStatus> abort(const MigrationRef&) override;
+  Result<MigrationStatus> set(const SetMigration&) override;
 
   Result<PeerReply> incoming_call(const IncomingCall&) override;
   Result<PeerReply> incoming_stream(const IncomingStream&) override;

@@ -21,12 +21,18 @@ Decision decide_committed_source(const EndView& own, const std::optional<EndView
   if (copy_of(own) == Copy::running)
     return in_doubt("COMMIT is written, but the guest runs here: somebody resumed it; stop it by hand");
   if (!peer) return in_doubt("COMMIT is written, the destination does not answer: only it may run the guest");
-  if (peer->phase == Phase::active) return {Action::complete, "the destination runs it"};
+  if (peer->phase == Phase::active) {
+    if (copy_of(own) == Copy::busy) return wait("the hypervisor is still ending what is left here");
+    return {Action::complete, "the destination runs it"};
+  }
   if (peer->phase == Phase::prepared)
     return in_doubt("COMMIT is written, but the destination never had the guest whole");
   if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
-  if (is_gone(copy_of(*peer)))
-    return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase))};
+  if (is_gone(copy_of(*peer))) {
+    const bool left = copy_of(own) == Copy::stopped;
+    return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase)) +
+                              (left ? "; what is left here is stopped, and may be older than what ran there" : "")};
+  }
   return in_doubt("COMMIT is written, but the destination's record is " + std::string(to_string(peer->phase)));
 }
 
@@ -250,7 +256,11 @@ Decision decide_failed(const EndView& own) {
 
 Decision decide_source_for_peer(const EndView& own, const EndView& peer) {
   Decision decision = decide_source(own, peer, PeerHost::standing);
-  if (decision.action != Action::complete || own.phase == Phase::source_committed) return decision;
+  if (decision.action != Action::complete) return decision;
+  if (own.phase == Phase::source_committed) {
+    if (copy_of(own) == Copy::none) return decision;
+    return in_doubt("COMMIT is written, and something of the guest is left here: resolve it at this host");
+  }
   return in_doubt("the destination says that it has committed on an operator's word: resolve it at this host");
 }
 

@@ -1,13 +1,17 @@
 #include "policy.hpp"
 
+#include "bandwidth.hpp"
+#include "source_options.hpp"
 #include "vmsec/section.hpp"
 
 namespace vmsec::migration {
 namespace {
 
+constexpr std::uint32_t kMostBulkChannels = 64;
 constexpr std::string_view kKnown =
-    "encryption, cipher, accelerator, attestation, attestation_max_age, non_live, call_timeout, stall_timeout, "
-    "switch_timeout, max_streams or max_incoming";
+    "encryption, cipher, suite, accelerator, attestation, attestation_max_age, bandwidth, bulk_channels, "
+    "maximum_downtime, maximum_time, auto_converge, non_live, call_timeout, stall_timeout, switch_timeout, max_streams "
+    "or max_incoming";
 
 Status read_encryption(const Setting& setting, Policy& policy) {
   VMSEC_TRY(const std::string_view text, text_of(setting, "\"required\" or \"allow-none\""));
@@ -30,6 +34,14 @@ Status read_cipher(const Setting& setting, Policy& policy) {
     return {};
   }
   return fail(Code::invalid_argument, units::quoted(text) + ": want " + std::string(kWant));
+}
+
+Status read_suite(const Setting& setting, Policy& policy) {
+  VMSEC_TRY(const std::string_view text, text_of(setting, "\"bulk\" or \"tls\""));
+  if (text != "bulk" && text != "tls")
+    return fail(Code::invalid_argument, units::quoted(text) + ": want \"bulk\" or \"tls\"");
+  policy.suite = text == "tls" ? StreamSuite::tls : StreamSuite::bulk;
+  return {};
 }
 
 Status read_accelerator(const Setting& setting, Policy& policy) {
@@ -66,6 +78,32 @@ Status read_time(const Setting& setting, std::chrono::microseconds& out) {
   return {};
 }
 
+Status read_bandwidth(const Setting& setting, Policy& policy) {
+  VMSEC_TRY(const std::uint64_t value, limit_of(setting, units::kRate));
+  policy.bandwidth = value == 0 ? kUnlimitedBandwidth : BytesPerSecond{value};
+  return check_bandwidth(policy.bandwidth);
+}
+
+// "unlimited" is 0.
+Status read_limit(const Setting& setting, Status (*check)(Microseconds), Microseconds& out) {
+  VMSEC_TRY(out.value, limit_of(setting, units::kTime));
+  return out.value == 0 ? Status{} : check(out);
+}
+
+Status read_flag(const Setting& setting, bool& out) {
+  if (setting.type != SettingType::boolean) return wrong_type(setting, "true or false");
+  out = setting.boolean;
+  return {};
+}
+
+Status read_bulk_channels(const Setting& setting, Policy& policy) {
+  if (setting.type == SettingType::text && setting.text == "auto") return {};
+  auto number = integer_of(setting, 0, kMostBulkChannels);
+  if (!number) return fail(number.error().code, number.error().message + ", or \"auto\"");
+  policy.bulk_channels = *number;
+  return {};
+}
+
 Status read_number(const Setting& setting, std::uint32_t most, std::uint32_t& out) {
   VMSEC_TRY(out, integer_of(setting, 1, most));
   return {};
@@ -74,9 +112,16 @@ Status read_number(const Setting& setting, std::uint32_t most, std::uint32_t& ou
 Status read_key(const Setting& setting, const SettingPath& path, Policy& policy) {
   if (path == SettingPath{"encryption"}) return read_encryption(setting, policy);
   if (path == SettingPath{"cipher"}) return read_cipher(setting, policy);
+  if (path == SettingPath{"suite"}) return read_suite(setting, policy);
   if (path == SettingPath{"accelerator"}) return read_accelerator(setting, policy);
   if (path == SettingPath{"attestation"}) return read_attestation(setting, policy);
   if (path == SettingPath{"attestation_max_age"}) return read_time(setting, policy.attestation_max_age);
+  if (path == SettingPath{"bandwidth"}) return read_bandwidth(setting, policy);
+  if (path == SettingPath{"bulk_channels"}) return read_bulk_channels(setting, policy);
+  if (path == SettingPath{"maximum_downtime"})
+    return read_limit(setting, check_maximum_downtime, policy.maximum_downtime);
+  if (path == SettingPath{"maximum_time"}) return read_limit(setting, check_maximum_time, policy.maximum_time);
+  if (path == SettingPath{"auto_converge"}) return read_flag(setting, policy.auto_converge);
   if (path == SettingPath{"non_live"}) return read_non_live(setting, policy);
   if (path == SettingPath{"call_timeout"}) return read_time(setting, policy.call_timeout);
   if (path == SettingPath{"stall_timeout"}) return read_time(setting, policy.stall_timeout);
@@ -86,17 +131,27 @@ Status read_key(const Setting& setting, const SettingPath& path, Policy& policy)
   return unknown_key(kKnown);
 }
 
+// What each key allows by itself, and not together. At the place of the key that has to change.
+void add_contradictions(const Settings& settings, const Policy& policy, Findings& findings) {
+  const auto add = [&](std::string_view key, const std::string& message) {
+    for (const Setting& setting : settings.settings)
+      if (setting.path == key) findings.findings.push_back({setting.line, setting.column, setting.path + message});
+  };
+  if (policy.cipher == Cipher::none && policy.encryption != EncryptionPolicy::allow_none)
+    add("cipher", ": \"none\" needs encryption = \"allow-none\" as well");
+  if (policy.suite != StreamSuite::tls) return;
+  if (policy.cipher == Cipher::none) add("cipher", ": \"none\" does not go with suite = \"tls\": TLS 1.3 encrypts");
+  if (policy.accelerator == Accelerator::vaes)
+    add("accelerator", ": \"vaes\" does not go with suite = \"tls\": OpenSSL makes its records");
+}
+
 }  // namespace
 
 Result<Policy> read_policy(const Settings& settings) {
   Policy policy;
   Findings findings = read_section(
       settings, [&](const Setting& setting, const SettingPath& path) { return read_key(setting, path, policy); });
-  if (policy.cipher == Cipher::none && policy.encryption != EncryptionPolicy::allow_none)
-    for (const Setting& setting : settings.settings)
-      if (setting.path == "cipher")
-        findings.findings.push_back(
-            {setting.line, setting.column, "cipher: \"none\" needs encryption = \"allow-none\" as well"});
+  add_contradictions(settings, policy, findings);
   VMSEC_CHECK(no_findings(findings));
   return policy;
 }

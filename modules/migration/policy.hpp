@@ -2,9 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include "aead.hpp"
 #include "protocol.hpp"
+#include "stream_suite.hpp"
 #include "vmsec/settings.hpp"
 
 namespace vmsec::migration {
@@ -15,9 +17,15 @@ enum class AttestationPolicy { required, none };
 struct Policy {
   EncryptionPolicy encryption = EncryptionPolicy::required;
   Cipher cipher = Cipher::aes_128_gcm;                          // of requests that leave it to the policy
+  StreamSuite suite = StreamSuite::bulk;                        // of both ends
   Accelerator accelerator = Accelerator::none;                  // of AES-GCM, at this end
   AttestationPolicy attestation = AttestationPolicy::required;  // of destinations, when we are the source
   std::chrono::microseconds attestation_max_age = std::chrono::seconds(30);
+  BytesPerSecond bandwidth = kUnlimitedBandwidth;  // of outgoing migrations that name none, each
+  std::optional<std::uint32_t> bulk_channels;      // none: by the CPUs
+  Microseconds maximum_downtime;                   // 0: the hypervisor's default
+  Microseconds maximum_time;                       // until the guest is stopped; 0: none
+  bool auto_converge = false;                      // of every outgoing migration
   bool non_live = false;  // a guest that cannot move while it runs may be stopped for the whole transfer
   std::chrono::microseconds call_timeout = std::chrono::seconds(30);    // one exchange with the other agent
   std::chrono::microseconds stall_timeout = std::chrono::seconds(60);   // nothing moves: give up

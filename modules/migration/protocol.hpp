@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "stream_suite.hpp"
 #include "vmsec/capability/migration.hpp"
 #include "vmsec/service/migrator.hpp"
 #include "vmsec/wire.hpp"
@@ -96,6 +97,7 @@ struct PrepareRequest {
   EncryptionPolicy encryption = EncryptionPolicy::unknown;  // the source's own
   std::string secret;                                       // the migration's, 32 bytes
   std::uint64_t epoch = 0;                                  // of the source's record
+  StreamSuite suite = StreamSuite::unknown;                 // the source's own, and must be the destination's
   static constexpr std::string_view kMessage = "vmsec.migration.PrepareRequest";
   static constexpr auto fields() {
     return wire::fields(
@@ -103,7 +105,7 @@ struct PrepareRequest {
         wire::field(3, "ticket", &PrepareRequest::ticket), wire::field(4, "description", &PrepareRequest::description),
         wire::field(5, "options", &PrepareRequest::options), wire::field(6, "cipher", &PrepareRequest::cipher),
         wire::field(7, "encryption", &PrepareRequest::encryption), wire::field(8, "secret", &PrepareRequest::secret),
-        wire::field(9, "epoch", &PrepareRequest::epoch));
+        wire::field(9, "epoch", &PrepareRequest::epoch), wire::field(10, "suite", &PrepareRequest::suite));
   }
 };
 
@@ -111,11 +113,12 @@ struct PrepareReply {
   std::uint32_t version = 0;
   Cipher cipher = Cipher::policy;                           // must be the request's
   EncryptionPolicy encryption = EncryptionPolicy::unknown;  // the destination's own
+  StreamSuite suite = StreamSuite::unknown;                 // must be the request's
   static constexpr std::string_view kMessage = "vmsec.migration.PrepareReply";
   static constexpr auto fields() {
-    return wire::fields(wire::field(1, "version", &PrepareReply::version),
-                        wire::field(2, "cipher", &PrepareReply::cipher),
-                        wire::field(3, "encryption", &PrepareReply::encryption));
+    return wire::fields(
+        wire::field(1, "version", &PrepareReply::version), wire::field(2, "cipher", &PrepareReply::cipher),
+        wire::field(3, "encryption", &PrepareReply::encryption), wire::field(4, "suite", &PrepareReply::suite));
   }
 };
 
@@ -149,7 +152,7 @@ struct FlushPoint {
   std::uint32_t index = 0;
   Bytes bytes;
   std::uint64_t records = 0;
-  std::string transcript;  // SHA-256 over the records' tags, in order
+  std::string transcript;  // SHA-256 over what the suite says of each record, in order
   static constexpr std::string_view kMessage = "vmsec.migration.FlushPoint";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "kind", &FlushPoint::kind), wire::field(2, "index", &FlushPoint::index),

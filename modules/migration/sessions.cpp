@@ -83,6 +83,14 @@ std::shared_ptr<Source> Sessions::source(const Uuid& migration) {
   return found == sources_.end() ? nullptr : found->second;
 }
 
+std::shared_ptr<Source> Sessions::source_of(const Uuid& domain) {
+  const std::lock_guard lock(mutex_);
+  reap();
+  for (const auto& [id, source] : sources_)
+    if (source->domain() == domain) return source;
+  return nullptr;
+}
+
 std::shared_ptr<Destination> Sessions::destination(const Uuid& migration) {
   const std::lock_guard lock(mutex_);
   reap();

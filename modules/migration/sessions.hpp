@@ -22,6 +22,7 @@ class Sessions {
   Result<PrepareReply> start_destination(const PeerContext& from, PrepareRequest request);
 
   [[nodiscard]] std::shared_ptr<Source> source(const Uuid& migration);
+  [[nodiscard]] std::shared_ptr<Source> source_of(const Uuid& domain);
   [[nodiscard]] std::shared_ptr<Destination> destination(const Uuid& migration);
   [[nodiscard]] std::vector<std::shared_ptr<Destination>> destinations();
   [[nodiscard]] bool live(const Uuid& migration, Side side);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bulk_channels.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::migration {
@@ -12,10 +13,22 @@ constexpr auto kLastWords = std::chrono::seconds(30);
 // Evidence is renewed when the rest of the guest may be gone within this time.
 constexpr std::uint64_t kNearTheEnd = 3;
 
+// What stays behind must be said: the destination has to have it.
+std::string disks_text(const std::vector<DescribedDisk>& disks) {
+  std::string text;
+  for (const DescribedDisk& disk : disks)
+    text += (text.empty() ? "" : "; ") + disk.target + (disk.stays.empty() ? " copied" : " not: " + disk.stays);
+  return text.empty() ? "none" : text;
+}
+
 }  // namespace
 
-Source::Source(Context& context, MigrateRequest request, Uuid migration, std::string secret)
-    : context_(context), request_(std::move(request)), migration_(migration), secret_(std::move(secret)) {
+Source::Source(Context& context, MigrateRequest request, SourceOptions options, Uuid migration, std::string secret)
+    : context_(context),
+      request_(std::move(request)),
+      options_(options),
+      migration_(migration),
+      secret_(std::move(secret)) {
   MigrationStatus status;
   status.migration = migration_;
   status.domain = request_.domain;
@@ -24,12 +37,15 @@ Source::Source(Context& context, MigrateRequest request, Uuid migration, std::st
   status.state = MigrationState::preparing;
   status.attested = "nobody: not asked yet";
   board_ = context_.boards.add(std::move(status));
+  limit(options_.bandwidth);
 }
 
 Result<std::unique_ptr<Source>> Source::start(Context& context, MigrateRequest request) {
+  VMSEC_TRY(SourceOptions options, source_options(context.policy, request));
   VMSEC_TRY(const Uuid migration, random_uuid());
   VMSEC_TRY(std::string secret, random_bytes(kSecretSize));
-  std::unique_ptr<Source> source(new Source(context, std::move(request), migration, std::move(secret)));
+  std::unique_ptr<Source> source(
+      new Source(context, std::move(request), std::move(options), migration, std::move(secret)));
   source->thread_ = std::thread(&Source::run, source.get());
   return source;
 }
@@ -50,6 +66,13 @@ Status Source::abort() {
   return {};
 }
 
+void Source::limit(BytesPerSecond bandwidth) {
+  streams_.limit(bandwidth);
+  board_->update([&](MigrationStatus& status) {
+    status.bandwidth = bandwidth == kUnlimitedBandwidth ? BytesPerSecond{} : bandwidth;
+  });
+}
+
 void Source::run() {
   if (Status prepared = prepare(); !prepared)
     end_failed(prepared.error());
@@ -64,9 +87,13 @@ Status Source::check_cipher() {
                 "cipher " + std::to_string(static_cast<std::uint32_t>(cipher_)) + " is unknown");
   if (cipher_ == Cipher::none && context_.policy.encryption != EncryptionPolicy::allow_none)
     return fail(Code::denied, "cipher none: this host's configuration requires encryption");
-  board_->update(
-      [&](MigrationStatus& status) { status.cipher = implementation_of({cipher_, context_.policy.accelerator}); });
+  VMSEC_CHECK(check_suite(context_.policy.suite, cipher_));
+  board_->update([&](MigrationStatus& status) { status.cipher = implementation(); });
   return {};
+}
+
+std::string Source::implementation() const {
+  return implementation_of(context_.policy.suite, {cipher_, context_.policy.accelerator});
 }
 
 Status Source::spend_ticket() {
@@ -81,21 +108,20 @@ Status Source::ask_destination() {
   const auto record = context_.ledger.find(migration_, Side::source);
   auto reply = context_.call<PrepareReply>(
       peer_.connection, Call::prepare,
-      PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_, request_.options, cipher_,
-                     context_.policy.encryption, secret_, record ? std::min(record->epoch, kMaximumEpoch) : 0},
+      PrepareRequest{kProtocolVersion, migration_, request_.ticket, description_, options_.hypervisor, cipher_,
+                     context_.policy.encryption, secret_, record ? std::min(record->epoch, kMaximumEpoch) : 0,
+                     context_.policy.suite},
       context_.policy.call_timeout);
   if (!reply) return fail(reply.error().in(peer_.peer + " refuses"));
-  if (reply->version != kProtocolVersion || reply->cipher != cipher_)
-    return fail(Code::denied, peer_.peer + " answers with another version or cipher than was asked for");
+  if (reply->version != kProtocolVersion || reply->cipher != cipher_ || reply->suite != context_.policy.suite)
+    return fail(Code::denied, peer_.peer + " answers with another version, cipher or suite than was asked for");
   if (cipher_ == Cipher::none && reply->encryption != EncryptionPolicy::allow_none)
     return fail(Code::denied, "cipher none: " + peer_.peer + " requires encryption");
   return {};
 }
 
 Status Source::begin_session() {
-  MigrationOptions options = request_.options;
-  options.stop_and_copy = context_.policy.non_live;  // the operator's word, not the caller's
-  VMSEC_TRY(std::ignore, context_.services.migration->start({migration_, request_.domain, options}));
+  VMSEC_TRY(std::ignore, context_.services.migration->start({migration_, request_.domain, options_.hypervisor}));
   session_open_ = true;
   board_->update([](MigrationStatus& status) { status.state = MigrationState::transferring; });
   return {};
@@ -106,7 +132,11 @@ Status Source::prepare() {
   VMSEC_TRY(description_, context_.services.migration->describe({request_.domain}));
   if (description_.domain != request_.domain)
     return fail(Code::internal, "the hypervisor describes another domain than was asked for");
-  board_->update([&](MigrationStatus& status) { status.name = description_.name; });
+  options_.hypervisor.bulk_channels = bulk_channels(context_.policy, request_, description_, usable_cpus());
+  board_->update([&](MigrationStatus& status) {
+    status.name = description_.name;
+    if (request_.options.copy_disks) status.disks = disks_text(description_.disks);
+  });
   VMSEC_TRY(peer_, context_.services.peers->connect({request_.destination}));
   connected_ = true;
   evidence_ = std::make_unique<Evidence>(context_, peer_);
@@ -115,7 +145,7 @@ Status Source::prepare() {
   VMSEC_CHECK(proven);
   VMSEC_CHECK(spend_ticket());
   OwnershipRecord record{migration_, Side::source, Phase::started, request_.domain, description_.name, peer_.peer};
-  record.cipher = implementation_of({cipher_, context_.policy.accelerator});
+  record.cipher = implementation();
   record.attested = evidence_->text();
   VMSEC_CHECK(context_.ledger.begin(std::move(record)));
   recorded_ = true;
@@ -185,12 +215,19 @@ void Source::look_around() {
   if (stopping_) return cancel(Error{Code::cancelled, "this agent stops", 0, {}});
   if (auto broken = streams_.failure()) return cancel(*broken);
   if (auto refuted = evidence_->refuted()) return cancel(*refuted);
+  if (auto late = overtime()) return cancel(*late);
   if (Clock::now() - last_progress_ > context_.policy.stall_timeout)
     cancel(Error{
         Code::timeout,
         "nothing moved for " + to_text(Microseconds{static_cast<std::uint64_t>(context_.policy.stall_timeout.count())}),
         0,
         {}});
+}
+
+std::optional<Error> Source::overtime() const {
+  const Microseconds most = options_.maximum_time;
+  if (most.value == 0 || Clock::now() - began_ <= std::chrono::microseconds(most.value)) return std::nullopt;
+  return Error{Code::timeout, "the guest could not be stopped within the maximum time, " + to_text(most), 0, {}};
 }
 
 void Source::cancel(const Error& cause) {
@@ -218,7 +255,7 @@ void Source::show_progress() {
 }
 
 Status Source::open_stream(SessionEvent event) {
-  StreamName name{migration_, event.channel, event.index, ordinal_ + 1, {}};
+  StreamName name{migration_, event.channel, event.index, ordinal_ + 1, {}, context_.policy.suite};
   const std::string what = "open stream " + to_string(name);
   if (name.ordinal > context_.policy.max_streams)
     return fail(Code::limit_exceeded, what + ": more than " + std::to_string(context_.policy.max_streams) + " streams");

@@ -10,13 +10,14 @@
 #include "context.hpp"
 #include "evidence.hpp"
 #include "key_schedule.hpp"
+#include "source_options.hpp"
 #include "stream_set.hpp"
 
 namespace vmsec::migration {
 
 class Source {
  public:
-  // Begins in a thread of its own. What happens is on the board.
+  // Begins in a thread of its own. What happens is on the board. `invalid_argument` for options that cannot be meant.
   static Result<std::unique_ptr<Source>> start(Context& context, MigrateRequest request);
   ~Source();  // gives up what is not past its gate; what is stays in doubt
   Source(const Source&) = delete;
@@ -24,6 +25,8 @@ class Source {
 
   // `wrong_state` once the guest is being switched over.
   Status abort();
+  // As check_bandwidth() allows.
+  void limit(BytesPerSecond bandwidth);
 
   [[nodiscard]] const Uuid& migration() const { return migration_; }
   [[nodiscard]] const Uuid& domain() const { return request_.domain; }
@@ -35,12 +38,13 @@ class Source {
   // What an abort request may still change.
   enum class Stage { cancellable, proceeding };
 
-  Source(Context& context, MigrateRequest request, Uuid migration, std::string secret);
+  Source(Context& context, MigrateRequest request, SourceOptions options, Uuid migration, std::string secret);
 
   void run();
   // Before the first byte.
   Status prepare();
   Status check_cipher();
+  [[nodiscard]] std::string implementation() const;
   Status spend_ticket();
   Status ask_destination();
   Status begin_session();
@@ -48,6 +52,7 @@ class Source {
   void follow();
   bool handle(SessionEvent event);  // false: the session is over
   void look_around();
+  [[nodiscard]] std::optional<Error> overtime() const;
   Status open_stream(SessionEvent event);
   void cancel(const Error& cause);
   void show_progress();
@@ -58,11 +63,14 @@ class Source {
   void end_failed(const Error& cause);
   void end_in_doubt(const Error& cause);
   void tell_abort(const Error& cause);
+  // After COMMIT: until nothing of the copy is left here.
+  Status let_go();
   void end_session(MigrationState state, const std::optional<Error>& cause);
   [[nodiscard]] SessionRef session() const { return {migration_, request_.domain}; }
 
   Context& context_;
   const MigrateRequest request_;
+  SourceOptions options_;
   const Uuid migration_;
   std::shared_ptr<Board> board_;
   std::string secret_;
@@ -80,6 +88,7 @@ class Source {
   std::optional<Error> cause_;  // why we gave up; the hypervisor's word follows
   std::optional<Clock::time_point> deadline_;
   std::uint64_t seen_progress_ = 0;
+  const Clock::time_point began_ = Clock::now();
   Clock::time_point last_progress_ = Clock::now();
   Clock::time_point gate_;
 

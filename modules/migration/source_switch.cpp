@@ -22,6 +22,8 @@ void Source::pass_gate() {
 }
 
 Status Source::check_gate() {
+  // The guest stands still: what is left in the sockets' buffers does not wait for the limit on the rest.
+  streams_.limit(kUnlimitedBandwidth);
   VMSEC_TRY(std::vector<FlushPoint> manifest, streams_.flush(gate_ + context_.policy.switch_timeout));
   VMSEC_TRY(std::ignore,
             context_.call<Empty>(peer_.connection, Call::switch_over, SwitchRequest{migration_, std::move(manifest)},
@@ -46,6 +48,9 @@ void Source::commit() {
       peer_.connection, Call::commit, DecisionRequest{migration_, request_.domain, {}}, context_.policy.switch_timeout);
   if (!reply) return end_in_doubt(reply.error().in("COMMIT is not acknowledged"));
   const auto downtime = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - gate_);
+  // The guest runs there by now. What the hypervisor here still does with its copy may take seconds.
+  if (Status gone = let_go(); !gone)
+    return end_in_doubt(gone.error().in("COMMIT is acknowledged, and something of the guest is left here"));
   // COMMIT stands even if this cannot be written: resolving then asks the destination.
   if (Status done = context_.ledger.advance(migration_, Side::source, Phase::source_done, "acknowledged"); !done)
     context_.log(LogLevel::warning, "close migration " + migration_.text() + ": " + done.error().message);
@@ -55,6 +60,14 @@ void Source::commit() {
     status.attested = evidence_->text();
   });
   end_session(MigrationState::completed, {});
+}
+
+Status Source::let_go() {
+  if (std::exchange(session_open_, false))
+    if (auto closed = context_.services.migration->close(session()); !closed) return fail(closed.error());
+  auto released = context_.services.migration->release(session());
+  if (!released && released.error().code != Code::not_found) return fail(released.error());
+  return {};
 }
 
 void Source::tell_abort(const Error& cause) {

@@ -21,10 +21,11 @@ Steps steps_of_source(Action action, Phase phase) {
     // What is left of our copy goes first: COMMIT says that it can never run.
     case Action::commit:
       return {release, write_committed, tell_commit, write_done};
+    // The guest there waits for nothing else. A hypervisor that died over the end of it has left our copy, stopped.
     case Action::tell_commit:
-      return {tell_commit, write_done};
+      return {tell_commit, release, write_done};
     case Action::complete:
-      if (phase == Phase::source_committed) return {write_done};
+      if (phase == Phase::source_committed) return {release, write_done};
       return {release, write_committed, write_done};
     default:
       return {};
@@ -82,7 +83,7 @@ std::optional<Phase> phase_of(Side side, Step step) {
 
 bool touches_copy(Step step) { return step == reclaim || step == release || step == activate || step == discard; }
 
-bool needs_answer(Step step) { return step == write_failed || step == write_done; }
+bool needs_answer(Step step) { return step == write_failed || step == release || step == write_done; }
 
 Steps steps_of(Side side, Action action, Phase phase) {
   return side == Side::source ? steps_of_source(action, phase) : steps_of_destination(action);

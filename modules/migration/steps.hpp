@@ -19,7 +19,7 @@ enum class Step {
   write_lost,
   write_active,
   write_discarded,
-  // To the other end. One that is not answered forbids write_failed and write_done behind it, nothing else.
+  // To the other end. One that is not answered forbids write_failed, release and write_done behind it, nothing else.
   tell_abort,
   tell_commit,
   // By the hypervisor; one that fails ends the whole.
@@ -35,7 +35,7 @@ std::string_view to_string(Step step);
 std::optional<Phase> phase_of(Side side, Step step);
 // Only the newest migration of a domain does.
 bool touches_copy(Step step);
-// These say that both ends know.
+// These are for when both ends know.
 bool needs_answer(Step step);
 
 // Of a decision, at an end whose record is in this phase. Empty where nothing is to be done.

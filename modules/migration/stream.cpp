@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <ctime>
+#include <system_error>
 #include <vector>
 
 namespace vmsec::migration {
@@ -35,14 +36,13 @@ void tune(int hypervisor, int wire) {
   }
 }
 
-Status write_all(int fd, std::span<const unsigned char> bytes, std::string_view operation, Code code) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(errno_error(operation, errno, code));
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
+// A module whose budget of threads is used up loses a stream by it, not its process.
+template <class Work>
+Status start_thread(std::thread& thread, Work work) try {
+  thread = std::thread(std::move(work));
   return {};
+} catch (const std::system_error& error) {
+  return fail(Code::limit_exceeded, std::string("start a stream's thread: ") + error.what());
 }
 
 }  // namespace
@@ -61,26 +61,25 @@ class SealedStream::Meter {
   std::uint64_t records_ = 0;
 };
 
-SealedStream::SealedStream(StreamName name, Side side, StreamEnds ends, RecordCodec sealer, RecordCodec opener,
-                           Broken broken)
+SealedStream::SealedStream(StreamName name, Side side, StreamEnds ends, std::unique_ptr<RecordLayer> layer,
+                           Bandwidth* bandwidth, Broken broken)
     : name_(std::move(name)),
       side_(side),
       ends_(std::move(ends)),
-      sealer_(std::move(sealer)),
-      opener_(std::move(opener)),
+      layer_(std::move(layer)),
+      bandwidth_(bandwidth),
       broken_(std::move(broken)) {}
 
 Result<std::unique_ptr<SealedStream>> SealedStream::start(StreamName name, Side side, Suite suite, StreamEnds ends,
-                                                          Broken broken) {
-  VMSEC_TRY(RecordCodec sealer, RecordCodec::create(RecordCodec::Use::seal, suite, std::move(ends.seal_secret)));
-  VMSEC_TRY(RecordCodec opener, RecordCodec::create(RecordCodec::Use::open, suite, std::move(ends.open_secret)));
-  std::unique_ptr<SealedStream> stream(new SealedStream(std::move(name), side, std::move(ends), std::move(sealer),
-                                                        std::move(opener), std::move(broken)));
+                                                          Bandwidth* bandwidth, Broken broken) {
+  VMSEC_TRY(auto layer, make_record_layer(name, side, suite, ends.wire.get(), std::move(ends.seal_secret),
+                                          std::move(ends.open_secret)));
+  std::unique_ptr<SealedStream> stream(
+      new SealedStream(std::move(name), side, std::move(ends), std::move(layer), bandwidth, std::move(broken)));
   stream->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stream->wake_.valid()) return fail(errno_error("start stream " + to_string(stream->name_)));
   tune(stream->ends_.hypervisor.get(), stream->ends_.wire.get());
-  stream->out_ = std::thread(&SealedStream::pump_out, stream.get());
-  stream->in_ = std::thread(&SealedStream::pump_in, stream.get());
+  VMSEC_CHECK(start_thread(stream->out_, [raw = stream.get()] { raw->pump_out(); }));
   return stream;
 }
 
@@ -92,6 +91,7 @@ void SealedStream::stop() {
   if (ends_.wire.valid()) ::shutdown(ends_.wire.get(), SHUT_RDWR);
   if (ends_.hypervisor.valid()) ::shutdown(ends_.hypervisor.get(), SHUT_RDWR);
   changed_.notify_all();
+  if (bandwidth_ != nullptr) bandwidth_->wake();
   if (out_.joinable()) out_.join();
   if (in_.joinable()) in_.join();
   ends_.wire.reset();
@@ -115,11 +115,12 @@ Result<FlushPoint> SealedStream::flushed(Clock::time_point deadline) {
               "wait until stream " + to_string(name_) + " has carried all: " + (known ? "stopped" : "time is up"));
 }
 
-Status SealedStream::publish(const RecordCodec& codec, std::uint64_t bytes) {
-  VMSEC_TRY(std::string transcript, codec.digest());
+Status SealedStream::publish(Result<RecordLayer::Carried> carried) {
+  if (!carried) return fail(carried.error());
   const std::lock_guard lock(mutex_);
   if (!flush_point_)
-    flush_point_ = FlushPoint{name_.kind, name_.index, {bytes}, codec.records(), std::move(transcript)};
+    flush_point_ =
+        FlushPoint{name_.kind, name_.index, {guest_bytes_.load()}, carried->records, std::move(carried->transcript)};
   changed_.notify_all();
   return {};
 }
@@ -141,7 +142,10 @@ void SealedStream::finish(Status status) {
 
 void SealedStream::pump_out() {
   Meter meter(cpu_out_);
-  finish(send_all(meter));
+  // Nothing of either hypervisor moves before both ends know that they have the same keys.
+  if (Status begun = layer_->begin(); !begun) return finish(std::move(begun));
+  if (Status started = start_thread(in_, [this] { pump_in(); }); !started) return finish(std::move(started));
+  finish(send_all(meter));  // the other thread is joined after this one
 }
 
 void SealedStream::pump_in() {
@@ -158,15 +162,19 @@ Status SealedStream::wait_for_work() const {
   return {};
 }
 
-Status SealedStream::seal_and_write(RecordType type, std::span<unsigned char> buffer, Meter& meter) {
-  VMSEC_CHECK(sealer_.seal(type, buffer));
-  VMSEC_CHECK(write_all(ends_.wire.get(), buffer, "send to the other host", Code::unavailable));
+std::size_t SealedStream::piece() const {
+  return bandwidth_ == nullptr ? kPreferredPayload : bandwidth_->piece(kPreferredPayload);
+}
+
+Status SealedStream::write(RecordType type, std::span<unsigned char> buffer, Meter& meter) {
+  const std::size_t length = buffer.size() - kHeaderSize - kTagSize;
+  VMSEC_TRY(const std::size_t sent, layer_->write(type, buffer));
   meter.tick();
-  progress_ += buffer.size();
-  if (!carries_guest(RecordCodec::Use::seal)) return {};
-  wire_bytes_ += buffer.size();
-  guest_bytes_ += buffer.size() - kHeaderSize - kTagSize;
-  return type == RecordType::data ? Status{} : publish(sealer_, guest_bytes_);
+  progress_ += sent;
+  if (!sends_guest()) return {};
+  wire_bytes_ += sent;
+  guest_bytes_ += length;
+  return type == RecordType::data ? Status{} : publish(layer_->written());
 }
 
 Status SealedStream::send_all(Meter& meter) {
@@ -176,11 +184,12 @@ Status SealedStream::send_all(Meter& meter) {
   while (true) {
     // Read before the socket is: what was written before the request is then seen.
     const bool mark = mark_requested_ && !marked_out_;
-    const ssize_t count = ::recv(hypervisor, buffer.data() + kHeaderSize, kPreferredPayload, MSG_DONTWAIT);
+    const ssize_t count = ::recv(hypervisor, buffer.data() + kHeaderSize, piece(), MSG_DONTWAIT);
     if (count > 0) {
       if (marked_out_) return fail(Code::internal, "the hypervisor sent more after it had said that all was sent");
-      VMSEC_CHECK(seal_and_write(RecordType::data,
-                                 buffer.first(kHeaderSize + static_cast<std::size_t>(count) + kTagSize), meter));
+      if (!admit(static_cast<std::size_t>(count))) return {};
+      const std::size_t size = kHeaderSize + static_cast<std::size_t>(count) + kTagSize;
+      VMSEC_CHECK(write(RecordType::data, buffer.first(size), meter));
       continue;
     }
     // A hypervisor that closes with bytes unread resets; all that it wrote has been read by then.
@@ -189,7 +198,7 @@ Status SealedStream::send_all(Meter& meter) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) return fail(errno_error("read from the hypervisor"));
     if (mark) {
       marked_out_ = true;
-      VMSEC_CHECK(seal_and_write(RecordType::mark, buffer.first(kHeaderSize + kTagSize), meter));
+      VMSEC_CHECK(write(RecordType::mark, buffer.first(kHeaderSize + kTagSize), meter));
       continue;
     }
     VMSEC_CHECK(wait_for_work());
@@ -199,9 +208,8 @@ Status SealedStream::send_all(Meter& meter) {
     const std::lock_guard lock(mutex_);
     if (error_) return {};
   }
-  VMSEC_CHECK(seal_and_write(RecordType::end, buffer.first(kHeaderSize + kTagSize), meter));
-  ::shutdown(ends_.wire.get(), SHUT_WR);
-  return {};
+  VMSEC_CHECK(write(RecordType::end, buffer.first(kHeaderSize + kTagSize), meter));
+  return layer_->end_writing();
 }
 
 Status SealedStream::deliver(std::span<const unsigned char> payload) {
@@ -211,58 +219,39 @@ Status SealedStream::deliver(std::span<const unsigned char> payload) {
   // A source's hypervisor may be done before the destination's last words reach
   // it. What goes to the destination must arrive.
   const bool closed = written.error().native == EPIPE || written.error().native == ECONNRESET;
-  if (!closed || carries_guest(RecordCodec::Use::open)) return written;
+  if (!closed || !sends_guest()) return written;
   deaf_ = true;
   return {};
 }
 
-Status SealedStream::accept_record(const RecordHeader& header, std::span<unsigned char> record) {
-  VMSEC_CHECK(opener_.open(header, record));
-  const bool guest = carries_guest(RecordCodec::Use::open);
-  if (guest) wire_bytes_ += record.size();
-  switch (header.type) {
+Status SealedStream::accept_record(const RecordLayer::Record& record) {
+  const bool guest = !sends_guest();
+  if (guest) wire_bytes_ += record.wire_size;
+  switch (record.type) {
     case RecordType::data:
       if (marked_in_) return fail(Code::tampered, "data behind the mark that ends it");
-      VMSEC_CHECK(deliver(record.subspan(kHeaderSize, header.length)));
-      progress_ += record.size();
-      if (guest) guest_bytes_ += header.length;
+      VMSEC_CHECK(deliver(record.payload));
+      progress_ += record.payload.size();
+      if (guest) guest_bytes_ += record.payload.size();
       return {};
     case RecordType::mark:
       if (!guest || marked_in_) return fail(Code::tampered, "a mark where there can be none");
       marked_in_ = true;
-      return publish(opener_, guest_bytes_);
+      return publish(layer_->received());
     case RecordType::end:
+      VMSEC_CHECK(layer_->end_reading());
       ended_in_ = true;
       ::shutdown(ends_.hypervisor.get(), SHUT_WR);
-      return guest ? publish(opener_, guest_bytes_) : Status{};
+      return guest ? publish(layer_->received()) : Status{};
   }
   return {};
 }
 
 Status SealedStream::receive_all(Meter& meter) {
-  // Room for one record and the header of the next, which comes along with it.
-  std::vector<unsigned char> storage(kHeaderSize + kMaximumPayload + kTagSize + kHeaderSize);
-  const std::span<unsigned char> buffer(storage);
-  std::size_t have = 0;
-  const auto fill = [&](std::size_t want, std::size_t room) -> Status {
-    while (have < want) {
-      const ssize_t count = ::recv(ends_.wire.get(), buffer.data() + have, room - have, 0);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return fail(errno_error("receive from the other host", errno, Code::unavailable));
-      if (count == 0) return fail(Code::unavailable, "the connection was cut before the authenticated end");
-      have += static_cast<std::size_t>(count);
-    }
-    return {};
-  };
   while (!ended_in_) {
-    VMSEC_CHECK(fill(kHeaderSize, kHeaderSize));
-    VMSEC_TRY(const RecordHeader header, read_header(buffer.first<kHeaderSize>()));
-    const std::size_t size = kHeaderSize + header.length + kTagSize;
-    VMSEC_CHECK(fill(size, size + kHeaderSize));
-    VMSEC_CHECK(accept_record(header, buffer.first(size)));
+    VMSEC_TRY(const RecordLayer::Record record, layer_->read());
+    VMSEC_CHECK(accept_record(record));
     meter.tick();
-    have -= size;
-    std::copy_n(buffer.data() + size, have, buffer.data());
   }
   return {};
 }

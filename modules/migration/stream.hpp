@@ -1,4 +1,4 @@
-// Carries one channel: the hypervisor's bytes on one side, sealed records on the other.
+// Carries one channel: the hypervisor's bytes on one side, records to the other host on the other.
 //
 // Two threads, one per direction. Each direction ends on its own: the
 // hypervisor's end-of-file becomes an end record, and an end record becomes the
@@ -15,8 +15,9 @@
 #include <string>
 #include <thread>
 
+#include "bandwidth.hpp"
 #include "protocol.hpp"
-#include "record.hpp"
+#include "record_layer.hpp"
 
 namespace vmsec::migration {
 
@@ -41,9 +42,10 @@ class SealedStream {
   // Called once, from a thread of the stream, when it breaks.
   using Broken = std::function<void(const StreamName&, const Error&)>;
 
-  // Takes both descriptors. `side` tells which direction holds the guest.
+  // Takes both descriptors. `side` tells which direction holds the guest, `name` which suite carries it. What is
+  // sent waits for `bandwidth`, unless it is null; it outlives the stream.
   static Result<std::unique_ptr<SealedStream>> start(StreamName name, Side side, Suite suite, StreamEnds ends,
-                                                     Broken broken);
+                                                     Bandwidth* bandwidth, Broken broken);
   ~SealedStream();  // stop()
   SealedStream(const SealedStream&) = delete;
   SealedStream& operator=(const SealedStream&) = delete;
@@ -64,26 +66,27 @@ class SealedStream {
  private:
   class Meter;
 
-  SealedStream(StreamName name, Side side, StreamEnds ends, RecordCodec sealer, RecordCodec opener, Broken broken);
+  SealedStream(StreamName name, Side side, StreamEnds ends, std::unique_ptr<RecordLayer> layer, Bandwidth* bandwidth,
+               Broken broken);
   void pump_out();
   void pump_in();
   Status send_all(Meter& meter);
   Status receive_all(Meter& meter);
-  Status accept_record(const RecordHeader& header, std::span<unsigned char> record);
-  Status seal_and_write(RecordType type, std::span<unsigned char> buffer, Meter& meter);
+  Status accept_record(const RecordLayer::Record& record);
+  [[nodiscard]] std::size_t piece() const;
+  bool admit(std::size_t bytes) { return bandwidth_ == nullptr || bandwidth_->admit(bytes, stopping_); }
+  Status write(RecordType type, std::span<unsigned char> buffer, Meter& meter);
   Status deliver(std::span<const unsigned char> payload);
   Status wait_for_work() const;
-  Status publish(const RecordCodec& codec, std::uint64_t bytes);
+  Status publish(Result<RecordLayer::Carried> carried);
   void finish(Status status);
-  [[nodiscard]] bool carries_guest(RecordCodec::Use use) const {
-    return (use == RecordCodec::Use::seal) == (side_ == Side::source);
-  }
+  [[nodiscard]] bool sends_guest() const { return side_ == Side::source; }
 
   const StreamName name_;
   const Side side_;
   StreamEnds ends_;
-  RecordCodec sealer_;
-  RecordCodec opener_;
+  const std::unique_ptr<RecordLayer> layer_;
+  Bandwidth* const bandwidth_;
   const Broken broken_;
   Fd wake_;
 

@@ -22,7 +22,8 @@ Status matches(const FlushPoint& wanted, const FlushPoint& have, const StreamNam
 Status StreamSet::add(StreamName name, Suite suite, StreamEnds ends) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return fail(Code::cancelled, "add stream " + to_string(name) + ": the migration has ended");
-  VMSEC_TRY(auto stream, SealedStream::start(std::move(name), side_, suite, std::move(ends),
+  Bandwidth* const bandwidth = bandwidth_of(name);
+  VMSEC_TRY(auto stream, SealedStream::start(std::move(name), side_, suite, std::move(ends), bandwidth,
                                              [this](const StreamName&, const Error& error) {
                                                const std::lock_guard guard(mutex_);
                                                if (!failure_) failure_ = error;

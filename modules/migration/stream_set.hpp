@@ -22,6 +22,8 @@ class StreamSet {
   ~StreamSet() { stop(); }
 
   Status add(StreamName name, Suite suite, StreamEnds ends);
+  // Source: what the streams that hold the guest may send, all together. At once.
+  void limit(BytesPerSecond bandwidth) { bandwidth_.set(bandwidth); }
 
   // Source, at its gate: the manifest, once every stream has sent all.
   Result<std::vector<FlushPoint>> flush(Clock::time_point deadline);
@@ -39,7 +41,13 @@ class StreamSet {
  private:
   std::vector<std::shared_ptr<SealedStream>> in_manifest_streams() const;
 
+  // Control and urgent streams never wait.
+  Bandwidth* bandwidth_of(const StreamName& name) {
+    return side_ == Side::source && in_manifest(name.kind) ? &bandwidth_ : nullptr;
+  }
+
   const Side side_;
+  Bandwidth bandwidth_;
   mutable std::mutex mutex_;
   bool stopped_ = false;
   std::vector<std::shared_ptr<SealedStream>> streams_;

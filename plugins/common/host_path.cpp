@@ -134,4 +134,17 @@ Result<Fd> open_for_check(const std::string& path, const std::vector<std::string
   return file;
 }
 
+Result<Fd> open_folder_for(const std::string& path, const std::vector<std::string>& folders) {
+  if (!is_plain_path(path)) return denied("is not a plain absolute path");
+  const auto folder =
+      std::find_if(folders.begin(), folders.end(), [&](const std::string& each) { return contains(each, path); });
+  if (folder == folders.end()) return denied("lies below none of the allowed folders");
+  VMSEC_TRY(Fd found, walk(*folder, fs::path(path).parent_path().native()));
+  if (!found.valid()) return fail(Code::not_found, "its folder is not there");
+  struct stat status{};
+  if (::fstat(found.get(), &status) != 0) return fail(errno_error("look at its folder", errno, Code::denied));
+  if (!S_ISDIR(status.st_mode)) return denied("lies in " + std::string(kind_of(status.st_mode)));
+  return found;
+}
+
 }  // namespace vmsec::common

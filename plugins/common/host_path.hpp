@@ -33,4 +33,8 @@ Status check_use(const std::string& path, const std::vector<std::string>& folder
 // Opens an existing file or device for reading, under the same rule.
 Result<Fd> open_for_check(const std::string& path, const std::vector<std::string>& folders, PathUse use);
 
+// The folder in which a file of this path lies, or is to lie: one of the folders or, by no
+// symbolic link, one below. `not_found` where there is no such folder. For the *at() calls.
+Result<Fd> open_folder_for(const std::string& path, const std::vector<std::string>& folders);
+
 }  // namespace vmsec::common

@@ -8,6 +8,7 @@
 #include "event_ring.hpp"
 #include "held_domains.hpp"
 #include "vmsec/backend.hpp"
+#include "waiting_domains.hpp"
 
 namespace vmsec::kvm {
 
@@ -17,6 +18,7 @@ using common::HeldDomains;
 struct Context {
   std::shared_ptr<Connection> connection;
   HeldDomains held;
+  WaitingDomains waiting;
   std::shared_ptr<EventRing> events = std::make_shared<EventRing>();
   BackendOptions options;
 

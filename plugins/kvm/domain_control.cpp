@@ -37,7 +37,7 @@ Microseconds vcpu_time(virDomainPtr domain, const virDomainInfo& info) {
   return {(nanoseconds != 0 ? nanoseconds : info.cpuTime) / 1000};
 }
 
-Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation) {
+Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation, const WaitingDomains& waiting) {
   DomainInfo out;
   std::array<std::uint8_t, 16> uuid{};
   if (virDomainGetUUID(domain, uuid.data()) < 0) return fail(virt_error(operation));
@@ -54,9 +54,9 @@ Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation) {
     out.cpu_time = vcpu_time(domain, info);
   }
   VMSEC_TRY(const DomainXml xml, xml_of(domain, operation));
-  const bool arriving = is_arriving(domain);
+  const bool silent = waiting.contains(out.domain) || is_arriving(domain);
   for (const auto& disk : xml.disks)
-    out.disks.push_back({disk.target, disk.source, arriving ? Bytes{} : capacity_of(domain, disk)});
+    out.disks.push_back({disk.target, disk.source, silent ? Bytes{} : capacity_of(domain, disk)});
   for (const auto& nic : xml.nics) out.nics.push_back({nic.target, nic.mac});
   out.tpm = xml.tpm;
   out.tags = xml.tags;
@@ -81,7 +81,7 @@ class KvmDomainControl final : public DomainControl {
     for (int i = 0; i < count; ++i) domains.emplace_back(raw[i]);
     DomainList out;
     for (const auto& domain : domains) {
-      auto info = info_of(domain.get(), "list domains");
+      auto info = info_of(domain.get(), "list domains", context_->waiting);
       if (info) {
         out.domains.push_back(std::move(*info));
       } else if (info.error().code != Code::not_found) {  // it went away meanwhile
@@ -95,7 +95,7 @@ class KvmDomainControl final : public DomainControl {
   Result<DomainInfo> get(const DomainRef& request) override {
     const std::string operation = "get domain " + request.domain.text();
     VMSEC_TRY(const DomainPtr domain, context_->connection->domain(request.domain, operation));
-    return info_of(domain.get(), operation);
+    return info_of(domain.get(), operation, context_->waiting);
   }
 
   Result<Empty> pause(const DomainRef& request) override {

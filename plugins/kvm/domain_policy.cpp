@@ -274,15 +274,11 @@ Error about(const Error& error, const ExpectedDomain& expected) { return error.i
 Result<IncomingPolicy> IncomingPolicy::from_settings(const std::map<std::string, std::string>& settings) {
   IncomingPolicy policy;
   const common::IncomingLists lists = {
-      {"emulators", &policy.emulators},
-      {"disk_roots", &policy.disk_roots},
-      {"kernel_roots", &policy.kernel_roots},
-      {"file_roots", &policy.file_roots},
-      {"firmware_roots", &policy.firmware_roots},
-      {"nvram_roots", &policy.nvram_roots},
-      {"bridges", &policy.bridges},
-      {"networks", &policy.networks},
-      {"tap_prefix", &policy.tap_prefix},
+      {"emulators", &policy.emulators},     {"disk_roots", &policy.disk_roots},
+      {"copy_roots", &policy.copy_roots},   {"kernel_roots", &policy.kernel_roots},
+      {"file_roots", &policy.file_roots},   {"firmware_roots", &policy.firmware_roots},
+      {"nvram_roots", &policy.nvram_roots}, {"bridges", &policy.bridges},
+      {"networks", &policy.networks},       {"tap_prefix", &policy.tap_prefix},
       {"listen", &policy.listen},
   };
   policy.emulators = {"/usr/bin/qemu-system-x86_64"};
@@ -301,8 +297,9 @@ Status check_domain(const IncomingPolicy& policy, const ExpectedDomain& expected
   return checked ? Status() : fail(about(checked.error(), expected));
 }
 
-Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_view cookie, CookieOf call) {
-  if (cookie.empty() && call == CookieOf::finish) return std::string();
+Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_view cookie, CookieOf call,
+                                 CookieDisks disks) {
+  if (cookie.empty() && call == CookieOf::finish && disks != CookieDisks::wanted) return std::string();
   const auto document = parse_cookie(cookie);
   if (!document) return fail(about(document.error(), expected));
   // No rule of a cookie has a path or a device of this host.
@@ -312,6 +309,11 @@ Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_vie
   if (!checked) return fail(about(checked.error(), expected));
   if (call == CookieOf::prepare && child_of(document->get(), "capabilities") == nullptr)
     return fail(about(Error{Code::denied, "qemu-migration: has no capabilities", 0, {}}, expected));
+  const bool copies = child_of(document->get(), "nbd") != nullptr;
+  if (copies && disks == CookieDisks::none)
+    return fail(about(Error{Code::denied, "qemu-migration/nbd: no disk is to be copied", 0, {}}, expected));
+  if (!copies && disks == CookieDisks::wanted)
+    return fail(about(Error{Code::denied, "qemu-migration: has no nbd, and disks are copied", 0, {}}, expected));
   return std::string(cookie);
 }
 

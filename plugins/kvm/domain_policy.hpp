@@ -20,6 +20,7 @@ namespace vmsec::kvm {
 struct IncomingPolicy {
   std::vector<std::string> emulators;       // programs
   std::vector<std::string> disk_roots;      // folders for disks and their backing files
+  std::vector<std::string> copy_roots;      // of these, where images of disks that come along may be made
   std::vector<std::string> kernel_roots;    // for kernel and initrd
   std::vector<std::string> firmware_roots;  // for loaders and templates of nvram
   std::vector<std::string> nvram_roots;
@@ -45,8 +46,12 @@ Status check_domain(const IncomingPolicy& policy, const ExpectedDomain& expected
 // The two hosts' libvirts exchange cookies beside the calls' arguments. Prepare's,
 // in both directions, has to say what each can do: libvirt 9.0 dies without it.
 enum class CookieOf { prepare, finish };
+// What a cookie says of disks that are copied. Finish's, from the source: without it libvirt
+// would leave the destination's disks open to the source.
+enum class CookieDisks { none, maybe, wanted };
 // The cookie as libvirtd may have it, or why it may not.
-Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_view cookie, CookieOf call);
+Result<std::string> check_cookie(const ExpectedDomain& expected, std::string_view cookie, CookieOf call,
+                                 CookieDisks disks = CookieDisks::none);
 
 // A source's cookie may hold the definition to keep for the domain's next start.
 // Neither the ticket nor the check of the running domain covers that one: it is

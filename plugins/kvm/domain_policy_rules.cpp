@@ -235,8 +235,9 @@ constexpr std::array kDeviceLines = {
     Line{"domain/devices/input", "type=mouse|tablet|keyboard bus model"},
     Line{"domain/devices/input/driver", "iommu ats packed"},
     Line{"domain/devices/hub", "type"},
-    Line{"domain/devices/tpm", "model"},
-    Line{"domain/devices/tpm/backend[emulator]", "type version persistent_state"},
+    // Its state comes in the migration's stream. Not an encryption's secret, which this host's libvirt would look up.
+    Line{"domain/devices/tpm", "model=tpm-crb|tpm-tis"},
+    Line{"domain/devices/tpm/backend[emulator]", "type version=1.2|2.0 persistent_state=yes|no"},
     Line{"domain/devices/tpm/backend[emulator]/active_pcr_banks", ""},
     Line{"domain/devices/tpm/backend[emulator]/active_pcr_banks/sha1", ""},
     Line{"domain/devices/tpm/backend[emulator]/active_pcr_banks/sha256", ""},
@@ -281,6 +282,9 @@ constexpr std::array kCookieLines = {
     Line{"qemu-migration/capabilities", ""},
     Line{"qemu-migration/capabilities/cap", "name auto"},
     Line{"qemu-migration/statistics", ""},
+    // Without a port: what carries the disks is a socket of ours.
+    Line{"qemu-migration/nbd", ""},
+    Line{"qemu-migration/nbd/disk", "target capacity"},
 };
 
 // Elements that any device may have.

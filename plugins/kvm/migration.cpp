@@ -9,6 +9,7 @@
 #include "migration_destination.hpp"
 #include "migration_domain.hpp"
 #include "migration_source.hpp"
+#include "text.hpp"
 
 namespace vmsec::kvm {
 
@@ -23,14 +24,23 @@ class KvmMigration final : public Migration {
       : context_(std::move(context)), policy_(std::move(policy)) {}
 
   Result<DomainDescription> describe(const DomainRef& ref) override {
-    return describe_domain(*context_->connection, ref.domain);
+    VMSEC_TRY(DomainDescription description, describe_domain(*context_->connection, ref.domain));
+    const auto shared = common::words_of(context_->setting("outgoing.shared_roots", ""));
+    VMSEC_CHECK(add_disks(*context_->connection, shared, description));
+    description.bulk_channels = kBulkLimit;
+    return description;
   }
 
   Result<Empty> start(const StartOutgoing& request) override {
     VMSEC_CHECK(check_options(request.options));
-    VMSEC_TRY(const DomainDescription description, describe_domain(*context_->connection, request.domain));
+    VMSEC_TRY(const DomainDescription description, describe({request.domain}));
+    std::vector<std::string> disks;
+    if (request.options.copy_disks) {
+      VMSEC_TRY(const auto copied, copied_disks(description.configuration, description.disks));
+      for (const CopiedDisk& disk : copied) disks.push_back(disk.target);
+    }
     return add({request.migration, request.domain},
-               [&]() -> Made { return SourceSession::start(context_, request, description); });
+               [&]() -> Made { return SourceSession::start(context_, request, description, std::move(disks)); });
   }
 
   Result<Empty> prepare(const PrepareIncoming& request) override {
@@ -95,6 +105,9 @@ class KvmMigration final : public Migration {
   Result<Empty> activate(const SessionRef& ref) override {
     const std::string operation = "activate domain " + ref.domain.text();
     VMSEC_CHECK(no_session_under_way(ref, operation));
+    // Before it runs, as nobody removes a guest's disks. Where that cannot be noted it is no reason to
+    // withhold the guest: of a migration that has committed nothing is discarded.
+    std::ignore = incoming_images(*context_, policy_, ref.migration).keep();
     VMSEC_CHECK(run_domain(*context_->connection, ref.domain, operation));
     context_->held.release(ref.domain);
     return Empty{};
@@ -105,7 +118,10 @@ class KvmMigration final : public Migration {
     const auto session = session_of(ref);
     if (session && session->outgoing()) return fail(Code::wrong_state, operation + ": this host is its source");
     if (session && !session->ended()) VMSEC_CHECK(session->cancel());
-    return remove(ref, operation);
+    VMSEC_CHECK(remove(ref, operation));
+    // By the note, as it may be after a restart.
+    const Status removed = incoming_images(*context_, policy_, ref.migration).discard();
+    return removed ? Result<Empty>(Empty{}) : fail(removed.error().in(operation));
   }
 
   Result<Empty> reclaim(const SessionRef& ref) override {

@@ -16,20 +16,36 @@ constexpr seconds kPrepareWait{30};
 constexpr milliseconds kGonePause{50};
 constexpr int kGoneTries = 300;
 
-rpc::FilterSetup setup_of(const PrepareIncoming& request, const SessionFolder& folder, const IncomingPolicy& policy) {
+rpc::FilterSetup setup_of(const PrepareIncoming& request, const SessionFolder& folder, const IncomingPolicy& policy,
+                          const std::vector<CopiedDisk>& disks) {
   rpc::FilterSetup setup;
   setup.domain = {request.domain, request.description.name};
   setup.configuration = request.description.configuration;
   setup.policy = policy;
   setup.data_uri = "unix://" + folder.data_socket();
   setup.bulk_channels = request.options.bulk_channels;
+  setup.auto_converge = request.options.auto_converge;
   setup.images = [policy, expected = setup.domain, xml = setup.configuration] {
     return check_images(policy, expected, xml);
   };
+  for (const CopiedDisk& disk : disks) setup.disks.push_back(disk.target);
+  setup.disks_uri = "unix://" + folder.disk_socket();
   return setup;
 }
 
+// Where none are asked for, none are made, whatever the description says.
+Result<std::vector<CopiedDisk>> disks_of(const PrepareIncoming& request) {
+  if (!request.options.copy_disks) return std::vector<CopiedDisk>();
+  auto disks = copied_disks(request.description.configuration, request.description.disks);
+  if (!disks) return fail(disks.error().in("incoming domain " + request.description.name));
+  return disks;
+}
+
 }  // namespace
+
+IncomingImages incoming_images(const Context& context, const IncomingPolicy& policy, const Uuid& migration) {
+  return {context.options.state_dir, policy.copy_roots, migration};
+}
 
 std::string libvirt_socket(const Context& context) {
   static constexpr std::string_view kParameter = "socket=";
@@ -42,30 +58,49 @@ std::string libvirt_socket(const Context& context) {
 }
 
 DestinationSession::DestinationSession(std::shared_ptr<Context> context, const PrepareIncoming& request,
-                                       SessionFolder folder, const IncomingPolicy& policy)
+                                       SessionFolder folder, const IncomingPolicy& policy,
+                                       const std::vector<CopiedDisk>& disks)
     : Session(std::move(context), {request.migration, request.domain}),
       folder_(std::move(folder)),
       name_(request.description.name),
       bulk_channels_(request.options.bulk_channels),
-      filter_(setup_of(request, folder_, policy)) {}
+      disks_(disks.size()),
+      images_(incoming_images(*context_, policy, request.migration)),
+      filter_(setup_of(request, folder_, policy, disks)) {}
 
 Result<std::shared_ptr<DestinationSession>> DestinationSession::prepare(std::shared_ptr<Context> context,
                                                                         const PrepareIncoming& request,
                                                                         const IncomingPolicy& policy) {
   const ExpectedDomain expected{request.domain, request.description.name};
   VMSEC_CHECK(check_domain(policy, expected, request.description.configuration));
-  VMSEC_CHECK(check_images(policy, expected, request.description.configuration));
+  VMSEC_TRY(const std::vector<CopiedDisk> disks, disks_of(request));
+  if (disks.empty()) VMSEC_CHECK(check_images(policy, expected, request.description.configuration));
   VMSEC_CHECK(expect_absent(*context->connection, request.domain, request.description.name));
   VMSEC_TRY(SessionFolder folder,
             SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));
   std::shared_ptr<DestinationSession> session(
-      new DestinationSession(std::move(context), request, std::move(folder), policy));
-  VMSEC_CHECK(session->start_pump());
+      new DestinationSession(std::move(context), request, std::move(folder), policy, disks));
+  VMSEC_CHECK(session->make_images(disks, policy, request));
+  if (const Status started = session->start_pump(); !started) {
+    std::ignore = session->images_.discard();
+    return fail(started.error());
+  }
   session->context_->held.hold(request.domain, request.migration);
   return session;
 }
 
 DestinationSession::~DestinationSession() { stop_pump(); }
+
+Status DestinationSession::make_images(const std::vector<CopiedDisk>& disks, const IncomingPolicy& policy,
+                                       const PrepareIncoming& request) const {
+  if (disks.empty()) return {};
+  const Status made = images_.create(disks, {folder_.qemu_uid(), folder_.qemu_gid()});
+  if (!made) return fail(made.error().in("incoming domain " + name_));
+  const Status good = check_images(policy, {request.domain, name_}, request.description.configuration);
+  if (good) return {};
+  const Status removed = images_.discard();
+  return removed ? good : Status(fail(good.error().code, good.error().message + "; " + removed.error().message));
+}
 
 void DestinationSession::watch(std::vector<pollfd>& fds) {
   for (const RpcLink* link : {&libvirt_, &peer_})
@@ -95,8 +130,9 @@ Result<ChannelEnd> DestinationSession::open(const OpenChannel& channel) {
     case ChannelKind::main:
     case ChannelKind::bulk:
       return open_data(channel);
-    case ChannelKind::unknown:
     case ChannelKind::disk:
+      return open_disk(channel);
+    case ChannelKind::unknown:
     case ChannelKind::urgent:
       break;
   }
@@ -147,6 +183,21 @@ Result<ChannelEnd> DestinationSession::open_data(const OpenChannel& channel) {
     ++opened_;
   }
   data_changed_.notify_all();
+  return ChannelEnd{std::move(fd)};
+}
+
+// Their order is of no matter: each names its disk in its first bytes.
+Result<ChannelEnd> DestinationSession::open_disk(const OpenChannel& channel) {
+  const std::string what = about() + ": disk channel " + std::to_string(channel.index);
+  {
+    std::unique_lock lock(data_mutex_);
+    if (channel.index >= disks_) return fail(Code::wrong_state, what + " is more than were agreed on");
+    const bool ready = data_changed_.wait_for(lock, kPrepareWait, [&] { return prepared_ || ended_; });
+    if (ended_) return fail(Code::wrong_state, about() + ": it has ended");
+    if (!ready) return fail(Code::timeout, what + " cannot be opened before libvirt is prepared");
+    if (!opened_disks_.insert(channel.index).second) return fail(Code::wrong_state, what + " was opened already");
+  }
+  VMSEC_TRY(Fd fd, connect_to(folder_.disk_socket()));
   return ChannelEnd{std::move(fd)};
 }
 
@@ -223,7 +274,10 @@ void DestinationSession::libvirt_closed() {
 void DestinationSession::fail_session(const std::string& why) {
   libvirt_.close();
   peer_.close_gently();
-  if (is_gone()) return finish(SessionEventKind::failed, why);
+  if (is_gone()) {
+    const Status removed = images_.discard();
+    return finish(SessionEventKind::failed, removed ? why : why + "; " + removed.error().message);
+  }
   finish(SessionEventKind::doubt, why + "; and it is not known yet whether libvirt has destroyed what it prepared");
 }
 

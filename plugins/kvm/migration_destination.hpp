@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <set>
 
+#include "incoming_images.hpp"
 #include "migration_session.hpp"
 #include "rpc_filter.hpp"
 
@@ -23,14 +25,17 @@ class DestinationSession final : public Session {
 
  private:
   DestinationSession(std::shared_ptr<Context> context, const PrepareIncoming& request, SessionFolder folder,
-                     const IncomingPolicy& policy);
+                     const IncomingPolicy& policy, const std::vector<CopiedDisk>& disks);
 
   void watch(std::vector<pollfd>& fds) override;
   void handle(const std::vector<pollfd>& fds) override;
 
   Result<ChannelEnd> open_control();
   Result<ChannelEnd> open_data(const OpenChannel& channel);
+  Result<ChannelEnd> open_disk(const OpenChannel& channel);
   Status await_prepared(std::uint32_t place);
+  Status make_images(const std::vector<CopiedDisk>& disks, const IncomingPolicy& policy,
+                     const PrepareIncoming& request) const;
 
   void from_peer(const rpc::Message& message);
   void from_libvirt(const rpc::Message& message);
@@ -47,6 +52,8 @@ class DestinationSession final : public Session {
   SessionFolder folder_;
   const std::string name_;
   const std::uint32_t bulk_channels_;
+  const std::size_t disks_;  // that are copied: a channel each
+  const IncomingImages images_;
   rpc::DestinationFilter filter_;
   RpcLink peer_;
   RpcLink libvirt_;
@@ -58,7 +65,11 @@ class DestinationSession final : public Session {
   std::condition_variable data_changed_;
   bool prepared_ = false;
   std::uint32_t opened_ = 0;  // data channels: main is the first, bulk follow
+  std::set<std::uint32_t> opened_disks_;
 };
+
+// The images of one migration, by this host's settings.
+IncomingImages incoming_images(const Context& context, const IncomingPolicy& policy, const Uuid& migration);
 
 // Where libvirtd listens: the URI's "socket=", else the setting libvirt_socket.
 std::string libvirt_socket(const Context& context);

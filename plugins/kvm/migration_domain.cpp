@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "copied_disks.hpp"
+
 namespace vmsec::kvm {
 
 namespace {
@@ -115,6 +117,22 @@ Result<DomainDescription> describe_domain(const Connection& connection, const Uu
   return description;
 }
 
+Status add_disks(const Connection& connection, const std::vector<std::string>& shared_roots,
+                 DomainDescription& description) {
+  VMSEC_TRY(description.disks, disks_to_copy(description.configuration, shared_roots));
+  const std::string operation = "describe domain " + description.domain.text();
+  VMSEC_TRY(const DomainPtr domain, connection.domain(description.domain, operation));
+  for (DescribedDisk& disk : description.disks) {
+    if (!disk.stays.empty()) continue;
+    virDomainBlockInfo info{};
+    if (virDomainGetBlockInfo(domain.get(), disk.target.c_str(), &info, 0) == 0)
+      disk.capacity = {info.capacity};
+    else
+      disk.stays = "of unknown size";
+  }
+  return {};
+}
+
 Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid, Left left) {
   const std::string operation = "look for domain " + uuid.text();
   Holding holding;
@@ -123,6 +141,9 @@ Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid, L
     if (domain.error().code == Code::not_found) return holding;
     return fail(domain.error());
   }
+  // The job first: a state that was read before the job's end would be one that the job has changed since.
+  JobStatistics job;
+  const bool has_job = job.load(domain->get(), 0);
   const auto both = state_and_reason_of(domain->get(), operation);
   if (!both) {
     if (both.error().code == Code::not_found) return holding;
@@ -131,8 +152,9 @@ Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid, L
   holding.present = true;
   holding.state = both->state;
   holding.moved = both->state == DomainState::shut_off && has_moved(both->reason, left);
-  JobStatistics job;
-  holding.migrating = job.load(domain->get(), 0) && job.active();
+  // libvirt tells of no job where the domain is off; of an active one it does.
+  const bool active = both->state == DomainState::running || both->state == DomainState::paused;
+  holding.migrating = has_job ? job.active() : active;
   return holding;
 }
 
@@ -144,9 +166,9 @@ Result<TransferProgress> job_progress(const Connection& connection, const Uuid& 
   if (!job.load(domain.get(), which == Job::completed ? kCompleted : 0)) return fail(virt_error(operation));
   TransferProgress progress;
   if (which == Job::active && !job.active()) return progress;
-  progress.total = Bytes{job.get(VIR_DOMAIN_JOB_MEMORY_TOTAL)};
-  progress.transferred = Bytes{job.get(VIR_DOMAIN_JOB_MEMORY_PROCESSED)};
-  progress.remaining = Bytes{job.get(VIR_DOMAIN_JOB_MEMORY_REMAINING)};
+  progress.total = Bytes{job.get(VIR_DOMAIN_JOB_MEMORY_TOTAL) + job.get(VIR_DOMAIN_JOB_DISK_TOTAL)};
+  progress.transferred = Bytes{job.get(VIR_DOMAIN_JOB_MEMORY_PROCESSED) + job.get(VIR_DOMAIN_JOB_DISK_PROCESSED)};
+  progress.remaining = Bytes{job.get(VIR_DOMAIN_JOB_MEMORY_REMAINING) + job.get(VIR_DOMAIN_JOB_DISK_REMAINING)};
   const std::uint64_t page = std::max<std::uint64_t>(job.get(VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE), 1);
   progress.dirty_rate = BytesPerSecond{job.get(VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE) * page};
   progress.iteration = static_cast<std::uint32_t>(job.get(VIR_DOMAIN_JOB_MEMORY_ITERATION));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "connection.hpp"
 #include "vmsec/capability/migration.hpp"
@@ -10,6 +11,9 @@
 namespace vmsec::kvm {
 
 Result<DomainDescription> describe_domain(const Connection& connection, const Uuid& uuid);
+// What copy_disks would copy of it, and what not; needs the configuration.
+Status add_disks(const Connection& connection, const std::vector<std::string>& shared_roots,
+                 DomainDescription& description);
 // What this host has of it; a domain that libvirt has not is not an error here.
 enum class Left { unknown, told_loaded };  // told_loaded: see HeldDomains
 Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid, Left left = Left::unknown);

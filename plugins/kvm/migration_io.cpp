@@ -1,8 +1,10 @@
 #include "migration_io.hpp"
 
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -11,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <thread>
 #include <vector>
 
 namespace vmsec::kvm {
@@ -22,6 +25,7 @@ constexpr std::size_t kOutLimit = 2 * rpc::kMessageLimit;
 constexpr std::size_t kReadSize = 65536;
 constexpr int kConnectSeconds = 10;
 constexpr int kGentleMilliseconds = 1000;
+constexpr std::chrono::microseconds kTakenPause{200};
 
 Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
@@ -182,6 +186,24 @@ void RpcLink::flush() {
   // Its owner sees the end when it reads.
   if (fd_.valid()) ::shutdown(fd_.get(), SHUT_RDWR);
   out_.clear();
+}
+
+bool RpcLink::waits() const {
+  if (!is_open() || !out_.empty()) return false;
+  pollfd state{fd_.get(), POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) == 0;
+}
+
+bool RpcLink::taken_within(std::chrono::milliseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (is_open()) {
+    flush();
+    int unread = 0;  // a Unix socket's SIOCOUTQ is what the other side has not read; after its end it is 0, too
+    if (out_.empty() && ::ioctl(fd_.get(), SIOCOUTQ, &unread) == 0 && unread == 0) return waits();
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(kTakenPause);
+  }
+  return false;
 }
 
 void RpcLink::close_gently() {

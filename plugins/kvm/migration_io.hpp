@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -19,6 +20,7 @@ namespace vmsec::kvm {
 //
 //   <run_dir>/<migration>/rpc.sock      libvirtd connects here
 //   <run_dir>/<migration>/q/data.sock   QEMU connects here, or listens
+//   <run_dir>/<migration>/q/disk.sock   the same, where disks are copied
 //
 // QEMU may run as another user: only `q` is that user's.
 class SessionFolder {
@@ -31,7 +33,9 @@ class SessionFolder {
 
   [[nodiscard]] std::string rpc_socket() const { return path_ + "/rpc.sock"; }
   [[nodiscard]] std::string data_socket() const { return path_ + "/q/data.sock"; }
+  [[nodiscard]] std::string disk_socket() const { return path_ + "/q/disk.sock"; }
   [[nodiscard]] std::uint32_t qemu_uid() const { return qemu_uid_; }
+  [[nodiscard]] std::uint32_t qemu_gid() const { return qemu_gid_; }
   // Gives a socket that we listen on to QEMU's user.
   [[nodiscard]] Status give_to_qemu(const std::string& path) const;
 
@@ -65,6 +69,10 @@ class RpcLink {
   explicit RpcLink(Fd fd) : fd_(std::move(fd)) {}
 
   [[nodiscard]] bool is_open() const { return fd_.valid(); }
+  // Open at the other side too, and all that was sent to it is on its way.
+  [[nodiscard]] bool waits() const;
+  // The other side has read all that was sent to it, and is still there; waits for that.
+  [[nodiscard]] bool taken_within(std::chrono::milliseconds time);
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] short events() const;
   // An error names what the other side sent; the link is of no more use then.

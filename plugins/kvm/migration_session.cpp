@@ -23,7 +23,9 @@ Result<ChannelEnd> Session::open(const OpenChannel&) {
 }
 
 Result<TransferProgress> Session::progress() {
-  auto now = job_progress(*context_->connection, ref_.domain, ended_ ? Job::completed : Job::active);
+  Result<TransferProgress> now = TransferProgress{};
+  if (!context_->waiting.contains(ref_.domain))
+    now = job_progress(*context_->connection, ref_.domain, ended_ ? Job::completed : Job::active);
   const std::lock_guard lock(mutex_);
   // What the last look saw, once the domain or its job is gone.
   if (now && now->total.value > 0) progress_ = *now;

@@ -36,7 +36,7 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  Result<SessionEvent> next(Microseconds wait);
+  virtual Result<SessionEvent> next(Microseconds wait);
   virtual Result<Empty> decide(const GateDecision& decision) = 0;
   virtual Result<Empty> cancel() = 0;
   virtual Result<ChannelEnd> open(const OpenChannel& channel);

@@ -15,6 +15,8 @@ namespace vmsec::kvm {
 
 namespace {
 
+constexpr std::chrono::milliseconds kTakenWait{500};  // for libvirt to read an answer
+
 // Parameters of virDomainMigrateToURI3.
 class Parameters {
  public:
@@ -39,41 +41,47 @@ class Parameters {
 };
 
 std::string data_uri(const SessionFolder& folder) { return "unix://" + folder.data_socket(); }
+std::string disks_uri(const SessionFolder& folder) { return "unix://" + folder.disk_socket(); }
 
 // libvirt knows network file systems, and calls a migration with disks on others
 // unsafe. The setting is the operator's word that both hosts see the same there.
-bool disks_are_shared(const Context& context, const std::string& configuration) {
+bool disks_are_shared(const Context& context, const std::string& configuration,
+                      const std::vector<std::string>& copied) {
   const auto folders = common::words_of(context.setting("outgoing.shared_roots", ""));
   const auto xml = parse_domain_xml(configuration);
   if (folders.empty() || !xml) return false;
   return std::all_of(xml->disks.begin(), xml->disks.end(), [&](const XmlDisk& disk) {
-    return disk.source.empty() || common::lies_below(disk.source, folders);
+    return disk.source.empty() || std::ranges::find(copied, disk.target) != copied.end() ||
+           common::lies_below(disk.source, folders);
   });
 }
 
 }  // namespace
 
 SourceSession::SourceSession(std::shared_ptr<Context> context, const StartOutgoing& request, SessionFolder folder,
-                             const DomainDescription& description)
+                             const DomainDescription& description, std::vector<std::string> disks)
     : Session(std::move(context), {request.migration, request.domain}),
       folder_(std::move(folder)),
       description_(description),
       bulk_channels_(request.options.bulk_channels),
-      calls_({description.domain, description.name}, data_uri(folder_)) {}
+      disks_(std::move(disks)),
+      calls_({description.domain, description.name}, data_uri(folder_),
+             disks_.empty() ? CookieDisks::none : CookieDisks::maybe) {}
 
 Result<std::shared_ptr<SourceSession>> SourceSession::start(std::shared_ptr<Context> context,
                                                             const StartOutgoing& request,
-                                                            const DomainDescription& description) {
+                                                            const DomainDescription& description,
+                                                            std::vector<std::string> disks) {
   VMSEC_TRY(SessionFolder folder,
             SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));
   std::shared_ptr<SourceSession> session(
-      new SourceSession(std::move(context), request, std::move(folder), description));
+      new SourceSession(std::move(context), request, std::move(folder), description, std::move(disks)));
   VMSEC_CHECK(session->listen());
-  if (session->bulk_channels_ > 0) {
-    const auto& shared = *session->context_;
-    VMSEC_TRY(session->qemu_,
-              find_qemu(shared.setting("libvirt_run_dir", kUsualRunDir), description.name, request.domain));
-  }
+  const std::string run_dir = session->context_->setting("libvirt_run_dir", kUsualRunDir);
+  auto qemu = find_qemu(run_dir, description.name, request.domain);
+  // Without it the copy's end is libvirt's work alone, which takes longer.
+  if (!qemu && (session->bulk_channels_ > 0 || !session->disks_.empty())) return fail(qemu.error());
+  if (qemu) session->qemu_ = std::move(*qemu);
   VMSEC_CHECK(session->start_pump());
   VMSEC_CHECK(session->start_call(request));
   return session;
@@ -89,16 +97,29 @@ SourceSession::~SourceSession() {
       peer_.close();
       rpc_listener_.reset();
       data_listener_.reset();
+      drop_disks();
     });
     call_thread_.join();
   }
   stop_pump();
 }
 
+// QEMU waits for each disk's connection until it is carried: see WaitingDomains.
+Result<SessionEvent> SourceSession::next(Microseconds wait) {
+  auto event = Session::next(wait);
+  if (event && event->kind == SessionEventKind::channel && event->channel == ChannelKind::disk &&
+      ++taken_disks_ == disks_.size())
+    context_->waiting.remove(ref_.domain);
+  return event;
+}
+
 Status SourceSession::listen() {
   VMSEC_TRY(rpc_listener_, listen_on(folder_.rpc_socket()));
   VMSEC_TRY(data_listener_, listen_on(folder_.data_socket()));
-  return folder_.give_to_qemu(folder_.data_socket());
+  VMSEC_CHECK(folder_.give_to_qemu(folder_.data_socket()));
+  if (disks_.empty()) return {};
+  VMSEC_TRY(disk_listener_, listen_on(folder_.disk_socket()));
+  return folder_.give_to_qemu(folder_.disk_socket());
 }
 
 Status SourceSession::start_call(const StartOutgoing& request) {
@@ -111,11 +132,15 @@ Status SourceSession::start_call(const StartOutgoing& request) {
   was_paused_ = state == VIR_DOMAIN_PAUSED;
   const int persistent = virDomainIsPersistent(domain.get());
   if (persistent < 0) return fail(virt_error(operation));
+  int autostart = 0;
+  if (persistent == 1 && virDomainGetAutostart(domain.get(), &autostart) < 0) return fail(virt_error(operation));
+  starts_by_itself_ = autostart != 0;
   const std::uint64_t milliseconds = request.options.maximum_downtime.value / 1000;
   if (request.options.maximum_downtime.value > 0 &&
       virDomainMigrateSetMaxDowntime(domain.get(), std::max<std::uint64_t>(milliseconds, 1), 0) < 0)
     return fail(virt_error(operation + ": set the maximum downtime"));
   context_->held.hold(request.domain, request.migration);
+  if (!disks_.empty()) context_->waiting.add(request.domain);
   call_thread_ =
       std::thread([this, request, persistent, owned = std::move(domain)] { call(owned, request, persistent == 1); });
   return {};
@@ -125,12 +150,18 @@ void SourceSession::call(const DomainPtr& domain, const StartOutgoing& request, 
   Parameters parameters;
   unsigned flags = VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_LIVE | VIR_MIGRATE_PAUSED;
   if (persistent) flags |= VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
-  if (disks_are_shared(*context_, description_.configuration)) flags |= VIR_MIGRATE_UNSAFE;
+  if (disks_are_shared(*context_, description_.configuration, disks_)) flags |= VIR_MIGRATE_UNSAFE;
   bool ready = parameters.text(VIR_MIGRATE_PARAM_URI, data_uri(folder_));
   if (bulk_channels_ > 0) {
     flags |= VIR_MIGRATE_PARALLEL;
     ready = ready && parameters.integer(VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, static_cast<int>(bulk_channels_));
   }
+  if (!disks_.empty()) {
+    flags |= VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES;
+    ready = ready && parameters.text(VIR_MIGRATE_PARAM_DISKS_URI, disks_uri(folder_));
+    for (const std::string& disk : disks_) ready = ready && parameters.text(VIR_MIGRATE_PARAM_MIGRATE_DISKS, disk);
+  }
+  if (request.options.auto_converge) flags |= VIR_MIGRATE_AUTO_CONVERGE;
   const std::uint64_t bandwidth = (request.options.bandwidth.value + common::kMebibyte - 1) / common::kMebibyte;
   if (bandwidth > 0) ready = ready && parameters.number(VIR_MIGRATE_PARAM_BANDWIDTH, bandwidth);
   const std::string destination = "qemu+unix:///system?socket=" + folder_.rpc_socket();
@@ -141,7 +172,7 @@ void SourceSession::call(const DomainPtr& domain, const StartOutgoing& request, 
 }
 
 void SourceSession::watch(std::vector<pollfd>& fds) {
-  for (const Fd* listener : {&rpc_listener_, &data_listener_})
+  for (const Fd* listener : {&rpc_listener_, &data_listener_, &disk_listener_})
     if (listener->valid()) fds.push_back({listener->get(), POLLIN, 0});
   for (const RpcLink* link : {&libvirt_, &peer_})
     if (link->is_open()) fds.push_back({link->fd(), link->events(), 0});
@@ -151,6 +182,7 @@ void SourceSession::handle(const std::vector<pollfd>& fds) {
   libvirt_.flush();
   peer_.flush();
   if (readable(fds, data_listener_.get())) accept_qemu();
+  if (readable(fds, disk_listener_.get())) accept_disk();
   if (readable(fds, libvirt_.fd())) {
     const auto state = libvirt_.receive([this](const rpc::Message& message) { from_libvirt(message); });
     if (!state || *state == RpcLink::State::closed) libvirt_closed();
@@ -208,6 +240,32 @@ void SourceSession::accept_qemu() {
   raise(std::move(event));
 }
 
+// Before the main channel: the guest's memory follows when the disks are the same.
+void SourceSession::accept_disk() {
+  Fd fd(::accept4(disk_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!fd.valid()) return;
+  const auto peer = peer_process(fd);
+  if (!peer || peer->pid != qemu_.pid) return;
+  Fd again(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!again.valid()) return;
+  SessionEvent event;
+  event.kind = SessionEventKind::channel;
+  event.channel = ChannelKind::disk;
+  event.index = static_cast<std::uint32_t>(disk_ends_.size());
+  event.fd = std::move(fd);
+  disk_ends_.push_back(std::move(again));
+  if (disk_ends_.size() == disks_.size()) disk_listener_.reset();
+  raise(std::move(event));
+}
+
+// QEMU waits for the other end's answers, and libvirt for QEMU: neither would see that it is over.
+void SourceSession::drop_disks() {
+  disk_listener_.reset();
+  context_->waiting.remove(ref_.domain);
+  for (const Fd& end : disk_ends_) ::shutdown(end.get(), SHUT_RDWR);
+  disk_ends_.clear();
+}
+
 void SourceSession::from_libvirt(const rpc::Message& message) {
   const rpc::Step step = calls_.from_libvirt(message);
   if (step.action == rpc::Action::forward) peer_.send(step.bytes);
@@ -221,19 +279,42 @@ void SourceSession::from_libvirt(const rpc::Message& message) {
 
 void SourceSession::from_peer(const rpc::Message& message) {
   if (!peer_.is_open()) return;
+  const bool was_loaded = calls_.loaded();
   const auto step = calls_.from_peer(message);
   if (!step) return peer_closed(step.error().message);
+  if (calls_.loaded() && !was_loaded) {
+    note_statistics();
+    return end_copy(step->bytes);
+  }
   if (step->action == rpc::Action::forward) libvirt_.send(step->bytes);
-  if (calls_.loaded()) note_statistics();
+}
+
+// libvirt, which has stopped the guest, ends QEMU after this answer, and takes a second over it, in which the guest
+// would run nowhere. So QEMU is killed here. Not before libvirt has read that the guest is loaded: it would take it for
+// a crash, and give the disks back to their old owners. But stopped before, for whoever hangs up instead of reading may
+// let the guest go on: then it does, and what became of it conclude() says.
+void SourceSession::end_copy(const std::string& answer) {
+  const bool stopped = !starts_by_itself_ && libvirt_.waits() && signal_qemu(qemu_, ProcessSignal::stop).has_value();
+  const bool heard = libvirt_.waits();
+  libvirt_.send(answer);
+  told_ = heard && libvirt_.taken_within(kTakenWait);
+  if (!stopped) return;
+  if (!told_ || !signal_qemu(qemu_, ProcessSignal::kill)) {
+    static_cast<void>(signal_qemu(qemu_, ProcessSignal::go_on));
+    return;
+  }
+  context_->held.told_loaded(ref_.domain);
+  done_ = true;
+  raise(SessionEventKind::done);
 }
 
 // libvirt tells the other libvirt how it went; afterwards the domain is gone.
 void SourceSession::note_statistics() {
   const auto number = [this](const char* name) { return rpc::cookie_number(calls_.statistics(), name); };
   TransferProgress progress;
-  progress.total = Bytes{number("memory_total")};
-  progress.transferred = Bytes{number("memory_processed")};
-  progress.remaining = Bytes{number("memory_remaining")};
+  progress.total = Bytes{number("memory_total") + number("disk_total")};
+  progress.transferred = Bytes{number("memory_processed") + number("disk_processed")};
+  progress.remaining = Bytes{number("memory_remaining") + number("disk_remaining")};
   progress.dirty_rate = BytesPerSecond{number("memory_dirty_rate") * number("memory_page_size")};
   progress.iteration = static_cast<std::uint32_t>(number("memory_iteration"));
   progress.downtime = Microseconds{number("downtime") * 1000};
@@ -304,6 +385,7 @@ Status SourceSession::cancel_in_pump(bool& abort) {
   switch (calls_.finish()) {
     case rpc::FinishState::none:
       cancelled_ = true;
+      drop_disks();
       abort = calls_.prepared();
       // Before QEMU sends there is no job that could be aborted.
       if (!abort) libvirt_.close(), rpc_listener_.reset();
@@ -341,11 +423,12 @@ Result<Empty> SourceSession::resolve(Resolution resolution) {
   VMSEC_CHECK(in_pump([&]() -> Status {
     if (calls_.finish() != rpc::FinishState::in_doubt)
       return fail(Code::wrong_state, "resolve " + about() + ": it is not in doubt");
-    libvirt_.send(resolution == Resolution::guest_is_loaded_there
-                      ? calls_.answer_loaded()
-                      : calls_.answer_failed("the migration of " + description_.name +
-                                             " was resolved: it goes on "
-                                             "here"));
+    const bool heard = libvirt_.waits();
+    const bool loaded = resolution == Resolution::guest_is_loaded_there;
+    libvirt_.send(
+        loaded ? calls_.answer_loaded()
+               : calls_.answer_failed("the migration of " + description_.name + " was resolved: it goes on here"));
+    told_ = loaded && heard && libvirt_.taken_within(kTakenWait);
     return {};
   }));
   if (wait_ended(kEndWait)) return Empty{};
@@ -356,7 +439,7 @@ Result<Empty> SourceSession::close() {
   if (ended_) return Empty{};
   if (in_doubt_)
     return fail(Code::wrong_state, "close " + about() + ": it is in doubt; reclaim or release the domain first");
-  VMSEC_CHECK(cancel());
+  if (!done_) VMSEC_CHECK(cancel());
   if (wait_ended(kEndWait)) return Empty{};
   return fail(Code::timeout, "close " + about() + ": libvirt has not ended the migration");
 }
@@ -367,18 +450,21 @@ void SourceSession::finish(SessionEventKind kind, const std::string& detail) {
   peer_.close_gently();
   rpc_listener_.reset();
   data_listener_.reset();
-  if (calls_.loaded()) context_->held.told_loaded(ref_.domain);
-  // In doubt nobody else may run it.
-  if (kind != SessionEventKind::doubt) context_->held.release(ref_.domain);
+  drop_disks();
+  if (told_) context_->held.told_loaded(ref_.domain);
+  // In doubt nobody else may run it; nor what is left of a copy that was killed, until it is released.
+  if (kind != SessionEventKind::doubt && !done_) context_->held.release(ref_.domain);
   end(kind, detail);
 }
 
 void SourceSession::conclude(bool succeeded, const std::string& message) {
+  // What libvirt makes of a copy that was ended under it does not matter.
+  if (done_) return finish(SessionEventKind::none, {});
   const auto here = domain_holding(*context_->connection, ref_.domain);
   if (!here)
     return finish(SessionEventKind::doubt, message + "; and the domain cannot be looked at: " + here.error().message);
   const bool off = !here->present || here->state == DomainState::shut_off;
-  if (off && (succeeded || calls_.loaded())) return finish(SessionEventKind::done, {});
+  if (off && (succeeded || told_)) return finish(SessionEventKind::done, {});
   if (succeeded) return finish(SessionEventKind::doubt, "libvirt says that the guest has moved, but it is still here");
   conclude_failed(*here, message);
 }

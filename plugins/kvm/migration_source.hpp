@@ -12,11 +12,13 @@ namespace vmsec::kvm {
 // Threads: the pump, and one that sits in virDomainMigrateToURI3 until it ends.
 class SourceSession final : public Session {
  public:
-  // `description` is the domain's as it is now.
+  // `description` is the domain's as it is now; `disks`: those that are copied, by their targets.
   static Result<std::shared_ptr<SourceSession>> start(std::shared_ptr<Context> context, const StartOutgoing& request,
-                                                      const DomainDescription& description);
+                                                      const DomainDescription& description,
+                                                      std::vector<std::string> disks);
   ~SourceSession() override;
 
+  Result<SessionEvent> next(Microseconds wait) override;
   Result<Empty> decide(const GateDecision& decision) override;
   Result<Empty> cancel() override;
   Result<Empty> close() override;
@@ -33,7 +35,7 @@ class SourceSession final : public Session {
 
  private:
   SourceSession(std::shared_ptr<Context> context, const StartOutgoing& request, SessionFolder folder,
-                const DomainDescription& description);
+                const DomainDescription& description, std::vector<std::string> disks);
 
   void watch(std::vector<pollfd>& fds) override;
   void handle(const std::vector<pollfd>& fds) override;
@@ -44,11 +46,15 @@ class SourceSession final : public Session {
 
   void accept_libvirt();
   void accept_qemu();
+  void accept_disk();
+  void drop_disks();
   // Whether this process may be the one that sends the guest.
   [[nodiscard]] bool sends_guest(const PeerProcess& peer) const;
   void from_libvirt(const rpc::Message& message);
   void from_peer(const rpc::Message& message);
   void note_statistics();
+  // The destination has the guest whole, and libvirt waits for that word: gives it, and ends this copy for good.
+  void end_copy(const std::string& answer);
   void libvirt_closed();
   void peer_closed(const std::string& why);
   void refuse_held(const std::string& reason);
@@ -62,15 +68,22 @@ class SourceSession final : public Session {
   SessionFolder folder_;
   const DomainDescription description_;
   const std::uint32_t bulk_channels_;
+  const std::vector<std::string> disks_;
   rpc::SourceCalls calls_;
-  QemuProcess qemu_;       // known where QEMU opens the data channels itself
+  QemuProcess qemu_;       // not valid where it could not be found
   pid_t libvirt_pid_ = 0;  // of the libvirtd that makes the calls
   Fd rpc_listener_;
   Fd data_listener_;
+  Fd disk_listener_;
+  std::atomic<std::size_t> taken_disks_ = 0;  // whose channels next() has told
+  std::vector<Fd> disk_ends_;                 // QEMU's connections, once more: to end what nobody answers
   RpcLink libvirt_;
   RpcLink peer_;
   std::uint32_t accepted_ = 0;
   bool cancelled_ = false;
+  std::atomic<bool> done_ = false;  // was said
+  bool told_ = false;               // libvirt has read that the destination has the guest
+  bool starts_by_itself_ = false;   // libvirt's autostart
   std::string peer_loss_;
   std::string refusal_;  // why the gate was refused
   std::atomic<bool> in_doubt_ = false;

@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <charconv>
+#include <csignal>
 
 namespace vmsec::kvm {
 namespace {
@@ -51,6 +54,14 @@ Result<QemuProcess> find_qemu(const std::string& run_dir, const std::string& nam
     return fail(Code::unsupported,
                 "process " + std::to_string(process.pid) + " of " + path + " is not QEMU of domain " + uuid.text());
   return process;
+}
+
+// Its threads take the signal before they come back from the kernel (pidfd_send_signal(2)).
+Status signal_qemu(const QemuProcess& process, ProcessSignal signal) {
+  if (!process.proc.valid()) return fail(Code::unsupported, "signal QEMU: its process is not known");
+  const int number = signal == ProcessSignal::stop ? SIGSTOP : signal == ProcessSignal::go_on ? SIGCONT : SIGKILL;
+  if (::syscall(SYS_pidfd_send_signal, process.proc.get(), number, nullptr, 0) == 0) return {};
+  return fail(errno_error("signal QEMU, process " + std::to_string(process.pid)));
 }
 
 bool shares_network(const QemuProcess& process) {

@@ -21,6 +21,11 @@ struct QemuProcess {
 // with this domain's UUID. `unsupported` where it cannot be found or is not it.
 Result<QemuProcess> find_qemu(const std::string& run_dir, const std::string& name, const Uuid& uuid);
 
+// Stops and ends it, whatever libvirt or anybody else asks of it meanwhile: a stopped process answers nobody.
+enum class ProcessSignal { stop, go_on, kill };
+// Named for ever by `proc`: a later process of the same number is never meant. An error where it is gone, too.
+Status signal_qemu(const QemuProcess& process, ProcessSignal signal);
+
 // Whether it is in the network namespace of this process.
 bool shares_network(const QemuProcess& process);
 

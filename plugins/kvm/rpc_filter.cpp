@@ -10,7 +10,10 @@ namespace {
 
 constexpr std::uint32_t kFlagsNeeded = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PAUSED;
 constexpr std::uint32_t kFlagsAllowed = kFlagsNeeded | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE |
-                                        VIR_MIGRATE_PARALLEL | VIR_MIGRATE_UNSAFE;  // of no meaning at a destination
+                                        VIR_MIGRATE_PARALLEL | VIR_MIGRATE_AUTO_CONVERGE |
+                                        VIR_MIGRATE_UNSAFE;  // the last two are of no meaning at a destination
+// Guests' writes go to both disks while they are copied, so that the copy keeps up with any guest.
+constexpr std::uint32_t kFlagsOfCopies = VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES;
 constexpr std::int32_t kLastFeature = 16;  // of libvirt 9.0's VIR_DRV_FEATURE_*
 constexpr std::string_view kConnectName = "qemu:///system";
 
@@ -132,16 +135,42 @@ Status DestinationFilter::check_feature(const Message& message) {
 Status DestinationFilter::check_flags(std::uint32_t flags) const {
   if ((flags & kFlagsNeeded) != kFlagsNeeded)
     return denied("flags " + hexadecimal(flags) + " lack one of live, peer-to-peer, paused");
-  if ((flags & ~kFlagsAllowed) != 0) return denied("flags " + hexadecimal(flags & ~kFlagsAllowed) + " are not allowed");
+  const std::uint32_t copies = setup_.disks.empty() ? 0 : kFlagsOfCopies;
+  if (const std::uint32_t others = flags & ~(kFlagsAllowed | copies); others != 0)
+    return denied("flags " + hexadecimal(others) + " are not allowed");
+  if ((flags & copies) != copies) return denied("copies of disks are not what the session agreed on");
   if (((flags & VIR_MIGRATE_PARALLEL) != 0) != (setup_.bulk_channels > 0))
     return denied("parallel channels are not what the session agreed on");
+  if (((flags & VIR_MIGRATE_AUTO_CONVERGE) != 0) != setup_.auto_converge)
+    return denied("auto-converge is not what the session agreed on");
   return {};
+}
+
+// Just the disks that the session agreed on, through a socket.
+Status DestinationFilter::check_disks(const std::vector<Parameter>& parameters, bool is_finish) const {
+  std::vector<std::string> disks;
+  bool has_uri = false;
+  for (const auto& [name, value] : parameters) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (name == VIR_MIGRATE_PARAM_MIGRATE_DISKS) disks.push_back(text == nullptr ? std::string() : *text);
+    if (name != VIR_MIGRATE_PARAM_DISKS_URI) continue;
+    if (text == nullptr || !text->starts_with("unix:///")) return denied("the disks' URI is no unix:// one");
+    has_uri = true;
+  }
+  // What the last call repeats libvirtd does not get.
+  if (is_finish && disks.empty() && !has_uri) return {};
+  if (disks != setup_.disks) return denied("the disks to copy are not what the session agreed on");
+  return has_uri ? Status() : denied("the disks' URI is missing");
 }
 
 Status DestinationFilter::check_parameters(const std::vector<Parameter>& parameters, bool is_finish) {
   std::set<std::string_view> names;
+  const bool copies = !setup_.disks.empty();
+  if (copies) VMSEC_CHECK(check_disks(parameters, is_finish));
   for (const auto& [name, value] : parameters) {
+    if (copies && name == VIR_MIGRATE_PARAM_MIGRATE_DISKS) continue;  // once for each disk
     if (!names.insert(name).second) return denied("parameter " + name + " is given twice");
+    if (copies && name == VIR_MIGRATE_PARAM_DISKS_URI) continue;
     if (name == VIR_MIGRATE_PARAM_DEST_XML) {
       const auto* xml = std::get_if<std::string>(&value);
       if (xml == nullptr || *xml != setup_.configuration)
@@ -176,13 +205,16 @@ Result<std::string> DestinationFilter::rewrite_prepare(const Message& message) {
   VMSEC_CHECK(check_flags(call.flags));
   VMSEC_CHECK(check_parameters(call.parameters, false));
   VMSEC_CHECK(check_domain(setup_.policy, setup_.domain, setup_.configuration));
-  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::prepare));
+  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::prepare, cookie_disks()));
   if (!setup_.images) return denied("the disks' images cannot be looked at");
   VMSEC_CHECK(setup_.images());
   flags_ = call.flags;
   source_uri_ = *text_of(call.parameters, VIR_MIGRATE_PARAM_URI);
   for (Parameter& parameter : call.parameters)
-    if (parameter.name == VIR_MIGRATE_PARAM_URI) parameter.value = setup_.data_uri;
+    if (parameter.name == VIR_MIGRATE_PARAM_URI)
+      parameter.value = setup_.data_uri;
+    else if (parameter.name == VIR_MIGRATE_PARAM_DISKS_URI)
+      parameter.value = setup_.disks_uri;
   return encode(message.header, encode(call));
 }
 
@@ -192,7 +224,8 @@ Result<Migrate3Finish> DestinationFilter::check_finish(const Message& message) {
   if (call.cancelled != 0 && call.cancelled != 1) return denied("cancelled is neither 0 nor 1");
   VMSEC_CHECK(check_parameters(call.parameters, true));
   VMSEC_TRY(call.cookie, without_definition(setup_.policy, setup_.domain, call.cookie));
-  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::finish));
+  const CookieDisks disks = call.cancelled != 0 && !setup_.disks.empty() ? CookieDisks::maybe : cookie_disks();
+  VMSEC_TRY(call.cookie, check_cookie(setup_.domain, call.cookie, CookieOf::finish, disks));
   // The name is all that libvirtd reads of them.
   call.parameters = {{VIR_MIGRATE_PARAM_DEST_NAME, setup_.domain.name}};
   return call;

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "domain_policy.hpp"
 #include "rpc_message.hpp"
@@ -41,6 +42,10 @@ struct FilterSetup {
   std::uint32_t bulk_channels = 0;
   // Looks at the disks' images, once more, just before libvirtd is to open them.
   std::function<Status()> images;
+  // Disks that are copied, by their targets and in their order: these and no others.
+  std::vector<std::string> disks;
+  std::string disks_uri;  // where our QEMU takes them, whatever the source asks for
+  bool auto_converge = false;
 };
 
 // No descriptor, no clock. One thread.
@@ -70,6 +75,10 @@ class DestinationFilter {
   Result<std::string> rewrite_prepare(const Message& message);
   Result<Migrate3Finish> check_finish(const Message& message);
   Status check_parameters(const std::vector<Parameter>& parameters, bool is_finish);
+  Status check_disks(const std::vector<Parameter>& parameters, bool is_finish) const;
+  [[nodiscard]] CookieDisks cookie_disks() const {
+    return setup_.disks.empty() ? CookieDisks::none : CookieDisks::wanted;
+  }
   Status check_flags(std::uint32_t flags) const;
   Step refuse(const Message& message, const std::string& cause) const;
   Step prepare_reply(const Message& message);

@@ -153,7 +153,7 @@ Result<Step> SourceCalls::checked_reply(const Message& message) {
 
 Result<Step> SourceCalls::prepare_reply(const Message& message) {
   VMSEC_TRY(Migrate3PrepareReply reply, parse_prepare_reply(message.payload()));
-  VMSEC_CHECK(check_cookie(domain_, reply.cookie, CookieOf::prepare));
+  VMSEC_CHECK(check_cookie(domain_, reply.cookie, CookieOf::prepare, disks_));
   // Where our QEMU sends the guest's memory is not the destination's choice.
   reply.uri = data_uri_;
   prepared_ = true;
@@ -165,7 +165,7 @@ Result<Step> SourceCalls::finish_reply(const Message& message) {
   if (message.header.is(Outcome::ok) && finish_ == FinishState::sent) {
     VMSEC_TRY(const Migrate3FinishReply reply, parse_finish_reply(message.payload()));
     if (reply.uuid != domain_.uuid || reply.name != domain_.name) return senseless("names another domain");
-    VMSEC_CHECK(check_cookie(domain_, reply.cookie, CookieOf::finish));
+    VMSEC_CHECK(check_cookie(domain_, reply.cookie, CookieOf::finish, disks_));
     loaded_ = true;
     statistics_ = reply.cookie;
     bytes = encode(message.header, encode(reply));

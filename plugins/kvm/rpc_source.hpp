@@ -31,8 +31,9 @@ enum class FinishState {
 // Pure: no descriptor, no clock. One thread.
 class SourceCalls {
  public:
-  SourceCalls(ExpectedDomain domain, std::string data_uri)
-      : domain_(std::move(domain)), data_uri_(std::move(data_uri)) {}
+  // `disks`: whether the destination's cookies may speak of disks that are copied.
+  SourceCalls(ExpectedDomain domain, std::string data_uri, CookieDisks disks = CookieDisks::none)
+      : domain_(std::move(domain)), data_uri_(std::move(data_uri)), disks_(disks) {}
 
   // Action `refuse` never comes here: libvirtd is ours.
   Step from_libvirt(const Message& message);
@@ -75,6 +76,7 @@ class SourceCalls {
 
   ExpectedDomain domain_;
   std::string data_uri_;
+  CookieDisks disks_;
   std::optional<Header> outstanding_;
   std::map<std::uint32_t, int> seen_;
   Header finish_header_;

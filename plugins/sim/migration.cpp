@@ -15,6 +15,9 @@ Status SimMigration::check_call(std::string_view method) {
 }
 
 Status SimMigration::check_options(const MigrationOptions& options) {
+  if (options.copy_disks)
+    return fail(Code::unsupported,
+                "migrate with copies of disks: the simulated hypervisor copies none; both hosts must see them");
   if (options.bulk_channels <= kBulkMaximum) return {};
   return fail(Code::limit_exceeded, "migrate with " + std::to_string(options.bulk_channels) +
                                         " bulk channels: the simulated hypervisor has " + std::to_string(kBulkMaximum));
@@ -23,7 +26,8 @@ Status SimMigration::check_options(const MigrationOptions& options) {
 Result<DomainDescription> SimMigration::describe(const DomainRef& request) {
   VMSEC_CHECK(check_call("Describe"));
   VMSEC_TRY(const DomainSpec spec, host_.spec(request.domain));
-  return DomainDescription{spec.uuid, spec.name, std::string(kFormat), write_domain(spec), spec.memory, spec.vcpus};
+  return DomainDescription{spec.uuid,  spec.name, std::string(kFormat), write_domain(spec), spec.memory,
+                           spec.vcpus, {},        kBulkMaximum};
 }
 
 Result<Empty> SimMigration::start(const StartOutgoing& request) {

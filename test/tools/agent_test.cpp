@@ -1,22 +1,15 @@
 // vmsecd on the simulated hypervisor, driven by vmsec, from start to end.
 #include <signal.h>
 
-#include <array>
-
 #include <catch2/catch.hpp>
 
-#include "paths.hpp"
-#include "tools/process.hpp"
+#include "tools/sim_host.hpp"
 
 using namespace vmsec::test;
 
 namespace {
 
-constexpr const char* kDomain =
-    "name = \"%s\"\nuuid = \"%s\"\nmemory = \"16 MiB\"\nvcpus = 1\nseed = 42\n"
-    "[[disk]]\ntarget = \"vda\"\nsource = \"%s.img\"\ncapacity = \"1 MiB\"\n";
-
-constexpr const char* kPolicy = R"(version = 1
+constexpr const char* kDiskPolicy = R"(version = 1
 [[vm]]
 match = "web-*"
 [vm.isolation]
@@ -33,57 +26,18 @@ vm = "web-*"
 interfaces = ["vmsec.DomainControl", "vmsec.IoControl"]
 )";
 
-std::string lib(const char* kind) { return std::string(VMSEC_BINARY_DIR) + "/lib/vmsec/" + kind; }
-
-// One host with one VM, web-1.
-struct SimHost {
-  TempDir folder;
-  std::string socket = folder / "vmsecd.sock";
-  std::string config = folder / "vmsecd.toml";
-  std::string log = folder / "vmsecd.log";
-  std::unique_ptr<Background> agent;
-
-  SimHost() {
-    std::filesystem::create_directory(folder / "domains");
-    define("web-1", "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e01");
-    write_file(folder / "policy.toml", kPolicy);
-    write_file(config,
-               "[host]\nname = \"host-a\"\nstate = \"state\"\nrun = \"run\"\ncontrol = \"vmsecd.sock\"\n"
-               "policy = \"policy.toml\"\nmodules = [\"isolation\", \"throttle\"]\nplugin_path = [\"" +
-                   lib("plugins") + "\"]\nmodule_path = [\"" + lib("modules") +
-                   "\"]\n[backend]\nplugin = \"sim\"\nuri = \"sim:host-a\"\n[backend.settings]\ndomains = \"" +
-                   folder / "domains" + "\"\n");
-  }
-
+// With one VM, web-1, which has a disk.
+struct DiskHost : BareHost {
+  DiskHost() : BareHost(kDiskPolicy) { define("web-1", "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e01"); }
   void define(const std::string& name, const std::string& uuid) const {
-    std::array<char, 512> text{};
-    std::snprintf(text.data(), text.size(), kDomain, name.c_str(), uuid.c_str(), name.c_str());
-    write_file(folder / ("domains/" + name + ".toml"), text.data());
-  }
-
-  void start() {
-    agent = std::make_unique<Background>("vmsecd", std::vector<std::string>{"--config", config}, log);
-    const bool ready = comes_true(
-        [&] { return !agent->running() || read_file(log).find("vmsecd: ready: host-a") != std::string::npos; });
-    INFO(read_file(log));
-    REQUIRE(ready);
-    REQUIRE(agent->running());
-  }
-
-  [[nodiscard]] std::vector<std::string> words(std::vector<std::string> command) const {
-    command.insert(command.begin(), {"--agent", socket});
-    return command;
-  }
-  [[nodiscard]] Ran text(const std::vector<std::string>& command) const { return tool(words(command)); }
-  [[nodiscard]] nlohmann::json json(const std::vector<std::string>& command, int code = 0) const {
-    return tool_json(words(command), code);
+    BareHost::define(name, uuid, "[[disk]]\ntarget = \"vda\"\nsource = \"" + name + ".img\"\ncapacity = \"1 MiB\"\n");
   }
 };
 
 }  // namespace
 
 TEST_CASE("VMs are listed, shown, paused and resumed through the agent") {
-  SimHost host;
+  DiskHost host;
   host.start();
   const auto list = host.json({"vm", "list"});
   REQUIRE(list["domains"].size() == 1);
@@ -106,7 +60,7 @@ TEST_CASE("VMs are listed, shown, paused and resumed through the agent") {
 }
 
 TEST_CASE("what happened is told as events") {
-  SimHost host;
+  DiskHost host;
   host.start();
   REQUIRE(host.text({"vm", "pause", "web-1"}).code == 0);
   const auto kinds = [&](const std::vector<std::string>& command) {
@@ -127,7 +81,7 @@ TEST_CASE("what happened is told as events") {
 }
 
 TEST_CASE("a policy is checked, compared and applied; applying twice changes nothing") {
-  SimHost host;
+  DiskHost host;
   host.start();
   const std::string policy = host.folder / "policy.toml";
   CHECK(host.text({"policy", "check", policy}).code == 0);
@@ -147,7 +101,7 @@ TEST_CASE("a policy is checked, compared and applied; applying twice changes not
 }
 
 TEST_CASE("a policy that changes grants alone says so, and host info names the one in force") {
-  SimHost host;
+  DiskHost host;
   host.start();
   REQUIRE(host.text({"policy", "apply"}).code == 0);
   const std::string own = host.json({"host", "info"})["policy_digest"];
@@ -173,9 +127,9 @@ TEST_CASE("a policy that changes grants alone says so, and host info names the o
 }
 
 TEST_CASE("a policy that could not be applied does not say that nothing is to be changed") {
-  SimHost host;
+  DiskHost host;
   host.start();
-  std::string text = kPolicy;
+  std::string text = kDiskPolicy;
   write_file(host.folder / "vdz.toml", text.replace(text.find("vda"), 3, "vdz"));
   REQUIRE(host.text({"policy", "apply"}).code == 0);
   const Ran applied = host.text({"policy", "apply", host.folder / "vdz.toml"});
@@ -185,7 +139,7 @@ TEST_CASE("a policy that could not be applied does not say that nothing is to be
 }
 
 TEST_CASE("what only a module can know about a policy is a finding with its place") {
-  SimHost host;
+  DiskHost host;
   host.start();
   write_file(host.folder / "bad.toml",
              "version = 1\n[[vm]]\nmatch = \"web-*\"\n[vm.isolation]\ncpu_quota = \"30 cows\"\n");
@@ -201,7 +155,7 @@ TEST_CASE("what only a module can know about a policy is a finding with its plac
 }
 
 TEST_CASE("the host says what it is, has loaded, and can do") {
-  SimHost host;
+  DiskHost host;
   host.start();
   const auto info = host.json({"host", "info"});
   CHECK(info["name"] == "host-a");
@@ -218,7 +172,7 @@ TEST_CASE("the host says what it is, has loaded, and can do") {
 }
 
 TEST_CASE("without the module of a command the error names it") {
-  SimHost host;
+  DiskHost host;
   host.start();
   for (const auto& command : {std::vector<std::string>{"migrate", "list"}, {"attest", "host-b"}}) {
     const Ran ran = host.text(command);
@@ -229,7 +183,7 @@ TEST_CASE("without the module of a command the error names it") {
 }
 
 TEST_CASE("an orderly end leaves a signed audit log; a second agent on the same state is refused") {
-  SimHost host;
+  DiskHost host;
   host.start();
   REQUIRE(host.text({"policy", "apply"}).code == 0);
   const Ran second = run("vmsecd", {"--config", host.config});
@@ -251,7 +205,7 @@ TEST_CASE("an orderly end leaves a signed audit log; a second agent on the same 
 }
 
 TEST_CASE("a killed agent starts again on the same state") {
-  SimHost host;
+  DiskHost host;
   host.start();
   host.agent->signal(SIGKILL);
   host.agent->wait();
@@ -276,7 +230,7 @@ TEST_CASE("without an agent the tool opens the hypervisor itself") {
 }
 
 TEST_CASE("in JSON times are texts, limits that are not set are null, and lists have a name") {
-  SimHost host;
+  DiskHost host;
   host.start();
   const auto before = host.json({"vm", "limits", "web-1"});
   CHECK(before["cpu_quota_millis"].is_null());
@@ -289,7 +243,7 @@ TEST_CASE("in JSON times are texts, limits that are not set are null, and lists 
 }
 
 TEST_CASE("module show says what to grant, and only that") {
-  SimHost host;
+  DiskHost host;
   host.start();
   const Ran shown = host.text({"module", "show", "throttle"});
   INFO(shown.out);
@@ -302,7 +256,7 @@ TEST_CASE("module show says what to grant, and only that") {
 }
 
 TEST_CASE("without an agent the plugin's settings are given on the command line") {
-  const SimHost host;
+  const DiskHost host;
   const std::vector<std::string> words = {"--plugin",
                                           "sim",
                                           "--plugin-path",
@@ -320,7 +274,7 @@ TEST_CASE("without an agent the plugin's settings are given on the command line"
 }
 
 TEST_CASE("a host with a renewed certificate goes on with its audit log once the former one is named") {
-  SimHost host;
+  DiskHost host;
   const auto issue = [&](const std::string& folder) {
     std::filesystem::create_directory(host.folder / folder);
     REQUIRE(tool({"pki", "issue", host.folder / "ca", "host-a", "--out", host.folder / folder}).code == 0);

@@ -92,6 +92,29 @@ TEST_CASE("a migration that runs when its grant is withdrawn at both ends is com
   CHECK(next.err.find("vmsec grant restore 1") != std::string::npos);
 }
 
+TEST_CASE("a migration that is too slow is let go on the way; bad rates are refused") {
+  TwoHosts hosts;
+  hosts.start();
+  const std::string ticket = hosts.ticket();
+  const auto begin = [&](const char* rate) {
+    return hosts.text("host-a",
+                      {"migrate", "web-1", "--to", "host-b", "--ticket", ticket, "--bandwidth", rate, "--detach"});
+  };
+  for (const char* bad : {"fast", "0MB/s", "-1MB/s", "10"}) CHECK(begin(bad).code == 2);
+  CHECK(begin("10B/s").code == 2);
+  const auto set = [&](const char* rate) {
+    return hosts.text("host-a", {"migrate", "set", "web-1", "--bandwidth", rate});
+  };
+  CHECK(set("unlimited").code == 2);    // there is none yet
+  REQUIRE(begin("64KiB/s").code == 0);  // minutes
+  for (const char* bad : {"fast", "0MB/s", "10B/s", ""}) CHECK(set(bad).code == 2);
+  REQUIRE(set("1Mbit/s").code == 0);
+  CHECK(hosts.json("host-a", {"migrate", "status"})["bandwidth"] == 125'000);
+  REQUIRE(set("unlimited").code == 0);
+  REQUIRE(comes_true([&] { return hosts.json("host-a", {"migrate", "status"})["state"] == "completed"; }));
+  CHECK(hosts.json("host-b", {"vm", "show", "web-1"})["state"] == "running");
+}
+
 TEST_CASE("where a VM in doubt runs is not made up") {
   vmsec::MigrationStatus status;
   status.state = vmsec::MigrationState::in_doubt;

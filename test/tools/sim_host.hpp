@@ -4,16 +4,12 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <array>
 #include <catch2/catch.hpp>
 
 #include "paths.hpp"
 #include "tools/process.hpp"
 
 namespace vmsec::test {
-
-inline constexpr const char* kDomain =
-    "name = \"%s\"\nuuid = \"0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e0%d\"\nmemory = \"16 MiB\"\nvcpus = 1\nseed = 42\n";
 
 inline constexpr const char* kPolicy = R"(version = 1
 [[vm]]
@@ -29,8 +25,8 @@ interfaces = ["vmsec.DomainControl", "vmsec.ResourceControl"]
 inline std::string lib(const char* kind) { return std::string(VMSEC_BINARY_DIR) + "/lib/vmsec/" + kind; }
 inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// One host with the VMs web-1 and db-1.
-struct SimHost {
+// One host without VMs, that has not been started.
+struct BareHost {
   TempDir folder;
   std::string socket = folder / "vmsecd.sock";
   std::string config = folder / "vmsecd.toml";
@@ -38,10 +34,8 @@ struct SimHost {
   std::unique_ptr<Background> agent;
 
   // `more` stands in [host].
-  explicit SimHost(const std::string& policy = kPolicy, const std::string& more = {}) {
+  explicit BareHost(const std::string& policy, const std::string& more = {}) {
     std::filesystem::create_directory(folder / "domains");
-    define("web-1", 1);
-    define("db-1", 2);
     write_file(folder / "policy.toml", policy);
     write_file(config,
                "[host]\nname = \"host-a\"\nstate = \"state\"\nrun = \"run\"\ncontrol = \"vmsecd.sock\"\n"
@@ -49,13 +43,12 @@ struct SimHost {
                    lib("plugins") + "\"]\nmodule_path = [\"" + lib("modules") + "\"]\n" + more +
                    "[backend]\nplugin = \"sim\"\nuri = \"sim:host-a\"\n[backend.settings]\ndomains = \"" +
                    folder / "domains" + "\"\n");
-    start();
   }
 
-  void define(const std::string& name, int number) const {
-    std::array<char, 512> text{};
-    std::snprintf(text.data(), text.size(), kDomain, name.c_str(), number);
-    write_file(folder / ("domains/" + name + ".toml"), text.data());
+  // `more`: its disks, for example.
+  void define(const std::string& name, const std::string& uuid, const std::string& more = {}) const {
+    write_file(folder / ("domains/" + name + ".toml"),
+               "name = \"" + name + "\"\nuuid = \"" + uuid + "\"\nmemory = \"16 MiB\"\nvcpus = 1\nseed = 42\n" + more);
   }
 
   void start() {
@@ -87,6 +80,15 @@ struct SimHost {
     for (const auto& record : shown["records"])
       if (record["action"] == action) out.push_back(record.dump());
     return out;
+  }
+};
+
+// With the VMs web-1 and db-1, and started.
+struct SimHost : BareHost {
+  explicit SimHost(const std::string& policy = kPolicy, const std::string& more = {}) : BareHost(policy, more) {
+    define("web-1", "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e01");
+    define("db-1", "0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e02");
+    start();
   }
 };
 

@@ -101,12 +101,15 @@ void print_report(const MigrationStatus& status, std::optional<DomainState> here
   // A failed attestation is the cause already.
   if (moved || status.state != MigrationState::failed) add("attested", status.attested);
   add("cipher", status.cipher);
+  add("disks", status.disks);
   if (status.streams > 0) add("streams", std::to_string(status.streams));
   if (status.bytes_sent.value > 0) add("sent", human(status.bytes_sent) + speed(status));
   add("from the guest", known(status.guest_bytes));
+  if (!has_ended(status.state)) add("at most", known(status.bandwidth));
   if (transfer.total.value > 0)
-    add("memory", human(transfer.transferred) + " of " + human(transfer.total) + " transferred" +
-                      (has_ended(status.state) ? "" : ", " + human(transfer.remaining) + " remaining"));
+    add(status.disks.empty() ? "memory" : "memory and disks",
+        human(transfer.transferred) + " of " + human(transfer.total) + " transferred" +
+            (has_ended(status.state) ? "" : ", " + human(transfer.remaining) + " remaining"));
   if (transfer.iteration > 0) add("iterations", std::to_string(transfer.iteration));
   add("dirty rate", known(transfer.dirty_rate));
   add("total time", known(status.total_time));
@@ -152,6 +155,8 @@ constexpr std::array kHints = {
     Hint{"not enrolled", "\"vmsec attest enrol PEER\", then try again with a new ticket if this one was spent"},
     Hint{"not trusted", "\"vmsec attest PEER\" shows which PCR is not as the reference says"},
     Hint{"untrusted", "\"vmsec attest PEER\" shows which PCR is not as the reference says"},
+    Hint{"suite tls",
+         "[module.migration] suite must be the same in both hosts' vmsecd.toml, and \"tls\" has no cipher none"},
     Hint{"cipher none", "it is allowed by [module.migration] encryption = \"allow-none\" in both hosts' vmsecd.toml"},
     Hint{"ticket",
          "a ticket is good once, for one VM as it is configured now: make a new one by \"vmsec ticket create\""},

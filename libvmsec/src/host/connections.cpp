@@ -14,6 +14,7 @@ std::shared_ptr<Connection> Connections::add(std::unique_ptr<channel::TlsConnect
   connection->tls = std::move(tls);
   connection->owner = std::move(owner);
   connections_[last_] = connection;
+  if (closed_) connection->tls->shutdown();
   return connection;
 }
 
@@ -59,6 +60,7 @@ void Connections::remove(std::uint64_t number) {
 
 void Connections::shut_down_all() {
   const std::lock_guard lock(mutex_);
+  closed_ = true;
   for (auto& [number, connection] : connections_) connection->tls->shutdown();
 }
 

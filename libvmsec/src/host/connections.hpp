@@ -40,6 +40,7 @@ class VMSEC_EXPORT Connections {
   class Loan;
   Result<Loan> lend(std::uint64_t number, const std::string& owner, const std::string& to);
   void remove(std::uint64_t number);
+  // Those that come later, too: whoever is just being accepted must not keep the listener from its end.
   void shut_down_all();
   // Those that this module opened: they end, and are no more.
   void shut_down_of(const std::string& owner);
@@ -49,6 +50,7 @@ class VMSEC_EXPORT Connections {
   void take_back(Connection& connection, const std::string& module);
 
   mutable std::mutex mutex_;
+  bool closed_ = false;
   std::uint64_t last_ = 0;
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
 };

@@ -10,7 +10,8 @@ using std::string_view_literals::operator""sv;
 
 // Names up to ".so."; what follows is the library's own version.
 constexpr std::array kModules = {"libc"sv,       "libm"sv,  "libstdc++"sv, "libgcc_s"sv,  "ld-linux-x86-64"sv,
-                                 "libpthread"sv, "libdl"sv, "librt"sv,     "libatomic"sv, "libcrypto"sv};
+                                 "libpthread"sv, "libdl"sv, "librt"sv,     "libatomic"sv, "libcrypto"sv,
+                                 "libssl"sv};
 constexpr std::array kPlugins = {"libvirt"sv,     "libvirt-qemu"sv,        "libxml2"sv,
                                  "libxenlight"sv, "libxenforeignmemory"sv, "libxenctrl"sv,
                                  "libxenguest"sv, "libxenstore"sv,         "libxentoollog"sv};

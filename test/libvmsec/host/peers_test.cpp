@@ -97,6 +97,15 @@ TEST_CASE("a module calls its twin, and its twin knows from the certificate who 
   CHECK(two.wait_for([&] { return two.disconnected; }));
 }
 
+TEST_CASE("a connection that comes when all are ended is ended too: nobody waits for it") {
+  Two two;
+  two.connections.shut_down_all();
+  const auto peers = two.peers("twin");
+  const auto context = peers->connect({"web-2"});
+  if (context) CHECK(code_of(peers->call({context->connection, 1, "hello", {}})) == Code::unavailable);
+  two.server.reset();
+}
+
 TEST_CASE("a host that was revoked is answered no more, also on a connection that is open") {
   Two two;
   const auto peers = two.peers("twin");

@@ -221,6 +221,25 @@ TEST_CASE("a hypervisor's `failed` does not cost the destination's copy where no
   CHECK_FALSE(pair.watch.violated());
 }
 
+TEST_CASE("a copy that a dying hypervisor leaves at the source is gone before the source is done") {
+  Pair pair;
+  pair.a.hypervisor.behaviour.leaves_copy = true;
+  SECTION("at once") { CHECK(pair.run().state == MigrationState::completed); }
+  SECTION("when it is resolved") {
+    pair.b.records_fail_at = "committed";
+    CHECK(pair.run().state == MigrationState::in_doubt);
+    CHECK(pair.a.hypervisor.state(kDomain) == DomainState::paused);
+    pair.b.records_fail_at.clear();
+    pair.a.die();
+    pair.a.restart();
+    resolve(pair.a);
+  }
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::unknown);
+  CHECK(pair.a.undecided() == 0);
+  CHECK(pair.runs_at_destination());
+  CHECK_FALSE(pair.watch.violated());
+}
+
 TEST_CASE("a guest that neither end has any more is called lost") {
   Pair pair;
   const MigrationStatus status = stop_before_commit(pair);

@@ -420,6 +420,7 @@ Result<MigrationStatus> Pair::migrate(Cipher cipher, std::uint32_t bulk) {
   request.ticket = "ticket-" + std::to_string(++tickets);
   request.cipher = cipher;
   request.options.bulk_channels = bulk;
+  request.options.copy_disks = copy_disks;
   const auto module = a.module();
   if (!module) return fail(Code::unavailable, "host-a is dead");
   return module->migrate(request);

@@ -172,6 +172,7 @@ struct Pair {
   FakeHost b{"host-b", network, watch};
   const std::string memory;
   int tickets = 0;
+  bool copy_disks = false;  // of the next migration
 };
 
 // Waits until it is true, for a time that no healthy run needs.

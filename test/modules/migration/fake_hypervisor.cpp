@@ -207,7 +207,7 @@ void FakeHypervisor::send_guest(const Shared& session) {
   std::ignore = write_all(control, "F");
   const std::string answer = read_up_to(control, 1);
   if (answer == "Y") {
-    erase(session->domain);
+    if (!behaviour.leaves_copy) erase(session->domain);
     if (behaviour.guest_dies_at_the_end) return finish(session, SessionEventKind::failed, "the guest's process died");
     return finish(session, SessionEventKind::done, {});
   }
@@ -255,7 +255,8 @@ Result<DomainDescription> FakeHypervisor::describe(const DomainRef& domain) {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(domain.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
-  return DomainDescription{domain.domain, "web-1", "fake", "cpus = 1", {found->second.memory.size()}, 1};
+  return DomainDescription{domain.domain,  "web-1", "fake", "cpus = 1", {found->second.memory.size()}, 1,
+                           behaviour.disks};
 }
 
 Result<Empty> FakeHypervisor::start(const StartOutgoing& request) {
@@ -273,6 +274,8 @@ Result<Empty> FakeHypervisor::prepare(const PrepareIncoming& request) {
   const std::lock_guard lock(mutex_);
   if (behaviour.refuse_prepare) return fail(Code::denied, "this host's policy refuses the configuration");
   if (guests_.contains(request.domain)) return fail(Code::already_exists, "the guest is here");
+  if (request.options.copy_disks && request.description.disks.empty())
+    return fail(Code::unsupported, "this hypervisor copies no disks");
   auto session = std::make_shared<Session>();
   session->domain = request.domain;
   session->options = request.options;

@@ -42,9 +42,11 @@ struct Behaviour {
   bool refuse_prepare = false;
   bool fail_load = false;
   bool guest_dies_at_the_end = false;  // once it was handed over; `failed` is all that the hypervisor says
+  bool leaves_copy = false;            // once it was handed over it died; the copy stays, stopped
   bool never_sends = false;
   std::string refuse_on_cancel;  // what was refused is known only then
-  std::size_t hang_after = 0;    // the source sends so many bytes and then nothing; 0: all
+  std::vector<DescribedDisk> disks;
+  std::size_t hang_after = 0;  // the source sends so many bytes and then nothing; 0: all
 };
 
 class FakeHypervisor final : public Migration {

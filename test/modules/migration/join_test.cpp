@@ -33,7 +33,9 @@ struct Prepared {
                                  options,
                                  Cipher::aes_128_gcm,
                                  EncryptionPolicy::required,
-                                 secret};
+                                 secret,
+                                 0,
+                                 StreamSuite::bulk};
     const auto reply = pair.b.module()->incoming_call({control, 1, wire::encode(request)});
     REQUIRE(reply);
   }
@@ -77,6 +79,10 @@ TEST_CASE("a stream that lacks the secret, or is another's, is refused and audit
   SECTION("a proof for another index") { request.index = 1; }
   SECTION("a proof for another place") { request.ordinal = 2; }
   SECTION("another nonce") { request.nonce[0] ^= 1; }
+  SECTION("a proof for another suite") {
+    const StreamName name{host.migration, ChannelKind::main, 0, 1, request.nonce, StreamSuite::tls};
+    request.proof = *join_proof(host.secret, name);
+  }
   SECTION("a short nonce") {
     StreamName name{host.migration, ChannelKind::main, 0, 1, "short"};
     request.nonce = "short";
@@ -120,7 +126,9 @@ TEST_CASE("a second PREPARE for the same migration or domain is refused") {
                        {},
                        Cipher::aes_128_gcm,
                        EncryptionPolicy::required,
-                       host.secret};
+                       host.secret,
+                       0,
+                       StreamSuite::bulk};
   const auto call = [&] { return host.pair.b.module()->incoming_call({host.control, 1, wire::encode(again)}); };
   expect(call(), Code::already_exists);
   again.migration = *random_uuid();
@@ -138,12 +146,16 @@ TEST_CASE("a bad PREPARE is refused before its ticket is spent") {
                          {},
                          Cipher::aes_128_gcm,
                          EncryptionPolicy::required,
-                         std::string(32, 's')};
+                         std::string(32, 's'),
+                         0,
+                         StreamSuite::bulk};
   SECTION("another version") { request.version = 2; }
   SECTION("no id") { request.migration = {}; }
   SECTION("a short secret") { request.secret = "short"; }
   SECTION("an unknown cipher") { request.cipher = static_cast<Cipher>(44); }
   SECTION("cipher policy") { request.cipher = Cipher::policy; }
+  SECTION("another suite") { request.suite = StreamSuite::tls; }
+  SECTION("no suite") { request.suite = StreamSuite::unknown; }
   SECTION("an absurd configuration") { request.description.configuration.assign(2 << 20, 'x'); }
   CHECK_FALSE(pair.b.module()->incoming_call({control, 1, wire::encode(request)}));
   CHECK(pair.b.spent.empty());
@@ -227,12 +239,14 @@ void relay(int from, int to, std::size_t at, Harm harm) {
 }  // namespace
 
 TEST_CASE("a wire that changes or cuts a stream moves nothing") {
+  const auto suite = GENERATE(as<std::string>(), "bulk", "tls");
   const auto harm = GENERATE(Harm::flip, Harm::cut);
   const auto kind = GENERATE(ChannelKind::main, ChannelKind::bulk);
   std::vector<std::thread> relays;
   std::vector<Fd> ends;
   {
-    Pair pair;
+    const std::vector<Setting> settings{text_setting("suite", suite)};
+    Pair pair(settings, settings);
     pair.network.make_wire = [&](const JoinRequest& join) -> std::pair<Fd, Fd> {
       auto left = socket_ends();
       if (join.kind != kind || join.index != 0) return {std::move(left.near), std::move(left.far)};

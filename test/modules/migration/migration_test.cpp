@@ -11,6 +11,7 @@ using namespace vmsec::migration::test;
 namespace {
 
 const std::vector<Setting> kAllowNone{text_setting("encryption", "allow-none")};
+const std::vector<Setting> kTls{text_setting("suite", "tls")};
 
 void expect_refused(Pair& pair, const MigrationStatus& status, Code code) {
   INFO(status.cause);
@@ -63,6 +64,25 @@ TEST_CASE("the report names the cipher that was used") {
   CHECK(pair.run().cipher.starts_with("AES-128-GCM by OpenSSL 3"));
 }
 
+TEST_CASE("the report names the disks that were copied, and why the others were not") {
+  Pair pair;
+  pair.a.hypervisor.behaviour.disks = {{"vda", {1 << 20}, ""}, {"vdb", {}, "read-only"}};
+  CHECK(pair.run().disks.empty());
+  Pair copies;
+  copies.copy_disks = true;
+  copies.a.hypervisor.behaviour.disks = {{"vda", {1 << 20}, ""}, {"vdb", {}, "read-only"}};
+  const MigrationStatus status = copies.run();
+  INFO(status.cause);
+  CHECK(status.state == MigrationState::completed);
+  CHECK(status.disks == "vda copied; vdb not: read-only");
+}
+
+TEST_CASE("a hypervisor that copies no disks is not asked to move the guest without them") {
+  Pair pair;
+  pair.copy_disks = true;
+  expect_refused(pair, pair.run(), Code::unsupported);
+}
+
 TEST_CASE("each end chooses its accelerator for itself, and says what it used") {
   if (!check_accelerator(Accelerator::vaes)) {
     WARN("skipped: no accelerator here");
@@ -81,6 +101,47 @@ TEST_CASE("each end chooses its accelerator for itself, and says what it used") 
   const std::string& other_end = at_source ? there->cipher : status.cipher;
   CHECK(fast_end.starts_with("AES-128-GCM by vmsec VAES"));
   CHECK(other_end.starts_with("AES-128-GCM by OpenSSL 3"));
+}
+
+TEST_CASE("with suite tls at both ends a guest moves whole, and the report says how") {
+  const auto cipher = GENERATE(Cipher::policy, Cipher::aes_256_gcm, Cipher::chacha20_poly1305);
+  const auto main = GENERATE(MainChannel::closed_at_the_end, MainChannel::kept_open);
+  Pair pair(kTls, kTls);
+  pair.a.hypervisor.behaviour.main = main;
+  const MigrationStatus status = pair.run(cipher);
+  INFO(status.cause);
+  REQUIRE(status.state == MigrationState::completed);
+  CHECK(pair.runs_at_destination());
+  CHECK(pair.b.hypervisor.memory(kDomain) == pair.memory);
+  CHECK(status.guest_bytes.value == pair.memory.size() + 3 * 12);
+  CHECK(status.bytes_sent.value > status.guest_bytes.value);
+  CHECK(status.cipher.starts_with("TLS_"));
+  CHECK(status.cipher.ends_with(", suite tls"));
+  const auto there = pair.b.module()->status({status.migration, {}});
+  REQUIRE(there);
+  CHECK(there->cipher == status.cipher);
+  CHECK_FALSE(pair.watch.violated());
+}
+
+TEST_CASE("hosts with different suites refuse each other before a byte of the guest") {
+  const bool at_source = GENERATE(true, false);
+  Pair pair(at_source ? kTls : std::vector<Setting>{}, at_source ? std::vector<Setting>{} : kTls);
+  const MigrationStatus status = pair.run();
+  expect_refused(pair, status, Code::denied);
+  CHECK(status.cause.find(at_source ? "suite tls" : "suite bulk") != std::string::npos);
+  CHECK(status.cause.find(at_source ? "wants suite bulk" : "wants suite tls") != std::string::npos);
+  CHECK(pair.b.audited("migration.accept", Outcome::refused));
+  CHECK(pair.b.spent.empty());
+  CHECK(pair.network.streams == 0);
+}
+
+TEST_CASE("suite tls is refused with cipher none, also where both ends allow it") {
+  std::vector<Setting> both = kTls;
+  both.push_back(kAllowNone[0]);
+  Pair pair(both, both);
+  const MigrationStatus status = pair.run(Cipher::none);
+  expect_refused(pair, status, Code::invalid_argument);
+  CHECK(status.cause.find("cipher none and suite tls") != std::string::npos);
 }
 
 TEST_CASE("cipher none needs both ends to allow it in so many words") {
@@ -117,7 +178,9 @@ TEST_CASE("a destination whose source requires encryption refuses cipher none ev
                          {},
                          Cipher::none,
                          EncryptionPolicy::required,
-                         std::string(32, 's')};
+                         std::string(32, 's'),
+                         0,
+                         StreamSuite::bulk};
   const auto reply = pair.b.module()->incoming_call(
       {{"host-a", "host-b", "certificate of host-a", "c", 9, {}}, 1, wire::encode(request)});
   REQUIRE_FALSE(reply);
@@ -209,7 +272,9 @@ TEST_CASE("who has no ticket takes no place: neither the domain's nor one of tho
                                {},
                                Cipher::aes_128_gcm,
                                EncryptionPolicy::required,
-                               std::string(32, 's')};
+                               std::string(32, 's'),
+                               0,
+                               StreamSuite::bulk};
   auto refused = std::async(std::launch::async, [&] {
     return pair.b.module()->incoming_call(
         {{"host-c", "host-b", "certificate of host-c", "c", 9, {}}, 1, wire::encode(request)});
@@ -280,6 +345,19 @@ TEST_CASE("a migration in which nothing moves is given up") {
   CHECK(status.code == Code::timeout);
   CHECK(pair.runs_at_source());
   CHECK(eventually([&] { return pair.b.undecided() == 0; }));
+}
+
+TEST_CASE("a migration that does not get to its switch-over within the maximum time is given up") {
+  Pair pair({text_setting("maximum_time", "300 ms")});
+  pair.a.hypervisor.behaviour.hang_after = 100'000;
+  const MigrationStatus status = pair.run();
+  INFO(status.cause);
+  CHECK(status.state == MigrationState::failed);
+  CHECK(status.code == Code::timeout);
+  CHECK(status.cause.find("maximum time, 300 ms") != std::string::npos);
+  CHECK(pair.runs_at_source());
+  CHECK(eventually([&] { return pair.b.undecided() == 0; }));
+  CHECK_FALSE(pair.watch.violated());
 }
 
 TEST_CASE("an abort before the switch-over leaves the guest at the source") {

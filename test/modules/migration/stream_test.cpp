@@ -1,71 +1,11 @@
 // Streams over a wire that somebody else holds.
-#include <catch2/catch.hpp>
-
-#include <sys/socket.h>
-
-#include <optional>
-
-#include "stream_set.hpp"
+#include "stream_testing.hpp"
 
 using namespace vmsec;
 using namespace vmsec::migration;
+using namespace vmsec::migration::test;
 
 namespace {
-
-struct SocketPair {
-  Fd a, b;
-  SocketPair() {
-    int pair[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-    a.reset(pair[0]);
-    b.reset(pair[1]);
-  }
-};
-
-void write_text(const Fd& fd, std::string_view text) {
-  REQUIRE(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
-}
-
-std::string read_text(const Fd& fd, std::size_t size) {
-  std::string out(size, '\0');
-  std::size_t have = 0;
-  while (have < size) {
-    const ssize_t count = ::recv(fd.get(), out.data() + have, size - have, 0);
-    if (count <= 0) break;
-    have += static_cast<std::size_t>(count);
-  }
-  out.resize(have);
-  return out;
-}
-
-Clock::time_point soon() { return Clock::now() + std::chrono::seconds(30); }
-
-StreamName name_of(ChannelKind kind, std::uint32_t index) { return {{}, kind, index, index + 1, std::string(32, 'n')}; }
-
-// One end of a stream in a set of its own, and the hypervisor's side of it.
-struct End {
-  StreamSet set;
-  Fd hypervisor;
-  explicit End(Side side) : set(side) {}
-
-  void join(Fd wire, const std::string& key, ChannelKind kind = ChannelKind::main, std::uint32_t index = 0,
-            Side side = Side::source) {
-    SocketPair channel;
-    hypervisor = std::move(channel.b);
-    const std::string out = key + (side == Side::source ? "-out" : "-back"),
-                      in = key + (side == Side::source ? "-back" : "-out");
-    REQUIRE(set.add(name_of(kind, index), {Cipher::aes_128_gcm, Accelerator::none},
-                    {std::move(channel.a), std::move(wire), std::string(32, 'k') + out, std::string(32, 'k') + in}));
-  }
-  bool breaks(Code code) {
-    for (int i = 0; i < 3000 && !set.failure(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    const auto failure = set.failure();
-    if (!failure) return false;
-    INFO(failure->message);
-    CHECK(failure->code == code);
-    return failure->code == code;
-  }
-};
 
 // A source whose records the test holds in its hand.
 struct Tapped {
@@ -93,8 +33,9 @@ struct Tapped {
 }  // namespace
 
 TEST_CASE("bytes, half-closes and the end pass in both directions") {
+  const auto suite = GENERATE(StreamSuite::bulk, StreamSuite::tls);
   SocketPair wire;
-  End source(Side::source), destination(Side::destination);
+  End source(Side::source, suite), destination(Side::destination, suite);
   source.join(std::move(wire.a), "one");
   destination.join(std::move(wire.b), "one", ChannelKind::main, 0, Side::destination);
   write_text(source.hypervisor, "to the destination");
@@ -115,8 +56,9 @@ TEST_CASE("bytes, half-closes and the end pass in both directions") {
 }
 
 TEST_CASE("a stream that stays open is flushed to a mark that both ends compute alike") {
+  const auto suite = GENERATE(StreamSuite::bulk, StreamSuite::tls);
   SocketPair wire;
-  End source(Side::source), destination(Side::destination);
+  End source(Side::source, suite), destination(Side::destination, suite);
   source.join(std::move(wire.a), "one");
   destination.join(std::move(wire.b), "one", ChannelKind::main, 0, Side::destination);
   write_text(source.hypervisor, "all of the guest");
@@ -150,8 +92,9 @@ TEST_CASE("a stream that stays open is flushed to a mark that both ends compute 
 }
 
 TEST_CASE("a manifest waits for what is still on its way") {
+  const auto suite = GENERATE(StreamSuite::bulk, StreamSuite::tls);
   SocketPair wire;
-  End source(Side::source), destination(Side::destination);
+  End source(Side::source, suite), destination(Side::destination, suite);
   source.join(std::move(wire.a), "one");
   destination.join(std::move(wire.b), "one", ChannelKind::main, 0, Side::destination);
   const std::string guest(2'000'000, 'g');
@@ -234,8 +177,9 @@ TEST_CASE("a mark from the wrong side breaks the stream") {
 }
 
 TEST_CASE("a hypervisor that closes before it was handed everything breaks the stream") {
+  const auto suite = GENERATE(StreamSuite::bulk, StreamSuite::tls);
   SocketPair wire;
-  End source(Side::source), destination(Side::destination);
+  End source(Side::source, suite), destination(Side::destination, suite);
   source.join(std::move(wire.a), "one");
   destination.join(std::move(wire.b), "one", ChannelKind::main, 0, Side::destination);
   destination.hypervisor.reset();

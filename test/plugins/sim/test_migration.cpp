@@ -289,6 +289,22 @@ TEST_CASE("a domain moves only to where its disks are") {
   }
 }
 
+TEST_CASE("copies of disks are unsupported, by name, at both ends") {
+  Pair hosts;
+  MigrationOptions options;
+  options.copy_disks = true;
+  const auto description = hosts.a.migration().describe({hosts.vm});
+  REQUIRE(description);
+  const auto started = hosts.a.migration().start({uuid_of(200), hosts.vm, options});
+  const auto prepared = hosts.b.migration().prepare({uuid_of(200), hosts.vm, *description, options});
+  for (const auto& answer : {started, prepared}) {
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().code == Code::unsupported);
+    CHECK(answer.error().message.find("simulated hypervisor") != std::string::npos);
+  }
+  CHECK(state_of(hosts.a, hosts.vm) == DomainState::running);
+}
+
 TEST_CASE("a host without a state folder does not migrate") {
   TempDir root;
   TestHost host(root, "a");

@@ -12,6 +12,8 @@
  *   second=1     compute without end on a second CPU, as soon as there is one
  *   disk=1       read the first virtio disk; print bytes each second: measures a disk limit (diskkb=KiB per request,
  * default 1024)
+ *   diskwrite=N  write the first N requests' worth of the disk instead, one a tick: the marker over and over, and the
+ * request's number in the first word; then print `disk written`
  *
  * Serial output: `tick N` ten times a second, N = 1, 2, 3 ... without omission; `verify ok pass=N` or `verify BAD
  * addr=...`; `loops N ms=N`; `disk bytes=N ops=N ms=N`; `dirtied MiB=N`.
@@ -196,8 +198,11 @@ void flat_main(u32 magic, const u32* info) {
   struct pace dirty = {dirty_pages ? number_arg(line, "rate", 0) * 256 : 0, now_ms(), 0};
   struct pace verify = {page_count ? number_arg(line, "verify", 64) * 256 : 0, now_ms(), 0};
   u32 chunk = number_arg(line, "diskkb", 1024);
-  int disk = number_arg(line, "disk", 0) && chunk <= 4096 && disk_start(kDiskBuffer, chunk * 1024);
-  if (number_arg(line, "disk", 0) && !disk) put("FLAT no usable virtio disk\n");
+  u32 writes = number_arg(line, "diskwrite", 0), written = 0;
+  disk_writes = writes != 0;
+  int wants_disk = number_arg(line, "disk", 0) || writes;
+  int disk = wants_disk && chunk <= 4096 && disk_start(kDiskBuffer, chunk * 1024);
+  if (wants_disk && !disk) put("FLAT no usable virtio disk\n");
 
   u32 second_cpu = number_arg(line, "second", 0);
   if (second_cpu) second_cpu_prepare();
@@ -209,6 +214,12 @@ void flat_main(u32 magic, const u32* info) {
     if ((int)(now - next_tick) >= 0) {
       put("tick "), put_num(++tick), put("\n");
       if (second_cpu) second_cpu_poll();
+      if (disk && written < writes && !disk_busy) {
+        u32* words = (u32*)kDiskBuffer;
+        for (u32 i = 0; i < chunk * 256; i++) words[i] = marker[i % (kMarker / 4)];
+        words[0] = written;
+        disk_submit();
+      }
       next_tick += 100;
       if ((int)(now - next_tick) >= 0)
         next_tick = now + 100; /* late: the numbers stay dense, the pace is taken up anew */
@@ -241,12 +252,13 @@ void flat_main(u32 magic, const u32* info) {
     if (disk) {
       u32 got = disk_poll();
       disk_bytes += got, disk_ops += got != 0;
+      if (writes && got && ++written == writes) put("disk written\n");
     }
     if (burn) {
       for (u32 i = 0; i < 1000; i++) spin ^= spin << 13, spin ^= spin >> 17, spin ^= spin << 5;
       __asm__ volatile("" ::"r"(spin));
       loops++;
-    } else if (!disk) {
+    } else if (!disk || writes) {
       halt();
     }
   }

@@ -1,5 +1,6 @@
-/* virtio_blk.h - reads a virtio disk from start to end and round again: legacy PCI interface, one request in flight,
- * polled. The disk is polled rather than waited for, so that a throttled request does not stop the guest's ticks. */
+/* virtio_blk.h - reads a virtio disk from start to end and round again, or writes it: legacy PCI interface, one request
+ * in flight, polled. The disk is polled rather than waited for, so that a throttled request does not stop the guest's
+ * ticks. */
 #pragma once
 #include "hw.h"
 
@@ -19,6 +20,7 @@ static struct {
 } disk_header;
 static volatile u8 disk_status;
 static u16 disk_port, disk_ring_size, disk_submitted;
+static int disk_writes, disk_busy;
 static u32 disk_chunk;
 static u64 disk_sectors, disk_next;
 static u8* disk_buffer;
@@ -32,10 +34,11 @@ static volatile u16* disk_used(void) {
 static void disk_submit(void) {
   struct vring_desc* d = (struct vring_desc*)ring_memory;
   if (disk_next + disk_chunk / kSector > disk_sectors) disk_next = 0;
-  disk_header.type = 0; /* VIRTIO_BLK_T_IN */
+  disk_header.type = disk_writes ? 1 : 0; /* VIRTIO_BLK_T_OUT, _IN */
+  disk_busy = 1;
   disk_header.sector = disk_next;
   d[0] = (struct vring_desc){(u32)&disk_header, 16, 1, 1};
-  d[1] = (struct vring_desc){(u32)disk_buffer, disk_chunk, 1 | 2, 2};
+  d[1] = (struct vring_desc){(u32)disk_buffer, disk_chunk, (u16)(disk_writes ? 1 : 1 | 2), 2};
   d[2] = (struct vring_desc){(u32)&disk_status, 1, 2, 0};
   volatile u16* avail = disk_avail();
   avail[2 + disk_submitted % disk_ring_size] = 0;
@@ -45,7 +48,7 @@ static void disk_submit(void) {
   outw(disk_port + 16, 0);
 }
 
-/* Finds the first virtio disk and starts reading it. Returns 0 when there is none. */
+/* Finds the first virtio disk, and starts reading it unless it is to be written. Returns 0 when there is none. */
 static int disk_start(u8* buffer, u32 chunk) {
   u32 slot = 0;
   while (slot < 32 && pci_read(slot, 0) != 0x10011af4) slot++;
@@ -65,15 +68,16 @@ static int disk_start(u8* buffer, u32 chunk) {
   disk_buffer = buffer;
   disk_chunk = chunk;
   if (disk_sectors < chunk / kSector) return 0;
-  disk_submit();
+  if (!disk_writes) disk_submit();
   return 1;
 }
 
-/* Returns the bytes of a request that has just been completed (and starts the next one), or 0. */
+/* Returns the bytes of a request that has just been completed (and starts the next read), or 0. */
 static u32 disk_poll(void) {
-  if (disk_used()[1] != disk_submitted) return 0;
+  if (!disk_busy || disk_used()[1] != disk_submitted) return 0;
+  disk_busy = 0;
   if (disk_status != 0) put("disk error\n");
   disk_next += disk_chunk / kSector;
-  disk_submit();
+  if (!disk_writes) disk_submit();
   return disk_chunk;
 }

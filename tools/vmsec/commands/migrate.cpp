@@ -19,9 +19,12 @@ struct Wish {
   TicketWish ticket;
   std::string ticket_file;
   std::string cipher = "configured";
-  std::uint32_t bulk_channels = 0;
+  std::string bulk_channels = "configured";
   std::string bandwidth;
   std::string maximum_downtime;
+  bool copy_disks = false;
+  std::string maximum_time;
+  bool auto_converge = false;
   bool detach = false;
 };
 
@@ -36,6 +39,19 @@ std::vector<std::string> cipher_names() {
 Cipher cipher_of(const std::string& name) {
   const auto found = std::ranges::find(kCiphers, name, [](Cipher cipher) { return to_string(cipher); });
   return found == kCiphers.end() ? Cipher::policy : *found;
+}
+
+// The cause, or nothing.
+std::string check_channels(const std::string& text) {
+  std::string number = text;
+  return text == "configured" ? std::string() : CLI::Range(0, 64)(number);
+}
+
+// As it was checked.
+std::uint32_t channels_of(const std::string& text) {
+  if (text == "configured") return 0;
+  const auto number = static_cast<std::uint32_t>(std::stoul(text));
+  return number == 0 ? kNoBulkChannels : number;
 }
 
 Result<std::string> ticket_of(Context& context, const Wish& wish) {
@@ -63,17 +79,30 @@ Result<std::string> checked_peer(Context& context, const std::string& name) {
                                    (peers.empty() ? ", which has none" : "; its peers: " + peers));
 }
 
+// 0 would be what the configuration says.
+Result<Microseconds> limit_of(std::string_view option, const std::string& text) {
+  VMSEC_TRY(const Microseconds time, parse_duration(text));
+  if (time.value == 0)
+    return fail(Code::invalid_argument, std::string(option) + " 0 is no limit: want more, or leave it out");
+  return time;
+}
+
 Result<MigrateRequest> request_of(Context& context, const Wish& wish) {
   MigrateRequest request;
   VMSEC_TRY(request.destination, checked_peer(context, wish.ticket.destination));
   request.cipher = cipher_of(wish.cipher);
-  request.options.bulk_channels = wish.bulk_channels;
+  request.options.bulk_channels = channels_of(wish.bulk_channels);
+  request.options.copy_disks = wish.copy_disks;
   if (!wish.bandwidth.empty()) {
-    VMSEC_TRY(request.options.bandwidth, parse_rate(wish.bandwidth));
+    VMSEC_TRY(request.options.bandwidth, bandwidth_of(wish.bandwidth));
   }
   if (!wish.maximum_downtime.empty()) {
-    VMSEC_TRY(request.options.maximum_downtime, parse_duration(wish.maximum_downtime));
+    VMSEC_TRY(request.options.maximum_downtime, limit_of("--max-downtime", wish.maximum_downtime));
   }
+  if (!wish.maximum_time.empty()) {
+    VMSEC_TRY(request.maximum_time, limit_of("--max-time", wish.maximum_time));
+  }
+  request.options.auto_converge = wish.auto_converge;
   VMSEC_TRY(const auto domains, context.open<DomainControl>());
   VMSEC_TRY(const auto domain, find_domain(*domains, wish.ticket.vm));
   request.domain = domain.domain;
@@ -140,12 +169,20 @@ void add_wish(CLI::App& command, const std::shared_ptr<Wish>& wish, bool vm_requ
                   "configurations allow it")
       ->check(CLI::IsMember(cipher_names()))
       ->type_name("NAME");
-  command.add_option("--bulk-channels", wish->bulk_channels, "Memory in parallel over so many channels")
+  command
+      .add_option("--bulk-channels", wish->bulk_channels,
+                  "Memory in parallel over so many channels, 0 to 64; configured: [module.migration] bulk_channels")
       ->type_name("N")
-      ->check(CLI::Range(0, 64));
-  command.add_option("--bandwidth", wish->bandwidth, "At most so fast: 500MB/s")->type_name("RATE");
+      ->check(check_channels);
+  command.add_option("--bandwidth", wish->bandwidth, "At most so fast: 500MB/s; or unlimited")->type_name("RATE");
   command.add_option("--max-downtime", wish->maximum_downtime, "Stop the guest for at most about: 300ms")
       ->type_name("DURATION");
+  command.add_flag("--copy-disks", wish->copy_disks,
+                   "The VM's disks go along, encrypted as its memory is; the destination makes their images");
+  command.add_option("--max-time", wish->maximum_time, "Give up if the guest was not stopped within: 10min")
+      ->type_name("DURATION");
+  command.add_flag("--auto-converge", wish->auto_converge,
+                   "Slow down a guest that writes faster than it is sent (kvm)");
   command.add_flag("--detach", wish->detach, "Print the migration's id and return at once");
   const char* lab = "In a lab: sign the ticket in place";
   command.add_option("--placement-key", wish->ticket.placement_key, "The placement key's private file")

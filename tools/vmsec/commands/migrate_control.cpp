@@ -1,8 +1,9 @@
-// vmsec migrate status, list, resolve, abort.
+// vmsec migrate status, list, resolve, abort, set.
 #include <algorithm>
 
 #include "commands/commands.hpp"
 #include "migration_report.hpp"
+#include "vmsec/units.hpp"
 
 namespace vmsec::cli {
 namespace {
@@ -65,7 +66,25 @@ Ending abort_migration(Context& context, const std::string& id) {
   return aborted.state == MigrationState::in_doubt ? Exit::in_doubt : Exit::ok;
 }
 
+Ending set(Context& context, const std::string& vm, const std::string& bandwidth) {
+  VMSEC_TRY(const auto domains, context.open<DomainControl>());
+  VMSEC_TRY(const auto domain, find_domain(*domains, vm));
+  SetMigration request{domain.domain, {}};
+  VMSEC_TRY(request.bandwidth, bandwidth_of(bandwidth));
+  VMSEC_TRY(const auto migrator, context.open<Migrator>());
+  VMSEC_TRY(const auto changed, migrator->set(request));
+  context.print(changed, [](const MigrationStatus& status) { print_report(status); });
+  return Exit::ok;
+}
+
 }  // namespace
+
+Result<BytesPerSecond> bandwidth_of(const std::string& text) {
+  if (text == "unlimited") return kUnlimitedBandwidth;
+  VMSEC_TRY(const BytesPerSecond rate, parse_rate(text));
+  if (rate.value == 0) return fail(Code::invalid_argument, "--bandwidth 0 is no limit: want more, or \"unlimited\"");
+  return rate;
+}
 
 std::optional<DomainState> state_here(Context& context, const MigrationStatus& status) {
   if (status.state != MigrationState::in_doubt) return std::nullopt;
@@ -105,6 +124,17 @@ void add_migrate_control(CLI::App& migrate, Context& context) {
   abort_command->add_option("ID", *id, "The migration's id")->required();
   abort_command->footer("Examples:\n  vmsec migrate abort 0b9e4f6a-5d27-4f53-8d3c-94a1c2b7e801");
   context.on(abort_command, [&context, id] { return abort_migration(context, *id); });
+
+  auto vm = std::make_shared<std::string>();
+  auto bandwidth = std::make_shared<std::string>();
+  auto* set_command = migrate.add_subcommand("set", "Change a migration that is under way from this host");
+  set_command->add_option("VM", *vm, "Its name or UUID")->required();
+  set_command->add_option("--bandwidth", *bandwidth, "At most so fast from now on: 1Gbit/s; or unlimited")
+      ->type_name("RATE")
+      ->required();
+  set_command->footer(
+      "Examples:\n  vmsec migrate set web-1 --bandwidth 1Gbit/s\n  vmsec migrate set web-1 --bandwidth unlimited");
+  context.on(set_command, [&context, vm, bandwidth] { return set(context, *vm, *bandwidth); });
 }
 
 }  // namespace vmsec::cli

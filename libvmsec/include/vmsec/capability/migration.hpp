@@ -18,6 +18,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "vmsec/capability/domain_control.hpp"
 
@@ -28,8 +29,21 @@ enum class ChannelKind : std::uint32_t {
   control = 1,  // the two hypervisors' own talk; opened first
   main = 2,     // device state, and memory where there is no bulk
   bulk = 3,     // memory, in parallel
-  disk = 4,
-  urgent = 5,  // pages that the guest waits for (post-copy)
+  disk = 4,     // a disk that is copied
+  urgent = 5,   // pages that the guest waits for (post-copy)
+};
+
+// A disk of a domain, as a migration that copies disks sees it.
+struct DescribedDisk {
+  std::string target;  // "vda"
+  Bytes capacity;      // what the guest sees; 0 where it is not copied
+  std::string stays;   // why it is not copied ("read-only"): the destination must have it; empty: it is copied
+  static constexpr std::string_view kMessage = "vmsec.DescribedDisk";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "target", &DescribedDisk::target),
+                        wire::field(2, "capacity", &DescribedDisk::capacity),
+                        wire::field(3, "stays", &DescribedDisk::stays));
+  }
 };
 
 struct DomainDescription {
@@ -40,13 +54,17 @@ struct DomainDescription {
                               // as long as the configuration does not change
   Bytes memory;
   std::uint32_t vcpus = 0;
+  std::vector<DescribedDisk> disks;  // empty where the backend copies none
+  std::uint32_t bulk_channels = 0;   // that this hypervisor opens for it at most; 0: it has none
   static constexpr std::string_view kMessage = "vmsec.DomainDescription";
   static constexpr auto fields() {
     return wire::fields(
         wire::field(1, "domain", &DomainDescription::domain), wire::field(2, "name", &DomainDescription::name),
         wire::field(3, "format", &DomainDescription::format),
         wire::field(4, "configuration", &DomainDescription::configuration),
-        wire::field(5, "memory", &DomainDescription::memory), wire::field(6, "vcpus", &DomainDescription::vcpus));
+        wire::field(5, "memory", &DomainDescription::memory), wire::field(6, "vcpus", &DomainDescription::vcpus),
+        wire::field(7, "disks", &DomainDescription::disks),
+        wire::field(8, "bulk_channels", &DomainDescription::bulk_channels));
   }
 };
 
@@ -56,12 +74,18 @@ struct MigrationOptions {
   Microseconds maximum_downtime;    // 0: the hypervisor's default
   bool stop_and_copy = false;       // the guest may stand still for the whole transfer, where it cannot
                                     // be moved while it runs
+  bool copy_disks = false;          // the disks of the description go along; `unsupported`, before the guest is
+                                    // touched, where the backend copies none
+  bool auto_converge = false;       // a guest that writes faster than it can be sent may be slowed down;
+                                    // `unsupported` where the hypervisor cannot
   static constexpr std::string_view kMessage = "vmsec.MigrationOptions";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "bulk_channels", &MigrationOptions::bulk_channels),
                         wire::field(2, "bandwidth", &MigrationOptions::bandwidth),
                         wire::field(3, "maximum_downtime", &MigrationOptions::maximum_downtime),
-                        wire::field(4, "stop_and_copy", &MigrationOptions::stop_and_copy));
+                        wire::field(4, "stop_and_copy", &MigrationOptions::stop_and_copy),
+                        wire::field(5, "copy_disks", &MigrationOptions::copy_disks),
+                        wire::field(6, "auto_converge", &MigrationOptions::auto_converge));
   }
 };
 
@@ -128,7 +152,8 @@ enum class SessionEventKind : std::uint32_t {
   none = 0,     // the time to wait was up
   channel = 1,  // source: the hypervisor opened a channel; `fd` is its near end
   gate = 2,     // waits for decide()
-  done = 3,     // source: this copy can never run; destination: loaded, paused
+  done = 3,     // source: this copy can never run, though the hypervisor may still be at work on ending it: close()
+                // waits for that; destination: loaded, paused
   failed = 4,   // source: the guest goes on here; destination: nothing is left
   doubt = 5,    // the backend cannot know which; see Migration::holding
   refused = 6,  // destination: the peer asked for what this host does not allow (`detail`
@@ -222,7 +247,8 @@ class Migration {
   // unless stop_and_copy.
   virtual Result<Empty> start(const StartOutgoing&) = 0;
   // Destination. Makes ready to receive this domain and no other. Refuses a
-  // domain that is already here.
+  // domain that is already here. For disks that are copied it makes the images, and
+  // refuses where one is already there; after an error none of them is left.
   virtual Result<Empty> prepare(const PrepareIncoming&) = 0;
   // Destination. The near end of a channel that the source's hypervisor opened.
   virtual Result<ChannelEnd> open(const OpenChannel&) = 0;
@@ -243,7 +269,8 @@ class Migration {
   virtual Result<Empty> hold(const SessionRef&) = 0;
   // Destination: runs the loaded, paused domain.
   virtual Result<Empty> activate(const SessionRef&) = 0;
-  // Destination: destroys its loaded, paused copy, and its definition.
+  // Destination: destroys its loaded, paused copy, its definition, and the images that
+  // were made for it; after activate() these are the domain's own.
   // `wrong_state` for a domain that runs.
   virtual Result<Empty> discard(const SessionRef&) = 0;
   // Source: the domain goes on here.

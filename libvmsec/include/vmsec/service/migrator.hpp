@@ -64,18 +64,25 @@ inline std::string_view to_string(MigrationState state) {
   return "unknown";
 }
 
+// No limit, in so many words: 0 leaves it to the configuration.
+inline constexpr BytesPerSecond kUnlimitedBandwidth{~std::uint64_t{0}};
+// Everything through main, in so many words.
+inline constexpr std::uint32_t kNoBulkChannels = ~std::uint32_t{0};
+
 struct MigrateRequest {
   Uuid domain;
   std::string destination;  // a [[peer]]'s name
   std::string ticket;       // an encoded SignedTicket
   Cipher cipher = Cipher::policy;
-  MigrationOptions options;
+  MigrationOptions options;   // what is 0 or false in them: as this host's configuration says
+  Microseconds maximum_time;  // given up when it takes longer until the guest is stopped; 0: as the configuration says
   static constexpr std::string_view kMessage = "vmsec.MigrateRequest";
   static constexpr auto fields() {
     return wire::fields(
         wire::field(1, "domain", &MigrateRequest::domain), wire::field(2, "destination", &MigrateRequest::destination),
         wire::field(3, "ticket", &MigrateRequest::ticket), wire::field(4, "cipher", &MigrateRequest::cipher),
-        wire::field(5, "options", &MigrateRequest::options));
+        wire::field(5, "options", &MigrateRequest::options),
+        wire::field(6, "maximum_time", &MigrateRequest::maximum_time));
   }
 };
 
@@ -110,6 +117,8 @@ struct MigrationStatus {
   Microseconds peer_cpu;
   std::string attested;  // "host-b: trusted", or why nobody was
   UnixSeconds started;
+  std::string disks;         // of a migration that copies disks: "vda copied; vdb not: read-only"
+  BytesPerSecond bandwidth;  // what the streams may send; 0: unlimited, or not this host's to say
   static constexpr std::string_view kMessage = "vmsec.MigrationStatus";
   static constexpr auto fields() {
     return wire::fields(
@@ -125,7 +134,8 @@ struct MigrationStatus {
         wire::field(15, "downtime", &MigrationStatus::downtime),
         wire::field(16, "local_cpu", &MigrationStatus::local_cpu),
         wire::field(17, "peer_cpu", &MigrationStatus::peer_cpu),
-        wire::field(18, "attested", &MigrationStatus::attested), wire::field(19, "started", &MigrationStatus::started));
+        wire::field(18, "attested", &MigrationStatus::attested), wire::field(19, "started", &MigrationStatus::started),
+        wire::field(20, "disks", &MigrationStatus::disks), wire::field(21, "bandwidth", &MigrationStatus::bandwidth));
   }
 };
 
@@ -142,6 +152,17 @@ struct ResolveMigration {
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "migration", &ResolveMigration::migration),
                         wire::field(2, "fenced", &ResolveMigration::fenced));
+  }
+};
+
+// Changes a migration that is under way.
+struct SetMigration {
+  Uuid domain;
+  BytesPerSecond bandwidth;  // of all of its streams together, or kUnlimitedBandwidth
+  static constexpr std::string_view kMessage = "vmsec.SetMigration";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "domain", &SetMigration::domain),
+                        wire::field(2, "bandwidth", &SetMigration::bandwidth));
   }
 };
 
@@ -162,6 +183,9 @@ class Migrator {
   // Asks for the end of an outgoing one, and waits for it as status() does: the answer may still be under
   // way. The guest goes on at the source. `wrong_state` past the point of return, `not_found` for an unknown one.
   virtual Result<MigrationStatus> abort(const MigrationRef&) = 0;
+  // Of the domain's outgoing migration, at once, and on record. `not_found` where none is under way,
+  // `invalid_argument` for a bandwidth by which nothing would move.
+  virtual Result<MigrationStatus> set(const SetMigration&) = 0;
 };
 
 template <>
@@ -170,7 +194,7 @@ struct Methods<Migrator> {
   static constexpr auto table() {
     return std::make_tuple(method(1, "Migrate", &Migrator::migrate), method(2, "Status", &Migrator::status),
                            method(3, "List", &Migrator::list), method(4, "Resolve", &Migrator::resolve),
-                           method(5, "Abort", &Migrator::abort));
+                           method(5, "Abort", &Migrator::abort), method(6, "Set", &Migrator::set));
   }
 };
 
@@ -183,6 +207,7 @@ class Proxy<Migrator> final : public Remote<Migrator> {
   Result<MigrationList> list(const Empty& r) override { return invoke<3>(r); }
   Result<MigrationList> resolve(const ResolveMigration& r) override { return invoke<4>(r); }
   Result<MigrationStatus> abort(const MigrationRef& r) override { return invoke<5>(r); }
+  Result<MigrationStatus> set(const SetMigration& r) override { return invoke<6>(r); }
 };
 
 }  // namespace vmsec

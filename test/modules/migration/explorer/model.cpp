@@ -15,7 +15,7 @@ Copy copy_at(const End& end) {
     case Guest::off:
       break;
   }
-  return Copy::ended;
+  return end.told != 0 ? Copy::none : Copy::ended;
 }
 
 // As the hypervisor would tell it: copy_of() answers the same.
@@ -63,7 +63,14 @@ State Model::first() {
   return state;
 }
 
-const char* Model::broken(const State& state) { return running(state) > 1 ? "two hosts run the guest" : nullptr; }
+const char* Model::broken(const State& state) {
+  if (running(state) > 1) return "two hosts run the guest";
+  const End& source = state.source;
+  const bool left = source.copy != Guest::none && source.engine != Engine::none;
+  if (phase_at(source) == Phase::source_done && source.superseded == 0 && left)
+    return "the source has finished, and a copy is still there";
+  return nullptr;
+}
 
 void Model::expand(const State& state, std::vector<Edge>& out) {
   out.clear();
@@ -223,6 +230,8 @@ void Model::expand_steps(Side side, Slot slot, const char* who) {
     return emit(Kind::normal, who, "finds no copy to activate", ended);
   }
   if (step == Step::reclaim && gone) return emit(Kind::normal, who, "finds nothing to reclaim", on);
+  if (step == Step::release && end.engine == Engine::leaving)
+    return emit(Kind::normal, who, "cannot release yet", ended);
   if (step == Step::release && end.copy == Guest::running) return emit(Kind::normal, who, "cannot release", ended);
   if (step == Step::discard && end.copy == Guest::running) return emit(Kind::normal, who, "cannot discard", ended);
   emit(Kind::normal, who, to_string(step), act(on, side, step));

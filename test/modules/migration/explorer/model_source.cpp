@@ -8,7 +8,7 @@ constexpr const char* kSession = "source's session";
 constexpr const char* kResolver = "source's resolve";
 constexpr const char* kStart = "source's agent, starting,";
 
-const Steps kCommitted{Step::write_committed, Step::tell_commit, Step::write_done};
+const Steps kCommitted{Step::write_committed, Step::tell_commit, Step::release, Step::write_done};
 const Steps kFailed{Step::write_reclaimed, Step::tell_abort, Step::write_failed};
 
 // The hypervisor is told to give up, or notices: its guest goes on.

@@ -45,9 +45,23 @@ void Model::expand_source_engine() {
         end(Guest::running, Word::failed, "hears no answer: the guest goes on");
         return end(Guest::paused, Word::doubt, "hears no answer: the guest stays paused");
       }
-      if (s_.answer == Answer::loaded) return end(Guest::none, Word::done, "hears that it is loaded: lets go");
+      if (s_.answer == Answer::loaded) {
+        end(Guest::none, Word::done, "hears that it is loaded: lets go");
+        if (!live(s_.source)) return;
+        // The plugin is quicker: it kills the copy. What it leaves, the hypervisor clears away.
+        next.source.copy = Guest::off;
+        next.source.told = 1;
+        next.source.engine = Engine::leaving;
+        next.source.word = Word::done;
+        return emit(Kind::normal, kHere, "hears that it is loaded: its copy is killed", next);
+      }
       if (s_.answer == Answer::refused) return end(Guest::running, Word::failed, "hears a refusal: the guest goes on");
       return;
+    case Engine::leaving:
+      next.source.engine = Engine::over;
+      if (world_.agents_die) emit(Kind::fault, kHere, "dies before it has cleared away what is left of its copy", next);
+      next.source.copy = Guest::none;
+      return emit(Kind::normal, kHere, "has cleared away what was left of its copy", next);
     default:
       return;
   }
@@ -85,7 +99,7 @@ void Model::expand_destination_engine() {
 void Model::crash(Side side) {
   State next = s_;
   End& end = end_of(next, side);
-  end.up = end.starting = 0;
+  end.up = end.starting = end.told = 0;
   end.session = end.resolver = end.handler = {};
   end.seen = {};
   end.word = Word::none;
@@ -135,8 +149,8 @@ void Model::expand_guest_faults() {
     if (there_is_one) there.copy = left;
     if (world_.guests_die && there_is_one) {
       if (works(end.engine)) {
+        if (end.engine != Engine::leaving) there.word = live(end) ? Word::failed : Word::none;
         there.engine = Engine::over;
-        there.word = live(end) ? Word::failed : Word::none;
         next.cut = 1;
       }
       emit(Kind::fault, source ? kHere : kThere, "loses the guest, or the guest ends", next);
@@ -145,7 +159,7 @@ void Model::expand_guest_faults() {
     next = s_;
     if (there_is_one) there.copy = left;
     there.off = 1;
-    there.up = there.starting = 0;
+    there.up = there.starting = there.told = 0;
     there.session = there.resolver = there.handler = {};
     there.seen = {};
     there.word = Word::none;
@@ -211,6 +225,7 @@ void Model::expand_later_moves() {
 void Model::expand_by_hand() {
   const End& there = s_.destination;
   if (s_.source.up == 0 || live(s_.source) || s_.source.copy != Guest::off || s_.elsewhere != 0) return;
+  if (s_.source.engine == Engine::leaving || s_.source.told != 0) return;  // then nobody is told to
   const Phase phase = phase_at(s_.source);
   const bool taken = phase_at(there) == Phase::destination_committed || phase_at(there) == Phase::active;
   if (phase != Phase::source_gated && !(taken && phase == Phase::source_aborted)) return;

@@ -101,6 +101,16 @@ TEST_CASE("found: a destination that runs the guest before COMMIT is written", "
   CHECK(report.open > 0);
 }
 
+TEST_CASE("found: a source that is done, though its hypervisor died and left a copy", "[seeded]") {
+  Rules rules;
+  rules.steps_of = [](Side side, Action action, Phase phase) {
+    Steps steps = steps_of(side, action, phase);
+    if (phase == Phase::source_committed) std::erase(steps, Step::release);
+    return steps;
+  };
+  finds("done, and a copy is left", rules, {}, "the source has finished, and a copy is still there");
+}
+
 TEST_CASE("found: a guest that has ended is taken for one that has left", "[seeded]") {
   Rules rules;
   rules.decide_source = [](const EndView& own, const Peer& peer, PeerHost host) -> Decision {

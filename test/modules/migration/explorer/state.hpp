@@ -13,9 +13,16 @@ using Byte = std::uint8_t;
 
 enum class Guest : Byte { none, running, paused, off };
 // A hypervisor's own part of the transfer. It goes on when its agent has died.
-enum class Engine : Byte { none, moving, gate, handed, over };  // handed: source awaits the answer, destination loads
-enum class Word : Byte { none, gate, done, failed, doubt };     // an event that the agent has not taken yet
-enum class Answer : Byte { none, loaded, refused };             // the destination's hypervisor to the source's
+enum class Engine : Byte {
+  none,
+  moving,
+  gate,
+  handed,   // source awaits the answer, destination loads
+  leaving,  // source: its copy is dead, what is left of it is being cleared away
+  over,
+};
+enum class Word : Byte { none, gate, done, failed, doubt };  // an event that the agent has not taken yet
+enum class Answer : Byte { none, loaded, refused };          // the destination's hypervisor to the source's
 enum class Message : Byte { none, sent, answered };
 
 // Where a thread of an agent is.
@@ -52,7 +59,8 @@ struct End {
   Byte off;    // the host has no power
   Byte superseded;
   Guest copy;
-  Byte old;  // the guest ran elsewhere since
+  Byte old;   // the guest ran elsewhere since
+  Byte told;  // the agent knows that it is off because it was killed when it had left
   Engine engine;
   Word word;
   Byte starting;  // decide_at_start is still to be done
@@ -87,9 +95,7 @@ struct State {
 static_assert(std::has_unique_object_representations_v<State>);
 
 inline Phase phase_at(const End& end) { return static_cast<Phase>(end.phase); }
-inline bool works(Engine engine) {
-  return engine == Engine::moving || engine == Engine::gate || engine == Engine::handed;
-}
+inline bool works(Engine engine) { return engine != Engine::none && engine != Engine::over; }
 inline bool whole(const End& end) { return !end.old && (end.copy == Guest::running || end.copy == Guest::paused); }
 inline bool live(const End& end) { return end.session.at != At::idle; }
 inline int running(const State& s) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "copied_disks.hpp"
 #include "domain_images.hpp"
 #include "domain_policy.hpp"
 
@@ -21,10 +22,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       xml.find("<!--") == std::string::npos && xml.find("CDATA") == std::string::npos)
     std::abort();
   static_cast<void>(images_of(xml));
+  // What is copied is a file of its own, by a path that needs no second look.
+  if (auto disks = disks_to_copy(xml, {})) {
+    for (auto& disk : *disks) disk.capacity = {1 << 20};
+    if (const auto copied = copied_disks(xml, *disks))
+      for (const auto& disk : *copied)
+        if (!common::is_plain_path(disk.path)) std::abort();
+  }
   // What is passed on of a cookie holds no domain: it says nothing new when it is looked at again.
   const auto without = without_definition(policy, expected, xml + '\0');
   if (without && without_definition(policy, expected, *without) != *without) std::abort();
   static_cast<void>(check_cookie(expected, xml + '\0', CookieOf::prepare));
   static_cast<void>(check_cookie(expected, xml + '\0', CookieOf::finish));
+  static_cast<void>(check_cookie(expected, xml + '\0', CookieOf::finish, CookieDisks::wanted));
   return 0;
 }

@@ -415,3 +415,17 @@ TEST_CASE("a firmware's variables are the domain's own file") {
   for (const std::string file : {"km-other_VARS.fd", "xkm-web_VARS.fd", "km-web_VARS.fd2", "km-web"})
     check_denied(with(file), "is not the file of this domain");
 }
+
+TEST_CASE("a TPM is swtpm's, of a model that its state moves with") {
+  const std::string tpm = "<tpm model='tpm-crb'>\n      <backend type='emulator' version='2.0'/>";
+  CHECK(check(swapped(tpm, "<tpm model='tpm-tis'><backend type='emulator' version='2.0' persistent_state='yes'/>")));
+  check_denied(swapped("<tpm model='tpm-crb'>", "<tpm model='spapr-tpm-proxy'>"), "domain/devices/tpm/@model");
+  check_denied(swapped(tpm,
+                       "<tpm model='tpm-crb'><backend type='emulator' version='2.0'><encryption "
+                       "secret='0b1c1b3e-4b1b-4b1b-8b1b-0b1c1b3e4b1b'/></backend>"),
+               "domain/devices/tpm/backend[emulator]/encryption");
+  check_denied(
+      swapped(tpm, "<tpm model='tpm-crb'><backend type='external'><source type='unix' path='/run/x'/></backend>"),
+      "domain/devices/tpm/backend[external]");
+  check_denied(swapped("version='2.0'", "version='2.0' debug='1'"), "domain/devices/tpm/backend[emulator]/@debug");
+}

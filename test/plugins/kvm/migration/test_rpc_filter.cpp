@@ -290,6 +290,10 @@ TEST_CASE("a prepare with other flags is refused") {
     const auto call = edited_prepare([](auto& c) { c.flags |= VIR_MIGRATE_PARALLEL; });
     check_refused(talk.filter.from_peer(call), call, "parallel channels are not what the session agreed on");
   }
+  SECTION("auto-converge where the session has none") {
+    const auto call = edited_prepare([](auto& c) { c.flags |= VIR_MIGRATE_AUTO_CONVERGE; });
+    check_refused(talk.filter.from_peer(call), call, "auto-converge is not what the session agreed on");
+  }
 }
 
 TEST_CASE("a prepare with other parameters is refused") {

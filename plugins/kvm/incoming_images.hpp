@@ -1,0 +1,49 @@
+// The images that a destination makes for disks that are copied to it.
+//
+// An image is made under a name of its migration's, and linked to the name that the domain's XML has, which fails
+// where anything is there. Both names stay until the domain is the destination's own: so whoever comes after a
+// crash, with the note of the paths that was written first, knows an image of the migration's from any other file.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "copied_disks.hpp"
+
+namespace vmsec::kvm {
+
+// Of one migration. Each call may be repeated; one thread at a time.
+class IncomingImages {
+ public:
+  // `roots`: the folders in which images may be made. The note lies in `state_dir`.
+  IncomingImages(const std::string& state_dir, std::vector<std::string> roots, const Uuid& migration);
+
+  struct Owner {
+    uid_t uid = 0;
+    gid_t gid = 0;
+  };
+  // Empty images of just these sizes and formats. After an error none of them is left.
+  [[nodiscard]] Status create(const std::vector<CopiedDisk>& disks, Owner owner) const;
+  // Removes what create() has made and no other file. Success where there is nothing.
+  [[nodiscard]] Status discard() const;
+  // From now on they are the domain's: discard() leaves them.
+  [[nodiscard]] Status keep() const;
+
+ private:
+  [[nodiscard]] Status create_one(const CopiedDisk& disk, Owner owner) const;
+  [[nodiscard]] Status fill(const CopiedDisk& disk, const std::string& path) const;
+  [[nodiscard]] Status check_room(const std::vector<CopiedDisk>& disks) const;
+  [[nodiscard]] Status write_note(const std::vector<CopiedDisk>& disks) const;
+  [[nodiscard]] Result<std::vector<std::string>> read_note() const;
+  [[nodiscard]] Status remove_note() const;
+  [[nodiscard]] std::string own_name(const std::string& name) const { return name + suffix_; }
+
+  std::vector<std::string> roots_;
+  std::string folder_;
+  std::string note_;
+  std::string suffix_;
+};
+
+}  // namespace vmsec::kvm
