@@ -18,7 +18,7 @@ class MigrationFailed(Exception):
 
 def migrate(agent, name, destination, ticket, way):
     """By `vmsec migrate`; its report."""
-    bulk = ["--bulk-channels", way.streams] if way.streams > 1 else []
+    bulk = ["--bulk-channels", way.streams if way.streams > 1 else 0]
     try:
         status = agent.vmsec("migrate", name, "--to", destination, "--ticket", ticket, "--cipher", way.cipher, *bulk)
     except CommandFailed as failure:

@@ -57,14 +57,15 @@ def peer(name):
 
 
 def vmsec_matrix(options):
-    """Every combination of what is asked for; "none" has neither suite nor accelerator."""
+    """Every combination of what is asked for; "none" has neither suite nor accelerator, and "tls" no accelerator."""
     axes = (units.choices("--cipher", options.cipher, CIPHERS), units.choices("--suite", options.suite, SUITES),
             units.choices("--accelerator", options.accelerator, ACCELERATORS),
             units.whole_numbers("--streams", options.streams, 1, 64), record_sizes(options.record_size))
     found = {}
     for cipher, suite, accelerator, streams, record_size in itertools.product(*axes):
-        plain = cipher == "none"
-        way = vmsec_way(cipher, "bulk" if plain else suite, "evp" if plain else accelerator, streams, record_size)
+        suite = "bulk" if cipher == "none" else suite
+        accelerator = "evp" if cipher == "none" or suite == "tls" else accelerator
+        way = vmsec_way(cipher, suite, accelerator, streams, record_size)
         found[way.name] = way
     return list(found.values())
 
