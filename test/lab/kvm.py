@@ -21,6 +21,7 @@ class KvmLab:
         self.folder = pathlib.Path(folder)
         self.build = pathlib.Path(build).resolve()
         self.modules = modules or {}
+        self.settings = {}  # more of [backend.settings]
         self.peer_addresses = {}  # by host: where the other finds it, if not at its own address
         self.env = {}
         self.agents = {}
@@ -83,7 +84,7 @@ class KvmLab:
                 "backend.settings": {
                     "libvirt_run_dir": self.side(host, "QEMU_PID_DIR"),
                     "incoming.disk_roots": str(self.folder), "incoming.kernel_roots": str(self.folder),
-                    "incoming.file_roots": "/var/log/libvirt/qemu"},
+                    "incoming.file_roots": "/var/log/libvirt/qemu", **self.settings},
                 "tpm": {"tcti": self.side(host, "TPM_TCTI"), "event_log": self.side(host, "EVENTLOG")},
                 **{f"module.{name}": table for name, table in self.modules.items()},
                 "peer": [{"name": other, "address": self.peer_addresses.get(other, f"{self.side(other, 'ADDR')}:{PORT}")}]})

@@ -64,6 +64,7 @@ class Relay:
                     self.left = None
                     return self.drop(end)
             if data:
+                self.heard(end, data)
                 return self.other[end].sendall(data)
             self.selector.unregister(end)  # one direction has ended
             self.other[end].shutdown(socket.SHUT_WR)
@@ -71,6 +72,9 @@ class Relay:
                 self.forget(end)
         except OSError:
             self.drop(end)
+
+    def heard(self, end, data):
+        """For those who listen."""
 
     def drop(self, end):
         self.cuts += 1

@@ -94,8 +94,9 @@ class Rogue {
 
   Status prepare() {
     VMSEC_TRY(secret_, random_bytes(kSecretSize));
-    PrepareRequest request{kProtocolVersion,           migration_, {}, {}, {}, Cipher::aes_128_gcm,
-                           EncryptionPolicy::required, secret_};
+    PrepareRequest request{
+        kProtocolVersion, migration_, {}, {}, {}, Cipher::aes_128_gcm, EncryptionPolicy::required, secret_, 0,
+        StreamSuite::bulk};
     if (!words_["ticket"].empty()) {
       VMSEC_TRY(request.ticket, content_of(words_["ticket"]));
     }
@@ -128,7 +129,7 @@ class Rogue {
     VMSEC_TRY(ends.seal_secret, secret_of(end.send_secret, name, reply, Direction::to_destination));
     VMSEC_TRY(ends.open_secret, secret_of(end.receive_secret, name, reply, Direction::to_source));
     VMSEC_TRY(stream_, SealedStream::start(std::move(name), Side::source, {Cipher::aes_128_gcm, Accelerator::none},
-                                           std::move(ends), [](const StreamName&, const Error&) {}));
+                                           std::move(ends), nullptr, [](const StreamName&, const Error&) {}));
     return {};
   }
 

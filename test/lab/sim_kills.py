@@ -40,10 +40,16 @@ class Step:
         self.file, self.word = pathlib.Path(state) / "audit.log", f'"migration.{name}"'.encode()
         self.begin = self.file.stat().st_size
 
-    def seen(self):
+    def lines(self):
         with open(self.file, "rb") as log:
             log.seek(self.begin)
-            return self.word in log.read()
+            return [line for line in log.read().splitlines() if self.word in line]
+
+    def seen(self):
+        return bool(self.lines())
+
+    def succeeded(self):
+        return any(b'"succeeded"' in line for line in self.lines())
 
 
 class SimKills(Kills):
@@ -103,6 +109,13 @@ class SimKills(Kills):
             self.lab.agents[host].start()
 
     def run(self, number):
+        """Draws until a migration began: one whose connection broke before is no run."""
+        for _ in range(20):
+            if self.attempt(number):
+                return
+        raise AssertionError("20 migrations in turn did not begin")
+
+    def attempt(self, number):
         source = self.where()
         destination = self.other(source)
         kind = self.random.choice(self.kinds)
@@ -113,6 +126,7 @@ class SimKills(Kills):
         late = self.random.choice((0, 0, 0.001, 0.005, 0.02, 0.1))
         marks = [Step(agent.state, "lost") for agent in self.lab.agents.values()]
         step = Step(self.lab.agents[source if shows == "source" else destination].state, name)
+        begun = Step(self.lab.agents[source].state, "start")
         watch = Watch(self.lab.agents)
         watch.start()
         migration = self.begin(source, destination)
@@ -135,11 +149,15 @@ class SimKills(Kills):
         watch.end()
         filled, wrong = wrong_pages(self.lab.agents[owner].pid(), SIZE, SEED)
         assert filled > 0 and not wrong, f"{len(wrong)} of {filled} pages are not what the guest wrote: {wrong[:8]}"
+        if not begun.succeeded():
+            self.outcomes["did not begin, and were drawn anew"] = self.outcomes.get("did not begin, and were drawn anew", 0) + 1
+            return False
         where = "lost, and said so" if lost else f"runs at the {'source' if owner == source else 'destination'}"
         what = "some bytes" if kind == "bytes" else f"{shows}'s {name}{'' if came else ' (did not come)'}"
         self.outcomes[where] = self.outcomes.get(where, 0) + 1
         target = kind if kind in ("connection", "bytes") else f"{kind} of the {role}"
         print(f"run {number:4}: {target:21} at {what:28} + {late:5.3f} s: {where}, {filled} pages right", flush=True)
+        return True
 
     def whole(self, runs):
         good = super().whole(runs)

@@ -12,6 +12,7 @@ import types
 from .agent import ROOT, CommandFailed, configuration, wait_for
 from .pki import Pki
 
+PATIENCE = 600  # seconds: in emulation, on a busy machine; only what hangs takes them
 XEN = ROOT / "test/testbed/xen"
 REPLAY = ROOT / "test/testbed/tpm/replay"
 HOSTS = ("host-a", "host-b")
@@ -252,7 +253,7 @@ class XenLab:
         (self.hosts[host].share / f"{name}.toml").write_text(text)
         self.agents[host].vmsec("vm", "define", SHARE / f"{name}.toml")
         self.agents[host].vmsec("vm", "start", name)
-        wait_for(f"guest {name}", lambda: self.last_tick(host, name) > 5, 240, 0.5)
+        wait_for(f"guest {name}", lambda: self.last_tick(host, name) > 5, PATIENCE, 0.5)
 
     def console(self, host, name):
         """All consoles that a domain of this name had on the host."""

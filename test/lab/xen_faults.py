@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.victim import GUEST, POLICY  # noqa: E402
-from lab.xen import HOSTS, SHARE, STATE, XenLab  # noqa: E402
+from lab.xen import HOSTS, PATIENCE, SHARE, STATE, XenLab  # noqa: E402
 
 KINDS = ("vmsecd of the source", "vmsecd of the destination", "the link")
 LIMIT = 60  # seconds that a call may take whatever is broken; libxl's own are 20
@@ -60,8 +60,8 @@ class XenFaults:
         def one():
             found = [host for host in HOSTS if self.has(host)]
             return found if len(found) == 1 and self.has(found[0])["state"] == "running" else None
-        host = wait_for("one host that has the guest", one, 60, 0.5)[0]
-        wait_for("its tick", lambda: self.ticks_go_on(host), 60)
+        host = wait_for("one host that has the guest", one, PATIENCE, 0.5)[0]
+        wait_for("its tick", lambda: self.ticks_go_on(host), PATIENCE)
         other = next(peer for peer in HOSTS if peer != host)
         if self.ticks_go_on(other):
             raise AssertionError(f"the guest's tick goes on at {other} as well")
@@ -98,7 +98,7 @@ class XenFaults:
                         self.doubtful.append(f"{host}: {entry['state']}: {entry['cause']}")
             return not self.doubtful
         try:
-            wait_for("resolve", settled, 180, 1)
+            wait_for("resolve", settled, PATIENCE, 1)
         except TimeoutError:
             raise AssertionError(f"not resolved: {self.doubtful}") from None
 
@@ -139,10 +139,10 @@ class XenFaults:
         destination = next(peer for peer in HOSTS if peer != source)
         host, agent = self.lab.hosts[source], self.lab.agents[source]
         migration = self.begin(source, destination)
-        wait_for("the copy", lambda: "--incoming" in self.lab.hosts[destination].sh("xl list"), 120)
+        wait_for("the copy", lambda: "--incoming" in self.lab.hosts[destination].sh("xl list"), PATIENCE)
         host.sh(f"xl pause {GUEST}")
         request = f"xenstore-read /local/domain/$(xl domid {GUEST})/control/shutdown 2>/dev/null || true"
-        wait_for("the request to suspend", lambda: "suspend" in host.sh(request), 120)
+        wait_for("the request to suspend", lambda: "suspend" in host.sh(request), PATIENCE)
         agent.kill()
         host.result(migration, 180)
         agent.start()
@@ -175,7 +175,7 @@ class XenFaults:
         cause = next((line.strip() for line in output.splitlines() if '"cause"' in line), output.strip())
         print(f"a domain that vanishes while it is sent: exit {code}: {cause}", flush=True)
         for each in HOSTS:
-            wait_for(f"nothing of it at {each}", lambda each=each: self.has(each) is None, 120, 1)
+            wait_for(f"nothing of it at {each}", lambda each=each: self.has(each) is None, PATIENCE, 1)
 
     def store(self):
         """xenstored stopped for a while, stopped for long, and dead (which no Xen host recovers from)."""
@@ -186,7 +186,7 @@ class XenFaults:
         host.sh("kill -STOP $(cat /run/xenstored.pid)")
         self.typed("xenstored hangs: vm list", "vm", "list")
         host.sh("kill -CONT $(cat /run/xenstored.pid)")
-        wait_for("vm list", lambda: agent.show("vm", "list").returncode == 0, 60, 0.5)
+        wait_for("vm list", lambda: agent.show("vm", "list").returncode == 0, PATIENCE, 0.5)
         host.sh("kill -9 $(cat /run/xenstored.pid)")
         self.typed("xenstored is dead: vm list", "vm", "list")
 

@@ -19,7 +19,7 @@ from lab import examples, program  # noqa: E402
 from lab.agent import ROOT, CommandFailed, Programs, wait_for  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
-from lab.xen import SHARE, STATE, XenLab  # noqa: E402
+from lab.xen import PATIENCE, SHARE, STATE, XenLab  # noqa: E402
 
 A, B = "host-a", "host-b"
 MARKER = "vmsec-xen-marker"
@@ -102,7 +102,7 @@ class XenHosts:
         report.check("why", status["cause"][-100:], "shadow paging" in status["cause"], "shadow paging")
         report.check("guest bytes sent", status["bytes_sent"], status["bytes_sent"] == 0, "0")
         report.check("the guest was never stopped", "yes", STOPPED not in lab.console(A, "web-pv"))
-        wait_for("a tick of web-pv", lambda: lab.last_tick(A, "web-pv") > before, 30)
+        wait_for("a tick of web-pv", lambda: lab.last_tick(A, "web-pv") > before, PATIENCE)
         report.check("it runs on at the source", "yes", lab.agents[A].domain("web-pv")["state"] == "running")
 
     def move(self, source, destination, cipher, expectation):
@@ -116,7 +116,7 @@ class XenHosts:
             return
         report.step(f"live migration of web to {destination} ({cipher}): {time.monotonic() - start:.0f} s")
         there = lab.last_tick(destination, "web")
-        wait_for("the guest's tick at its destination", lambda: lab.last_tick(destination, "web") > there, 60)
+        wait_for("the guest's tick at its destination", lambda: lab.last_tick(destination, "web") > there, PATIENCE)
         left = lab.last_tick(source, "web")
         report.check("its tick goes on at the destination", f"from {left} to {lab.last_tick(destination, 'web')}",
                      lab.last_tick(destination, "web") > left)
