@@ -3,6 +3,7 @@
 // An image is made under a name of its migration's, and linked to the name that the domain's XML has, which fails
 // where anything is there. Both names stay until the domain is the destination's own: so whoever comes after a
 // crash, with the note of the paths that was written first, knows an image of the migration's from any other file.
+// The note has each folder's inode number too: an empty mount point is not taken for a folder without the image.
 #pragma once
 
 #include <sys/types.h>
@@ -26,17 +27,26 @@ class IncomingImages {
   };
   // Empty images of just these sizes and formats. After an error none of them is left.
   [[nodiscard]] Status create(const std::vector<CopiedDisk>& disks, Owner owner) const;
-  // Removes what create() has made and no other file. Success where there is nothing.
+  // Removes what create() has made and no other file. Success where there is nothing. `unavailable` where the folder
+  // that an image was made in is not there: the note stays, and it can be asked again.
   [[nodiscard]] Status discard() const;
+  // As discard(), of a migration that nobody comes back to: what cannot be removed now sweep() tries again.
+  [[nodiscard]] Status abandon() const;
+  static void sweep(const std::string& state_dir, const std::vector<std::string>& roots);
   // From now on they are the domain's: discard() leaves them.
   [[nodiscard]] Status keep() const;
 
  private:
+  struct Noted {
+    ino_t folder = 0;
+    std::string path;
+  };
+
   [[nodiscard]] Status create_one(const CopiedDisk& disk, Owner owner) const;
-  [[nodiscard]] Status fill(const CopiedDisk& disk, const std::string& path) const;
+  [[nodiscard]] Status remove(const Noted& image) const;
   [[nodiscard]] Status check_room(const std::vector<CopiedDisk>& disks) const;
   [[nodiscard]] Status write_note(const std::vector<CopiedDisk>& disks) const;
-  [[nodiscard]] Result<std::vector<std::string>> read_note() const;
+  [[nodiscard]] Result<std::vector<Noted>> read_note() const;
   [[nodiscard]] Status remove_note() const;
   [[nodiscard]] std::string own_name(const std::string& name) const { return name + suffix_; }
 

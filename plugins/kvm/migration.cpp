@@ -25,17 +25,17 @@ class KvmMigration final : public Migration {
 
   Result<DomainDescription> describe(const DomainRef& ref) override {
     VMSEC_TRY(DomainDescription description, describe_domain(*context_->connection, ref.domain));
-    const auto shared = common::words_of(context_->setting("outgoing.shared_roots", ""));
-    VMSEC_CHECK(add_disks(*context_->connection, shared, description));
+    VMSEC_CHECK(describe_disks(description));
     description.bulk_channels = kBulkLimit;
     return description;
   }
 
   Result<Empty> start(const StartOutgoing& request) override {
     VMSEC_CHECK(check_options(request.options));
-    VMSEC_TRY(const DomainDescription description, describe({request.domain}));
+    VMSEC_TRY(DomainDescription description, describe_domain(*context_->connection, request.domain));
     std::vector<std::string> disks;
     if (request.options.copy_disks) {
+      VMSEC_CHECK(describe_disks(description));
       VMSEC_TRY(const auto copied, copied_disks(description.configuration, description.disks));
       for (const CopiedDisk& disk : copied) disks.push_back(disk.target);
     }
@@ -53,6 +53,7 @@ class KvmMigration final : public Migration {
       return fail(Code::unsupported, "prepare migration " + request.migration.text() +
                                          ": kvm takes a description in libvirt-xml, not \"" + description.format +
                                          "\"");
+    IncomingImages::sweep(context_->options.state_dir, policy_.copy_roots);
     return add({request.migration, request.domain},
                [&]() -> Made { return DestinationSession::prepare(context_, request, policy_); });
   }
@@ -149,6 +150,11 @@ class KvmMigration final : public Migration {
 
  private:
   using Made = Result<std::shared_ptr<Session>>;
+
+  Status describe_disks(DomainDescription& description) {
+    return add_disks(*context_->connection, common::words_of(context_->setting("outgoing.shared_roots", "")),
+                     description);
+  }
 
   static Status check_options(const MigrationOptions& options) {
     if (options.bulk_channels <= kBulkLimit) return {};

@@ -4,6 +4,7 @@
 
 #include "domain_images.hpp"
 #include "migration_domain.hpp"
+#include "qemu_process.hpp"
 
 namespace vmsec::kvm {
 
@@ -76,13 +77,13 @@ Result<std::shared_ptr<DestinationSession>> DestinationSession::prepare(std::sha
   VMSEC_TRY(const std::vector<CopiedDisk> disks, disks_of(request));
   if (disks.empty()) VMSEC_CHECK(check_images(policy, expected, request.description.configuration));
   VMSEC_CHECK(expect_absent(*context->connection, request.domain, request.description.name));
-  VMSEC_TRY(SessionFolder folder,
-            SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));
+  VMSEC_TRY(SessionFolder folder, SessionFolder::create(context->options.run_dir, request.migration,
+                                                        context->setting("qemu_user", ""), Listener::qemu));
   std::shared_ptr<DestinationSession> session(
       new DestinationSession(std::move(context), request, std::move(folder), policy, disks));
   VMSEC_CHECK(session->make_images(disks, policy, request));
   if (const Status started = session->start_pump(); !started) {
-    std::ignore = session->images_.discard();
+    std::ignore = session->images_.abandon();
     return fail(started.error());
   }
   session->context_->held.hold(request.domain, request.migration);
@@ -98,7 +99,7 @@ Status DestinationSession::make_images(const std::vector<CopiedDisk>& disks, con
   if (!made) return fail(made.error().in("incoming domain " + name_));
   const Status good = check_images(policy, {request.domain, name_}, request.description.configuration);
   if (good) return {};
-  const Status removed = images_.discard();
+  const Status removed = images_.abandon();
   return removed ? good : Status(fail(good.error().code, good.error().message + "; " + removed.error().message));
 }
 
@@ -170,13 +171,24 @@ Status DestinationSession::await_prepared(std::uint32_t place) {
   return {};
 }
 
+// The sockets' folder belongs to a user whom other guests' QEMU may run as: who listens must be this domain's.
+Result<Fd> DestinationSession::connect_to_qemu(const std::string& path) const {
+  VMSEC_TRY(Fd fd, connect_to(path));
+  VMSEC_TRY(const PeerProcess listener, peer_process(fd));
+  const auto qemu = find_qemu(context_->setting("libvirt_run_dir", kUsualRunDir), name_, ref_.domain);
+  if (!qemu) return fail(qemu.error().in(about() + ": who listens on " + path));
+  if (listener.pid == qemu->pid) return fd;
+  return fail(Code::denied, about() + ": process " + std::to_string(listener.pid) + " listens on " + path + ", not " +
+                                std::to_string(qemu->pid) + ", the domain's QEMU");
+}
+
 Result<ChannelEnd> DestinationSession::open_data(const OpenChannel& channel) {
   if (channel.kind == ChannelKind::main && channel.index != 0)
     return fail(Code::invalid_argument, about() + ": there is one main channel, index 0");
   const std::uint32_t place = channel.kind == ChannelKind::main ? 0 : channel.index + 1;
   // QEMU tells its main channel by being the first.
   VMSEC_CHECK(await_prepared(place));
-  VMSEC_TRY(Fd fd, connect_to(folder_.data_socket()));
+  VMSEC_TRY(Fd fd, connect_to_qemu(folder_.data_socket()));
   {
     const std::lock_guard lock(data_mutex_);
     if (opened_ != place) return fail(Code::wrong_state, about() + ": that data channel was opened meanwhile");
@@ -197,7 +209,7 @@ Result<ChannelEnd> DestinationSession::open_disk(const OpenChannel& channel) {
     if (!ready) return fail(Code::timeout, what + " cannot be opened before libvirt is prepared");
     if (!opened_disks_.insert(channel.index).second) return fail(Code::wrong_state, what + " was opened already");
   }
-  VMSEC_TRY(Fd fd, connect_to(folder_.disk_socket()));
+  VMSEC_TRY(Fd fd, connect_to_qemu(folder_.disk_socket()));
   return ChannelEnd{std::move(fd)};
 }
 

@@ -33,6 +33,7 @@ class DestinationSession final : public Session {
   Result<ChannelEnd> open_control();
   Result<ChannelEnd> open_data(const OpenChannel& channel);
   Result<ChannelEnd> open_disk(const OpenChannel& channel);
+  [[nodiscard]] Result<Fd> connect_to_qemu(const std::string& path) const;
   Status await_prepared(std::uint32_t place);
   Status make_images(const std::vector<CopiedDisk>& disks, const IncomingPolicy& policy,
                      const PrepareIncoming& request) const;

@@ -64,7 +64,7 @@ Result<std::pair<std::uint32_t, std::uint32_t>> user_ids(const std::string& name
 }  // namespace
 
 Result<SessionFolder> SessionFolder::create(const std::string& run_dir, const Uuid& migration,
-                                            const std::string& qemu_user) {
+                                            const std::string& qemu_user, Listener listener) {
   if (run_dir.empty() || run_dir.front() != '/' || !is_plain(run_dir))
     return fail(Code::invalid_argument,
                 "run_dir \"" + run_dir + "\": want an absolute path of letters, digits and / _ . -");
@@ -80,7 +80,9 @@ Result<SessionFolder> SessionFolder::create(const std::string& run_dir, const Uu
   if (::chmod(path.c_str(), 0711) != 0) return fail(errno_error("set mode of " + path));
   const std::string inner = path + "/q";
   if (::mkdir(inner.c_str(), 0700) != 0) return fail(errno_error("make folder " + inner));
-  if (ids.first != ::geteuid() && ::chown(inner.c_str(), ids.first, ids.second) != 0)
+  if (listener == Listener::agent && ::chmod(inner.c_str(), 0711) != 0)
+    return fail(errno_error("set mode of " + inner));
+  if (listener == Listener::qemu && ids.first != ::geteuid() && ::chown(inner.c_str(), ids.first, ids.second) != 0)
     return fail(errno_error("give " + inner + " to " + qemu_user));
   VMSEC_TRY(const auto checked, address_of(folder.data_socket()));
   static_cast<void>(checked);
@@ -142,6 +144,13 @@ Status set_nonblocking(const Fd& fd) {
   if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0)
     return fail(errno_error("make a socket non-blocking"));
   return {};
+}
+
+void hang_up(const Fd& fd) {
+  ::shutdown(fd.get(), SHUT_RDWR);
+  std::vector<char> unread(kReadSize);
+  while (::recv(fd.get(), unread.data(), unread.size(), MSG_DONTWAIT) > 0) {
+  }
 }
 
 Result<PeerProcess> peer_process(const Fd& fd) {

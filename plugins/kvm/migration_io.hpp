@@ -22,11 +22,14 @@ namespace vmsec::kvm {
 //   <run_dir>/<migration>/q/data.sock   QEMU connects here, or listens
 //   <run_dir>/<migration>/q/disk.sock   the same, where disks are copied
 //
-// QEMU may run as another user: only `q` is that user's.
+// QEMU may run as another user, as other guests' do: `q` is that user's only where QEMU itself makes the sockets.
+enum class Listener { agent, qemu };
+
 class SessionFolder {
  public:
   // `qemu_user`: empty where QEMU runs as this process's user.
-  static Result<SessionFolder> create(const std::string& run_dir, const Uuid& migration, const std::string& qemu_user);
+  static Result<SessionFolder> create(const std::string& run_dir, const Uuid& migration, const std::string& qemu_user,
+                                      Listener listener);
   SessionFolder(SessionFolder&& other) noexcept;
   SessionFolder& operator=(SessionFolder&&) = delete;
   ~SessionFolder();
@@ -53,6 +56,9 @@ Result<Fd> connect_to(const std::string& path);
 Result<std::pair<Fd, Fd>> socket_pair();
 Result<Fd> event_descriptor();
 Status set_nonblocking(const Fd& fd);
+// Ends a connection for all who hold this end, and makes room for what its other side wanted to write: one that waits
+// for that, as QEMU does, would not see the end.
+void hang_up(const Fd& fd);
 // The process that connected a Unix socket's other side.
 struct PeerProcess {
   std::uint32_t uid = 0;

@@ -72,8 +72,8 @@ Result<std::shared_ptr<SourceSession>> SourceSession::start(std::shared_ptr<Cont
                                                             const StartOutgoing& request,
                                                             const DomainDescription& description,
                                                             std::vector<std::string> disks) {
-  VMSEC_TRY(SessionFolder folder,
-            SessionFolder::create(context->options.run_dir, request.migration, context->setting("qemu_user", "")));
+  VMSEC_TRY(SessionFolder folder, SessionFolder::create(context->options.run_dir, request.migration,
+                                                        context->setting("qemu_user", ""), Listener::agent));
   std::shared_ptr<SourceSession> session(
       new SourceSession(std::move(context), request, std::move(folder), description, std::move(disks)));
   VMSEC_CHECK(session->listen());
@@ -262,7 +262,7 @@ void SourceSession::accept_disk() {
 void SourceSession::drop_disks() {
   disk_listener_.reset();
   context_->waiting.remove(ref_.domain);
-  for (const Fd& end : disk_ends_) ::shutdown(end.get(), SHUT_RDWR);
+  for (const Fd& end : disk_ends_) hang_up(end);
   disk_ends_.clear();
 }
 

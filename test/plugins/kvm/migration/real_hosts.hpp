@@ -1,7 +1,7 @@
 // Two real libvirt hosts, and the bytes between them.
 //
 //   VMSEC_TEST_KVM_URI_A, _B   the hosts ("qemu:///system?socket=...")
-//   VMSEC_TEST_KVM_RUN_DIR_A   where the source's libvirt keeps its QEMUs' pid files
+//   VMSEC_TEST_KVM_RUN_DIR_A, _B   where their libvirts keep their QEMUs' pid files
 //   VMSEC_TEST_KVM_KERNEL      test/testbed/guest's flat.elf
 #pragma once
 
@@ -59,7 +59,9 @@ inline bool eventually(const std::function<bool()>& condition) {
 // One host: its capability, and libvirt itself beside it.
 class Host {
  public:
-  Host(const std::string& uri, const std::string& run_dir, const std::map<std::string, std::string>& more) {
+  // `letter`: of the environment's names.
+  Host(const std::string& letter, const std::string& run_dir, const std::map<std::string, std::string>& more) {
+    const std::string uri = environment(("VMSEC_TEST_KVM_URI_" + letter).c_str());
     std::filesystem::create_directories(run_dir);
     context = std::make_shared<Context>();
     context->options.uri = uri;
@@ -69,7 +71,7 @@ class Host {
         {"incoming.kernel_roots", std::filesystem::path(kernel).parent_path().string()},
         {"incoming.file_roots", "/var/log/libvirt/qemu"},
     };
-    const std::string pid_files = environment("VMSEC_TEST_KVM_RUN_DIR_A");
+    const std::string pid_files = environment(("VMSEC_TEST_KVM_RUN_DIR_" + letter).c_str());
     if (!pid_files.empty()) context->options.settings["libvirt_run_dir"] = pid_files;
     for (const auto& [key, value] : more) context->options.settings[key] = value;
     auto opened = Connection::open(uri);

@@ -17,8 +17,8 @@ class Pair {
  public:
   explicit Pair(const Guest& guest = {}, const std::map<std::string, std::string>& settings = {})
       : root_(std::filesystem::temp_directory_path() / ("vmsec-kvm-" + std::to_string(::getpid()))),
-        a(environment("VMSEC_TEST_KVM_URI_A"), (root_ / "a").string(), settings),
-        b(environment("VMSEC_TEST_KVM_URI_B"), (root_ / "b").string(), settings),
+        a("A", (root_ / "a").string(), settings),
+        b("B", (root_ / "b").string(), settings),
         ref{random_uuid(), random_uuid()},
         name("km-" + ref.domain.text().substr(24)) {
     const std::string text = xml(guest);

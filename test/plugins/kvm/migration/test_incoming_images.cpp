@@ -3,8 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <tuple>
 
 #include "image_header.hpp"
 #include "support.hpp"
@@ -189,8 +192,87 @@ TEST_CASE("a migration removes its own images and no other migration's") {
 TEST_CASE("a crash between the note and the images leaves nothing to remove") {
   const Host host;
   host.write("images/a.img", "another's");
-  host.write("state/images-11111111-2222-4333-8444-555555555555", (host.root / "images/a.img").string() + "\n");
+  struct stat folder{};
+  REQUIRE(::stat((host.root / "images").c_str(), &folder) == 0);
+  host.write("state/images-11111111-2222-4333-8444-555555555555",
+             std::to_string(folder.st_ino) + " " + (host.root / "images/a.img").string() + "\n");
   REQUIRE(host.images().discard());
   CHECK(host.read("images/a.img") == "another's");
   CHECK(host.files() == 1);
+}
+
+TEST_CASE("an image whose folder is not mounted just now is removed when it is there again") {
+  const Host host;
+  REQUIRE(host.create({host.disk("tenant/a.img")}));
+  fs::rename(host.root / "images/tenant", host.root / "elsewhere");
+  check_refused(host.images().discard(), Code::unavailable, "mount it");
+  fs::create_directory(host.root / "images/tenant");  // an empty mount point
+  check_refused(host.images().discard(), Code::unavailable, "mount it");
+  CHECK(fs::exists(host.root / "elsewhere/a.img"));
+  fs::remove(host.root / "images/tenant");
+  fs::rename(host.root / "elsewhere", host.root / "images/tenant");
+  REQUIRE(host.images().discard());
+  CHECK(host.files() == 0);
+}
+
+TEST_CASE("what a migration that is over could not remove is removed later") {
+  const Host host;
+  const std::vector<std::string> roots{(host.root / "images").string()};
+  REQUIRE(host.create({host.disk("tenant/a.img")}));
+  const auto other = host.images("99999999-2222-4333-8444-555555555555");
+  REQUIRE(other.create({host.disk("b.img")}, Host::owner()));
+  fs::rename(host.root / "images/tenant", host.root / "elsewhere");
+  CHECK_FALSE(host.images().abandon());
+  IncomingImages::sweep((host.root / "state").string(), roots);
+  CHECK(fs::exists(host.root / "elsewhere/a.img"));
+  fs::rename(host.root / "elsewhere", host.root / "images/tenant");
+  IncomingImages::sweep((host.root / "state").string(), roots);
+  CHECK_FALSE(fs::exists(host.root / "images/tenant/a.img"));
+  // The other migration is under way.
+  CHECK(fs::exists(host.root / "images/b.img"));
+  REQUIRE(other.discard());
+  CHECK(host.files() == 0);
+}
+
+TEST_CASE("a note that is not what was written removes nothing") {
+  const Host host;
+  REQUIRE(host.create({host.disk("a.img")}));
+  for (const char* note : {"", "x", "/etc/passwd\n", "12 \n", "\n"}) {
+    host.write("state/images-11111111-2222-4333-8444-555555555555", note);
+    CAPTURE(note);
+    CHECK_FALSE(host.images().discard());
+    CHECK(fs::exists(host.root / "images/a.img"));
+  }
+}
+
+// Whoever may write the folder puts a link in the image's place, again and again.
+TEST_CASE("while an image is made its name leads nowhere else") {
+  if (!fs::exists("/usr/bin/qemu-img")) {
+    WARN("SKIPPED: qemu-img is missing");
+    return;
+  }
+  const Host host;
+  host.write("outside", "precious");
+  const fs::path own = host.root / "images/a.img.vmsec-11111111222243338444555555555555";
+  const fs::path link = host.root / "link";
+  std::atomic<bool> over = false;
+  std::atomic<unsigned> swaps = 0;
+  std::thread attacker([&] {
+    while (!over) {
+      std::error_code failed;
+      fs::create_symlink(host.root / "outside", link, failed);
+      if (fs::exists(fs::symlink_status(own)) && ::rename(link.c_str(), own.c_str()) == 0) ++swaps;
+    }
+  });
+  for (int round = 0; round < 2000 && (round < 20 || swaps < 10); ++round) {
+    std::ignore = host.create({host.disk("a.img", round % 2 == 0 ? "qcow2" : "raw")});
+    std::ignore = host.images().discard();
+    std::error_code failed;
+    fs::remove(host.root / "images/a.img", failed);
+    fs::remove(own, failed);
+  }
+  over = true;
+  attacker.join();
+  CHECK(swaps >= 10);
+  CHECK(host.read("outside") == "precious");
 }

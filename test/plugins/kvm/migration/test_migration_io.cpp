@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <catch2/catch.hpp>
@@ -46,4 +47,20 @@ TEST_CASE("what was sent counts as taken when it was read, and by one who is sti
     pair->second.reset();
     CHECK_FALSE(link.taken_within(std::chrono::seconds(60)));
   }
+}
+
+TEST_CASE("who waits to write sees that its other side has hung up, though another holder reads nothing") {
+  auto pair = socket_pair();
+  REQUIRE(pair);
+  const Fd other_holder(::dup(pair->first.get()));
+  const std::string bytes(65536, 'x');
+  while (::send(pair->second.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+  }
+  pollfd writer{pair->second.get(), POLLOUT, 0};
+  REQUIRE(::poll(&writer, 1, 0) == 0);
+  hang_up(pair->first);
+  REQUIRE(::poll(&writer, 1, 0) == 1);
+  CHECK((writer.revents & POLLOUT) != 0);
+  CHECK(::send(pair->second.get(), bytes.data(), 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0);
+  CHECK(errno == EPIPE);
 }

@@ -94,6 +94,42 @@ TEST_CASE("bulk channels carry a guest as well") {
   pair.close();
 }
 
+// Another guest's QEMU may run as the same user, whose folder the sockets are in.
+TEST_CASE("who listens in the place of the domain's QEMU gets nothing of the guest") {
+  if (!have_hosts()) return;
+  namespace fs = std::filesystem;
+  Pair pair;
+  pair.begin();
+  REQUIRE(eventually([&] {
+    pair.carry();
+    return pair.channels() == 1;
+  }));
+  SessionEvent main;
+  REQUIRE(eventually([&] {
+    auto event = pair.a.migration->next({pair.ref.migration, pair.ref.domain, Microseconds{5000}});
+    REQUIRE(event);
+    main = std::move(*event);
+    return main.kind == Kind::channel;
+  }));
+  REQUIRE(main.channel == ChannelKind::main);
+  std::string session = pair.ref.migration.text();
+  std::erase(session, '-');
+  const std::string socket = pair.b.context->options.run_dir + "/" + session + "/q/data.sock";
+  REQUIRE(eventually([&] { return fs::exists(socket); }));
+  fs::rename(socket, socket + ".moved");
+  const auto impostor = listen_on(socket);
+  REQUIRE(impostor);
+  const auto opened = pair.b.migration->open({pair.ref.migration, pair.ref.domain, main.channel, main.index});
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code == Code::denied);
+  CHECK(opened.error().message.find("the domain's QEMU") != std::string::npos);
+  main.fd.reset();
+  pair.await(Side::source, Kind::failed);
+  REQUIRE(eventually([&] { return !pair.b.present(pair.ref.domain); }));
+  pair.check_goes_on_at_source();
+  pair.close();
+}
+
 TEST_CASE("a guest with disks, a card and a TPM moves where both hosts' settings allow it") {
   if (!have_hosts()) return;
   namespace fs = std::filesystem;
