@@ -115,9 +115,7 @@ Status Resolver::reclaim(const OwnershipRecord& record) {
 }
 
 Status Resolver::release(const OwnershipRecord& record) {
-  auto released = context_.services.migration->release({record.migration, record.domain});
-  if (!released && released.error().code != Code::not_found)
-    return fail(released.error().in("release what is left of " + record.name));
+  VMSEC_CHECK(release_copy(context_, {record.migration, record.domain}));
   close_session(record);
   return {};
 }

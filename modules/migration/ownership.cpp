@@ -28,11 +28,8 @@ Decision decide_committed_source(const EndView& own, const std::optional<EndView
   if (peer->phase == Phase::prepared)
     return in_doubt("COMMIT is written, but the destination never had the guest whole");
   if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
-  if (is_gone(copy_of(*peer))) {
-    const bool left = copy_of(own) == Copy::stopped;
-    return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase)) +
-                              (left ? "; what is left here is stopped, and may be older than what ran there" : "")};
-  }
+  if (is_gone(copy_of(*peer)))
+    return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase))};
   return in_doubt("COMMIT is written, but the destination's record is " + std::string(to_string(peer->phase)));
 }
 

@@ -24,7 +24,7 @@ struct Policy {
   BytesPerSecond bandwidth = kUnlimitedBandwidth;  // of outgoing migrations that name none, each
   std::optional<std::uint32_t> bulk_channels;      // none: by the CPUs
   Microseconds maximum_downtime;                   // 0: the hypervisor's default
-  Microseconds maximum_time;                       // until the guest is stopped; 0: none
+  Microseconds maximum_time;                       // until the switch-over begins; 0: none
   bool auto_converge = false;                      // of every outgoing migration
   bool non_live = false;  // a guest that cannot move while it runs may be stopped for the whole transfer
   std::chrono::microseconds call_timeout = std::chrono::seconds(30);    // one exchange with the other agent

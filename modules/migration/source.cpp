@@ -227,7 +227,7 @@ void Source::look_around() {
 std::optional<Error> Source::overtime() const {
   const Microseconds most = options_.maximum_time;
   if (most.value == 0 || Clock::now() - began_ <= std::chrono::microseconds(most.value)) return std::nullopt;
-  return Error{Code::timeout, "the guest could not be stopped within the maximum time, " + to_text(most), 0, {}};
+  return Error{Code::timeout, "the switch-over could not begin within the maximum time, " + to_text(most), 0, {}};
 }
 
 void Source::cancel(const Error& cause) {

@@ -15,6 +15,9 @@
 
 namespace vmsec::migration {
 
+// Clears away what the hypervisor here has left of a guest that has moved. Success: nothing is left.
+Status release_copy(const Context& context, const SessionRef& session);
+
 class Source {
  public:
   // Begins in a thread of its own. What happens is on the board. `invalid_argument` for options that cannot be meant.

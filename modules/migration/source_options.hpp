@@ -9,7 +9,7 @@ struct SourceOptions {
   MigrationOptions hypervisor;  // for both hypervisors; its bulk_channels are bulk_channels()
   // The module's own: it holds on every hypervisor, and can be changed on the way.
   BytesPerSecond bandwidth = kUnlimitedBandwidth;
-  Microseconds maximum_time;  // until the guest is stopped; 0: none
+  Microseconds maximum_time;  // until the switch-over begins; 0: none
 };
 
 // `invalid_argument` for what cannot be meant: 1 ms to 1 min, and 100 ms to 168 h.

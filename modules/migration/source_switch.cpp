@@ -3,6 +3,12 @@
 
 namespace vmsec::migration {
 
+Status release_copy(const Context& context, const SessionRef& session) {
+  auto released = context.services.migration->release(session);
+  if (released || released.error().code == Code::not_found) return {};
+  return fail(released.error().in("release what is left of domain " + session.domain.text()));
+}
+
 void Source::pass_gate() {
   gate_ = Clock::now();
   board_->update([](MigrationStatus& status) { status.state = MigrationState::switching; });
@@ -65,9 +71,7 @@ void Source::commit() {
 Status Source::let_go() {
   if (std::exchange(session_open_, false))
     if (auto closed = context_.services.migration->close(session()); !closed) return fail(closed.error());
-  auto released = context_.services.migration->release(session());
-  if (!released && released.error().code != Code::not_found) return fail(released.error());
-  return {};
+  return release_copy(context_, session());
 }
 
 void Source::tell_abort(const Error& cause) {

@@ -21,7 +21,7 @@ Steps steps_of_source(Action action, Phase phase) {
     // What is left of our copy goes first: COMMIT says that it can never run.
     case Action::commit:
       return {release, write_committed, tell_commit, write_done};
-    // The guest there waits for nothing else. A hypervisor that died over the end of it has left our copy, stopped.
+    // The guest there waits for nothing else. A hypervisor that died over the end of it has left something of our copy.
     case Action::tell_commit:
       return {tell_commit, release, write_done};
     case Action::complete:

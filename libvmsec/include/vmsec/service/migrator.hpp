@@ -75,7 +75,7 @@ struct MigrateRequest {
   std::string ticket;       // an encoded SignedTicket
   Cipher cipher = Cipher::policy;
   MigrationOptions options;   // what is 0 or false in them: as this host's configuration says
-  Microseconds maximum_time;  // given up when it takes longer until the guest is stopped; 0: as the configuration says
+  Microseconds maximum_time;  // given up when its switch-over does not begin by then; 0: as the configuration says
   static constexpr std::string_view kMessage = "vmsec.MigrateRequest";
   static constexpr auto fields() {
     return wire::fields(
