@@ -20,6 +20,7 @@ from lab import program  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.audit import AuditLog  # noqa: E402
 from lab.pki import Pki  # noqa: E402
+from lab.move import MIGRATION_ALONE  # noqa: E402
 from lab.report import Table  # noqa: E402
 from lab.rogue_source import RogueSource, bytes_of, text_of  # noqa: E402
 from lab.sim import HOSTS, SimLab  # noqa: E402
@@ -30,13 +31,6 @@ GUEST, OTHER, NEW = "web-1", "web-2", "web-3"
 DAY = 24 * 3600
 UUIDS = {name: f"0c7f3a52-2b1e-4c43-9a3e-6f3b6f0d1e0{number}" for number, name in enumerate((GUEST, OTHER, NEW), 1)}
 DOMAIN = 'name = "{}"\nuuid = "{}"\nmemory = "16 MiB"\nvcpus = 1\nseed = 42\n[workload]\npattern = "hot"\ndirty_rate = 100\n'
-POLICY = """\
-version = 1
-[[grant]]
-module = "migration"
-vm = "web-*"
-interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
-"""
 
 
 class Authorised:
@@ -238,7 +232,7 @@ class Authorised:
 
     def run(self):
         with self.lab:
-            self.policy.write_text(POLICY)
+            self.policy.write_text(MIGRATION_ALONE)
             for name in (GUEST, OTHER):
                 self.lab.define(A, name, DOMAIN.format(name, UUIDS[name]))
             self.pki.issue(C)

@@ -16,8 +16,9 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab import measure, program  # noqa: E402
-from lab.agent import CommandFailed, wait_for  # noqa: E402
+from lab.agent import wait_for  # noqa: E402
 from lab.kvm import TESTBED, KvmLab  # noqa: E402
+from lab.move import Mover  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
 
@@ -66,7 +67,7 @@ class Demo:
         self.lab = KvmLab(folder, build, {
             "measured_boot": {"reference": str(self.reference)},
             "migration": {"encryption": "allow-none", "attestation": "required"}})
-        self.tickets = 0
+        self.mover = Mover(self.lab, folder)
 
     # ---- parts ---------------------------------------------------------------
 
@@ -131,7 +132,7 @@ class Demo:
         shutil.copy(self.lab.side(B, "EVENTLOG"), good)
         self.reboot_b(tampered)
         report.step(f"{B} was \"rebooted\" with one byte of one measurement changed")
-        outcome = self.migrate(A, B, DISK_GUEST)
+        outcome = self.mover.migrate(DISK_GUEST, A, B)
         report.check("migration to it", outcome["state"], outcome["state"] == "failed", "refused")
         report.check("guest bytes sent", outcome["bytes_sent"], outcome["bytes_sent"] == 0, "0")
         report.check(f"{DISK_GUEST} runs on at {A}", "yes", self.lab.runs_on(A, DISK_GUEST))
@@ -145,27 +146,13 @@ class Demo:
     def reboot_b(self, log):
         self.lab.testbed("refill-tpm", "b", str(log))
 
-    def migrate(self, source, destination, name, *options):
-        """Migrates with a fresh ticket; answers the final status."""
-        self.tickets += 1
-        agent = self.lab.agents[source]
-        ticket = self.lab.pki.ticket(agent, name, source, destination, self.folder / f"ticket-{self.tickets}")
-        try:
-            return agent.vmsec("migrate", name, "--to", destination, "--ticket", ticket, *options)
-        except CommandFailed as failure:
-            report = agent.vmsec("migrate", "list")["migrations"]
-            mine = [entry for entry in report if entry["name"] == name and entry["outgoing"]]
-            if not mine:
-                raise failure
-            return mine[-1]
-
     def move(self, source, destination, cipher, expectation):
         """One migration under capture: ticks, marker on the wire, the figures."""
         report = self.report
         capture = self.folder / f"wire-{cipher}.pcap"
         self.capture("start", capture)
         watcher = self.watch(DISK_GUEST)
-        status = self.migrate(source, destination, DISK_GUEST, "--cipher", cipher)
+        status = self.mover.migrate(DISK_GUEST, source, destination, "--cipher", cipher)
         report.check(f"migration of {DISK_GUEST} to {destination}", status["state"], status["state"] == "completed",
                      "completed")
         if status["state"] != "completed":
@@ -229,7 +216,7 @@ class Demo:
             self.report.step("live migration, encrypted")
             self.move(A, B, "aes-128-gcm", "absent")
             self.report.section("The limits have moved with it")
-            status = self.migrate(A, B, CPU_GUEST)
+            status = self.mover.migrate(CPU_GUEST, A, B)
             self.report.check(f"migration of {CPU_GUEST} to {B}", status["state"], status["state"] == "completed", "completed")
             self.check_rates(B)
             self.report.section("The same check, where it must find something: no encryption, authenticated only")

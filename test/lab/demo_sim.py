@@ -12,7 +12,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab import measure, program  # noqa: E402
-from lab.agent import CommandFailed, wait_for  # noqa: E402
+from lab.agent import wait_for  # noqa: E402
+from lab.move import Mover  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
 from lab.sim import EVENT_LOG, HOSTS, TPM, SimLab  # noqa: E402
@@ -68,19 +69,7 @@ class Demo:
         self.reference = self.folder / "reference.toml"
         self.lab = SimLab(folder, build, {"measured_boot": {"reference": str(self.reference)},
                                           "migration": {"attestation": "required"}})
-        self.tickets = 0
-
-    def migrate(self, source, destination, *options):
-        self.tickets += 1
-        agent = self.lab.agents[source]
-        ticket = self.lab.pki.ticket(agent, NAME, source, destination, self.folder / f"ticket-{self.tickets}")
-        try:
-            return agent.vmsec("migrate", NAME, "--to", destination, "--ticket", ticket, *options)
-        except CommandFailed as failure:
-            mine = [entry for entry in agent.vmsec("migrate", "list")["migrations"] if entry["outgoing"]]
-            if not mine:
-                raise failure
-            return mine[-1]
+        self.mover = Mover(self.lab, folder)
 
     def rates(self, host, seconds):
         agent = self.lab.agents[host]
@@ -119,14 +108,14 @@ class Demo:
             tampered = self.folder / "tampered.bin"
             subprocess.run([str(TPM / "replay"), "tamper", "4", str(EVENT_LOG), str(tampered)], check=True, capture_output=True)
             lab.boot(B, tampered)
-            status = self.migrate(A, B)
+            status = self.mover.migrate(NAME, A, B)
             report.check("migration to it with one byte of its boot changed", status["state"], status["state"] == "failed", "failed")
             report.check("guest bytes sent", status["guest_bytes"], status["guest_bytes"] == 0, "0")
             report.check(f"{NAME} runs on at {A}", "yes", lab.runs_on(A, NAME))
             report.fact("cause", status["cause"][:100])
             lab.boot(B, EVENT_LOG)
             report.section("Encrypted live migration")
-            status = self.migrate(A, B)
+            status = self.mover.migrate(NAME, A, B)
             report.check(f"migration of {NAME} to {B}", status["state"], status["state"] == "completed", "completed")
             report.fact("cipher", status["cipher"])
             report.fact("on the wire", f"{status['bytes_sent'] / 1e6:.1f} MB in {status['streams']} streams")
@@ -134,7 +123,7 @@ class Demo:
             wait_for("the domain at its destination", lambda: lab.runs_on(B, NAME), 20)
             report.check(f"{A} has it no more", "yes", a.domain(NAME) is None)
             self.check_rates(B)
-            status = self.migrate(B, A, "--cipher", "none")
+            status = self.mover.migrate(NAME, B, A, "--cipher", "none")
             report.check("no encryption is refused", status["state"], status["state"] == "failed", "failed")
             report.section("Audit")
             for name, agent in lab.agents.items():

@@ -17,8 +17,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab import program  # noqa: E402
-from lab.agent import CommandFailed, wait_for  # noqa: E402
+from lab.agent import wait_for  # noqa: E402
 from lab.kvm import HOSTS, TESTBED, KvmLab  # noqa: E402
+from lab.move import MIGRATION_ALONE, Mover  # noqa: E402
 from lab.report import Report  # noqa: E402
 
 A, B = HOSTS
@@ -36,13 +37,6 @@ IMAGE_NAMES = ["more.qcow2", "web.img"]
 COPIED = "vda copied; vdb copied; vdc not: read-only"
 NV_INDEX = "0x1500016"
 MEMORY_MARKER, DISK_MARKER, TPM_MARKER = "vmsec-memory-marker", "vmsec-disk-marker", "vmsec-tpm-marker"
-POLICY = """\
-version = 1
-[[grant]]
-module = "migration"
-vm = "web-*"
-interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
-"""
 
 
 def padded(marker):
@@ -116,7 +110,7 @@ class Disks:
         self.report = Report("vmsec: a guest's disk and TPM move with it")
         self.lab = KvmLab(folder, build, {"migration": {"encryption": "allow-none", "attestation": "none"}})
         self.lab.settings = {"incoming.disk_roots": f"{folder},{IMAGES}", "incoming.copy_roots": str(IMAGES)}
-        self.tickets = 0
+        self.mover = Mover(self.lab, folder)
 
     # ---- places ----------------------------------------------------------------
 
@@ -147,7 +141,7 @@ class Disks:
     def prepare(self):
         lab = self.lab
         policy = self.folder / "policy.toml"
-        policy.write_text(POLICY)
+        policy.write_text(MIGRATION_ALONE)
         lab.start_agents(policy)
         for host in HOSTS:
             self.image(host).parent.mkdir(parents=True, exist_ok=True)
@@ -186,20 +180,6 @@ class Disks:
         self.lab.virsh(A, "start", GUEST)
         wait_for("the guest", lambda: self.lab.last_tick(A, GUEST) > 0, 60)
 
-    def migrate(self, source, destination, *options):
-        """Migrates with a fresh ticket; answers the final status."""
-        self.tickets += 1
-        agent = self.lab.agents[source]
-        ticket = self.lab.pki.ticket(agent, GUEST, source, destination, self.folder / f"ticket-{self.tickets}")
-        try:
-            return agent.vmsec("migrate", GUEST, "--to", destination, "--ticket", ticket, *options)
-        except CommandFailed:
-            return self.latest(source)
-
-    def latest(self, host):
-        mine = [entry for entry in self.lab.agents[host].vmsec("migrate", "list")["migrations"] if entry["outgoing"]]
-        return mine[-1]
-
     # ---- moves -------------------------------------------------------------------
 
     def capture(self, word, file):
@@ -221,7 +201,7 @@ class Disks:
         report.section(f"{source} to {destination}, cipher {cipher}")
         capture = self.folder / f"wire-{cipher}.pcap"
         self.capture("start", capture)
-        status = self.migrate(source, destination, "--copy-disks", "--cipher", cipher)
+        status = self.mover.migrate(GUEST, source, destination, "--copy-disks", "--cipher", cipher)
         report.check("migration", status["state"] + " " + status.get("cause", ""), status["state"] == "completed", "completed")
         report.check("disks, as the report has them", status.get("disks"), status.get("disks") == COPIED, COPIED)
         report.check("sent", f"{status['guest_bytes'] / 1e6:.0f} MB in {status['streams']} streams", status["guest_bytes"] > SIZE,
@@ -279,30 +259,27 @@ class Disks:
         """The image that the first move left is in the way of the second."""
         self.report.section("An image that is there already")
         old = digest_of(self.image(A))
-        self.refused("migration back to it", self.migrate(B, A, "--copy-disks"), "already", "web.img")
+        self.refused("migration back to it", self.mover.migrate(GUEST, B, A, "--copy-disks"), "already", "web.img")
         self.report.check(f"files at {A}", " ".join(self.left(A)), self.left(A) == IMAGE_NAMES, " ".join(IMAGE_NAMES))
         self.report.check("the old image", "as it was", digest_of(self.image(A)) == old)
         self.goes_on(B)
-        without = self.migrate(B, A)
+        without = self.mover.migrate(GUEST, B, A)
         self.refused("without --copy-disks", without)
         self.report.check("the old image", "as it was", digest_of(self.image(A)) == old)
         self.remove(A)
 
     def mid_copy(self):
         """A slow migration whose disk is partly there."""
-        self.tickets += 1
-        agent = self.lab.agents[A]
-        ticket = self.lab.pki.ticket(agent, GUEST, A, B, self.folder / f"ticket-{self.tickets}")
-        begun = agent.vmsec("migrate", GUEST, "--to", B, "--ticket", ticket, "--copy-disks", "--bandwidth", "20MB/s", "--detach")
-        wait_for("the middle of the copy", lambda: self.latest(A)["guest_bytes"] > 24 << 20, 30)
+        begun = self.mover.migrate(GUEST, A, B, "--copy-disks", "--bandwidth", "20MB/s", "--detach")
+        wait_for("the middle of the copy", lambda: self.mover.latest(A, GUEST)["guest_bytes"] > 24 << 20, 30)
         self.report.check("in mid-copy there are images", "yes", set(IMAGE_NAMES) < set(self.left(B)))
         return begun["migration"]
 
     def ended(self, state):
         with contextlib.suppress(TimeoutError):
-            wait_for("the migration's end", lambda: self.latest(A)["state"] in ("failed", "in doubt"), 60)
-        status = self.latest(A)
-        self.report.check("the migration", status["state"], status["state"] == state, state)
+            wait_for("the migration's end", lambda: self.mover.latest(A, GUEST)["state"] in ("failed", "in doubt"), 60)
+        status = self.mover.latest(A, GUEST)
+        self.report.check("the migration", f"{status['state']}: ... {status['cause'][-90:]}", status["state"] == state, state)
         self.goes_on(A)
 
     def gone(self):

@@ -6,6 +6,7 @@ import threading
 import time
 
 from .agent import CommandFailed, wait_for
+from .move import Mover
 from .victim import GUEST, POLICY
 
 FAILURES = (AssertionError, TimeoutError, CommandFailed, subprocess.TimeoutExpired)
@@ -23,7 +24,7 @@ class Kills:
         self.random = random.Random(seed)
         self.seed = seed
         self.duration = 1.0
-        self.tickets = 0
+        self.mover = Mover(lab, folder)
         self.doubt = []
 
     def write_policy(self):
@@ -42,11 +43,8 @@ class Kills:
         return wait_for("one host that runs the guest", one, 40)[0]
 
     def begin(self, source, destination):
-        self.tickets += 1
-        agent = self.lab.agents[source]
-        ticket = self.lab.pki.ticket(agent, GUEST, source, destination, self.folder / f"ticket-{self.tickets}")
-        return subprocess.Popen(agent.command("--json", "migrate", GUEST, "--to", destination, "--ticket", ticket),
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = self.lab.agents[source].command("--json", *self.mover.command(GUEST, source, destination))
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def look_for_doubt(self, host):
         """Resolves at one host; answers what is still in doubt there."""

@@ -25,18 +25,12 @@ from lab import rogue_requests  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.audit import AuditLog  # noqa: E402
 from lab.kvm import HOSTS, PORT, KvmLab  # noqa: E402
+from lab.move import MIGRATION_ALONE, Mover  # noqa: E402
 from lab.report import Table  # noqa: E402
 from lab.rogue_source import RogueSource, bytes_of  # noqa: E402
 
 A, B = HOSTS
 GUEST, BYSTANDER = "web-1", "bystander"
-POLICY = """\
-version = 1
-[[grant]]
-module = "migration"
-vm = "*"
-interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
-"""
 
 
 class Rogue:
@@ -52,7 +46,7 @@ class Rogue:
     def prepare(self):
         lab = self.lab
         policy = self.folder / "policy.toml"
-        policy.write_text(POLICY)
+        policy.write_text(MIGRATION_ALONE)
         lab.start_agents(policy)
         self.audit = AuditLog(lab.agents[B].state)
         lab.create_domain(A, GUEST, 64, "")
@@ -187,10 +181,8 @@ class Rogue:
         self.table.control("host-b's libvirtd and files are as before", changed or "yes", not changed)
 
     def migrates(self):
-        agent = self.lab.agents[A]
-        ticket = self.lab.pki.ticket(agent, GUEST, A, B, self.folder / "ticket")
         try:
-            state = agent.vmsec("migrate", GUEST, "--to", B, "--ticket", ticket)["state"]
+            state = Mover(self.lab, self.folder).migrate(GUEST, A, B)["state"]
         except CommandFailed as failure:
             state = str(failure)
         self.table.control("a migration from host-a to host-b afterwards", state, state == "completed" and self.lab.runs_on(B, GUEST))

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab import program  # noqa: E402
-from lab.agent import CommandFailed  # noqa: E402
+from lab.move import MIGRATION_ALONE, Mover  # noqa: E402
 from lab.relay import Relay  # noqa: E402
 from lab.report import Report  # noqa: E402
 from lab.sim import HOSTS, SimLab  # noqa: E402
@@ -27,13 +27,6 @@ seed = 42
 [workload]
 pattern = "hot"
 dirty_rate = 2000
-"""
-POLICY = """\
-version = 1
-[[grant]]
-module = "migration"
-vm = "web-*"
-interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
 """
 TYPES = (20, 21, 22, 23)  # change cipher spec, alert, handshake, application data
 LARGEST = 16384 + 256
@@ -74,7 +67,7 @@ class Suites:
         self.folder = pathlib.Path(folder)
         self.report = Report("what the suites put on the wire, on the simulated hypervisor")
         self.lab = SimLab(folder, build)
-        self.tickets = 0
+        self.mover = Mover(self.lab, folder)
 
     def start(self, policy, suites):
         """Both agents, each with its suite."""
@@ -85,15 +78,6 @@ class Suites:
     def stop(self):
         for agent in self.lab.agents.values():
             agent.stop()
-
-    def migrate(self, source, destination, *options):
-        self.tickets += 1
-        agent = self.lab.agents[source]
-        ticket = self.lab.pki.ticket(agent, NAME, source, destination, self.folder / f"ticket-{self.tickets}")
-        try:
-            return agent.vmsec("migrate", NAME, "--to", destination, "--ticket", ticket, *options)
-        except CommandFailed:
-            return agent.vmsec("migrate", "status")
 
     def moved(self, status, suite, heard):
         report = self.report
@@ -110,21 +94,21 @@ class Suites:
         report, lab = self.report, self.lab
         policy = self.folder / "policy.toml"
         with lab:
-            policy.write_text(POLICY)
+            policy.write_text(MIGRATION_ALONE)
             lab.define(A, NAME, DOMAIN)
             listener = Listener(lab.ports[B])
             lab.peer_addresses[B] = f"127.0.0.1:{listener.port}"
             for cipher in ("aes-128-gcm", "chacha20-poly1305"):
                 report.section(f"Suite tls, {cipher}, there and back")
                 self.start(policy, {A: "tls", B: "tls"})
-                self.moved(self.migrate(A, B, "--cipher", cipher, "--bulk-channels", "2"), "tls", listener.take())
-                status = self.migrate(B, A)
+                self.moved(self.mover.migrate(NAME, A, B, "--cipher", cipher, "--bulk-channels", "2"), "tls", listener.take())
+                status = self.mover.migrate(NAME, B, A)
                 report.check("back", status["state"], status["state"] == "completed", "completed")
                 self.stop()
             report.section("Different suites")
             self.start(policy, {A: "bulk", B: "tls"})
             listener.take()
-            status = self.migrate(A, B)
+            status = self.mover.migrate(NAME, A, B)
             report.check("refused", status["state"], status["state"] == "failed" and "suite" in status["cause"], "failed, by the suite")
             report.check("guest bytes sent", status["guest_bytes"], status["guest_bytes"] == 0, "0")
             report.check(f"{NAME} runs on at {A}", "yes", lab.runs_on(A, NAME))
@@ -132,7 +116,7 @@ class Suites:
             report.section("Suite bulk")
             self.start(policy, {A: "bulk", B: "bulk"})
             listener.take()
-            self.moved(self.migrate(A, B), "bulk", listener.take())
+            self.moved(self.mover.migrate(NAME, A, B), "bulk", listener.take())
         return report.print()
 
 

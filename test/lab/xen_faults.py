@@ -18,6 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab.agent import CommandFailed, wait_for  # noqa: E402
+from lab.move import Mover  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.victim import GUEST, POLICY  # noqa: E402
 from lab.xen import HOSTS, PATIENCE, SHARE, STATE, XenLab  # noqa: E402
@@ -36,7 +37,7 @@ class XenFaults:
             "migration": {"attestation": "required", "stall_timeout": "10 s", "call_timeout": "10 s"}},
             seconds=900 + 240 * runs)
         self.duration = 15.0
-        self.tickets = 0
+        self.mover = Mover(self.lab, STATE)
 
     def start(self):
         write_reference(self.lab.event_log, self.folder / "reference.toml")
@@ -70,10 +71,7 @@ class XenFaults:
     # ---- a cut migration -------------------------------------------------------
 
     def begin(self, source, destination):
-        self.tickets += 1
-        agent = self.lab.agents[source]
-        ticket = self.lab.pki.ticket(agent, GUEST, source, destination, STATE / f"ticket-{self.tickets}")
-        return agent.begin("--json", "migrate", GUEST, "--to", destination, "--ticket", ticket)
+        return self.lab.agents[source].begin("--json", *self.mover.command(GUEST, source, destination))
 
     def cut(self, kind, source, destination):
         """Breaks it; answers what mends it."""

@@ -16,7 +16,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab import examples, program  # noqa: E402
-from lab.agent import ROOT, CommandFailed, Programs, wait_for  # noqa: E402
+from lab.agent import ROOT, Programs, wait_for  # noqa: E402
+from lab.move import Mover  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
 from lab.xen import PATIENCE, SHARE, STATE, XenLab  # noqa: E402
@@ -54,7 +55,7 @@ class XenHosts:
         self.lab = XenLab(folder, build, {
             "measured_boot": {"reference": str(SHARE / "reference.toml")},
             "migration": {"encryption": "allow-none", "attestation": "required", "stall_timeout": "120 s"}}, seconds=1200)
-        self.tickets = 0
+        self.mover = Mover(self.lab, STATE)
         self.moves = 0
 
     def prepare(self):
@@ -80,24 +81,11 @@ class XenHosts:
         verdict = self.lab.agents[A].vmsec("attest", B)
         self.report.check(f"{B}'s boot", verdict["verdict"], verdict["verdict"] == "trusted", "trusted")
 
-    def migrate(self, source, destination, name, *options):
-        self.tickets += 1
-        agent = self.lab.agents[source]
-        ticket = self.lab.pki.ticket(agent, name, source, destination, STATE / f"ticket-{self.tickets}")
-        try:
-            return agent.vmsec("migrate", name, "--to", destination, "--ticket", ticket, *options)
-        except CommandFailed as failure:
-            mine = [entry for entry in agent.vmsec("migrate", "list")["migrations"]
-                    if entry["name"] == name and entry["outgoing"]]
-            if not mine:
-                raise failure
-            return mine[-1]
-
     def refuse_pv(self):
         """Stock Xen has no shadow paging: a PV guest cannot be moved while it runs, and nobody stops it to find out."""
         report, lab = self.report, self.lab
         before = lab.last_tick(A, "web-pv")
-        status = self.migrate(A, B, "web-pv")
+        status = self.mover.migrate("web-pv", A, B)
         report.check("live migration of a PV guest", status["state"], status["state"] == "failed", "refused")
         report.check("why", status["cause"][-100:], "shadow paging" in status["cause"], "shadow paging")
         report.check("guest bytes sent", status["bytes_sent"], status["bytes_sent"] == 0, "0")
@@ -108,7 +96,7 @@ class XenHosts:
     def move(self, source, destination, cipher, expectation):
         report, lab = self.report, self.lab
         start = time.monotonic()
-        status = self.migrate(source, destination, "web", "--cipher", cipher)
+        status = self.mover.migrate("web", source, destination, "--cipher", cipher)
         self.moves += 1
         report.check(f"live migration of web to {destination}", status["state"], status["state"] == "completed", "completed")
         if status["state"] != "completed":
