@@ -1,7 +1,7 @@
 #!/bin/bash
 # boot.sh IMAGES SHARE [QEMU_OPTION...] - boots a Xen host in emulation, which runs SHARE/run.sh in dom0 and powers off; exits with
 # run.sh's code. SHARE is /mnt/host there. The console goes to SHARE/console.log.
-#   XEN_CPUS (2), XEN_MEMORY (1536 MiB, of all), XEN_DOM0_MEMORY (640 MiB), XEN_LIMIT (1800 s), XEN_ARCHIVE: a cpio archive that is
+#   XEN_CPUS (2), XEN_MEMORY (1536 MiB, of all), XEN_DOM0_MEMORY (640 MiB), XEN_LIMIT (3600 s), XEN_ARCHIVE: a cpio archive that is
 #   unpacked over dom0's file system
 set -euo pipefail
 [ $# -ge 2 ] || { sed -n '2,6s/^# \?//p' "$0" >&2; exit 2; }
@@ -19,7 +19,7 @@ fi
 rm -f "$share/rc"
 # +npt: Xen has nested pages to log a guest's writes with; without, it migrates nothing live.
 status=0
-timeout "${XEN_LIMIT:-1800}" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu qemu64,+npt -smp "${XEN_CPUS:-2}" \
+timeout "${XEN_LIMIT:-3600}" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu qemu64,+npt -smp "${XEN_CPUS:-2}" \
   -m "${XEN_MEMORY:-1536}" -nodefaults -display none -no-reboot -serial "file:$share/console.log" -kernel "$images/xen.elf" \
   -append "dom0_mem=${dom0}M,max:${dom0}M dom0_max_vcpus=1 console=com1 com1=115200,8n1 spec-ctrl=no xpti=no" \
   -initrd "$images/vmlinux console=hvc0 mitigations=off panic=1,$initrd" \
