@@ -54,7 +54,7 @@ class XenHosts:
         self.report = Report("vmsec on two Xen hosts")
         self.lab = XenLab(folder, build, {
             "measured_boot": {"reference": str(SHARE / "reference.toml")},
-            "migration": {"encryption": "allow-none", "attestation": "required", "stall_timeout": "120 s"}}, seconds=1200)
+            "migration": {"encryption": "allow-none", "attestation": "required", "stall_timeout": "120 s"}}, seconds=3000)
         self.mover = Mover(self.lab, STATE)
         self.moves = 0
 
