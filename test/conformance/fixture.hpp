@@ -61,18 +61,13 @@ class Fixture {
   // What only says yes: until the next mute(), this method ("vmsec.IoControl.SetDisk") of what
   // open_a() and open_b() gave answers an empty reply without being called. "" mutes none.
   void mute(const std::string& method) { *muted_ = method; }
+  // The interfaces that the suite asks for: faces.cpp.
   template <class I>
-  std::unique_ptr<I> open_a() {
-    return face_a_->open<I>();
-  }
+  std::unique_ptr<I> open_a();
   template <class I>
-  std::unique_ptr<I> open_b() {
-    return face_b_->open<I>();
-  }
+  std::unique_ptr<I> open_b();
   template <class I>
-  std::unique_ptr<I> module_of_a(const std::string& module) {
-    return a_->open<I>(module + ":" + std::string(Methods<I>::kName));
-  }
+  std::unique_ptr<I> module_of_a(const std::string& module);
   // The module and plugin files that run here, the same for both hosts.
   Result<std::vector<Binary>> binaries();
   Result<Uuid> find(const std::string& name);

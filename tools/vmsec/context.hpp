@@ -44,11 +44,9 @@ class Context {
   // Connects at the first call.
   Result<std::shared_ptr<Control>> control();
 
+  // The interfaces that commands use: faces.cpp.
   template <class I>
-  Result<std::unique_ptr<I>> open() {
-    VMSEC_TRY(const auto way, control());
-    return way->template open<I>();
-  }
+  Result<std::unique_ptr<I>> open();
 
   // The message as JSON, or by `text` for people.
   template <class T, class Text>
