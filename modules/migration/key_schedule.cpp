@@ -133,6 +133,7 @@ Result<std::string> stream_secret(std::string_view migration_secret, std::string
 
 Result<TlsPsk> tls_psk(std::string_view to_destination, std::string_view to_source) {
   std::string both;
+  both.reserve(to_destination.size() + to_source.size() + 2 * sizeof(std::uint32_t));  // one copy to wipe
   append(both, to_destination);
   append(both, to_source);
   const auto derive = [&](std::string_view label, std::size_t size) {

@@ -87,15 +87,19 @@ SealedStream::~SealedStream() { stop(); }
 
 void SealedStream::stop() {
   stopping_ = true;
-  // Wakes whoever is blocked; the descriptors stay open until the threads are gone.
-  if (ends_.wire.valid()) ::shutdown(ends_.wire.get(), SHUT_RDWR);
-  if (ends_.hypervisor.valid()) ::shutdown(ends_.hypervisor.get(), SHUT_RDWR);
-  changed_.notify_all();
-  if (bandwidth_ != nullptr) bandwidth_->wake();
+  cut();
   if (out_.joinable()) out_.join();
   if (in_.joinable()) in_.join();
   ends_.wire.reset();
   ends_.hypervisor.reset();
+}
+
+void SealedStream::cut() {
+  ending_ = true;
+  if (ends_.wire.valid()) ::shutdown(ends_.wire.get(), SHUT_RDWR);
+  if (ends_.hypervisor.valid()) ::shutdown(ends_.hypervisor.get(), SHUT_RDWR);
+  changed_.notify_all();
+  if (bandwidth_ != nullptr) bandwidth_->wake();
 }
 
 void SealedStream::request_mark() {
@@ -134,9 +138,7 @@ void SealedStream::finish(Status status) {
     first = !error_;
     if (first) error_ = status.error().in("stream " + to_string(name_));
   }
-  ::shutdown(ends_.wire.get(), SHUT_RDWR);
-  ::shutdown(ends_.hypervisor.get(), SHUT_RDWR);
-  changed_.notify_all();
+  cut();
   if (first) broken_(name_, *error_);
 }
 

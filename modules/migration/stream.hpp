@@ -74,12 +74,14 @@ class SealedStream {
   Status receive_all(Meter& meter);
   Status accept_record(const RecordLayer::Record& record);
   [[nodiscard]] std::size_t piece() const;
-  bool admit(std::size_t bytes) { return bandwidth_ == nullptr || bandwidth_->admit(bytes, stopping_); }
+  bool admit(std::size_t bytes) { return bandwidth_ == nullptr || bandwidth_->admit(bytes, ending_); }
   Status write(RecordType type, std::span<unsigned char> buffer, Meter& meter);
   Status deliver(std::span<const unsigned char> payload);
   Status wait_for_work() const;
   Status publish(Result<RecordLayer::Carried> carried);
   void finish(Status status);
+  // Wakes whoever is blocked; the descriptors stay open until the threads are gone.
+  void cut();
   [[nodiscard]] bool sends_guest() const { return side_ == Side::source; }
 
   const StreamName name_;
@@ -92,8 +94,9 @@ class SealedStream {
 
   std::atomic<bool> mark_requested_ = false;
   std::atomic<bool> stopping_ = false;
-  bool marked_out_ = false;  // pump_out's own
-  bool marked_in_ = false;   // pump_in's own, as are the next two
+  std::atomic<bool> ending_ = false;  // stopping, or broken: nobody waits for bandwidth any more
+  bool marked_out_ = false;           // pump_out's own
+  bool marked_in_ = false;            // pump_in's own, as are the next two
   bool ended_in_ = false;
   bool deaf_ = false;  // the hypervisor reads no more of what goes back to the source
   std::atomic<std::uint64_t> wire_bytes_ = 0;

@@ -12,6 +12,9 @@ namespace vmsec::migration {
 namespace {
 
 constexpr auto kHandshakePatience = std::chrono::seconds(30);
+// A key update comes once in kBytesPerTlsKey, and nothing else of its kind ever: a peer that sends more of them keeps
+// us at work, and from seeing that nothing moves.
+constexpr std::uint32_t kMostMessages = 16;
 constexpr std::string_view kExporterLabel = "EXPORTER-vmsec-migration-stream";
 
 bool is_alert(int reason) { return reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255; }
@@ -29,6 +32,8 @@ Result<std::unique_ptr<TlsLayer>> TlsLayer::create(TlsRole role, Cipher cipher, 
   VMSEC_TRY(BIO * bio, layer->socket_.make_bio());
   SSL_set_bio(layer->ssl_.get(), bio, bio);  // owns it now
   SSL_set_app_data(layer->ssl_.get(), &layer->offer_);
+  SSL_set_msg_callback(layer->ssl_.get(), on_message);
+  SSL_set_msg_callback_arg(layer->ssl_.get(), layer.get());
   role == TlsRole::client ? SSL_set_connect_state(layer->ssl_.get()) : SSL_set_accept_state(layer->ssl_.get());
   return layer;
 }
@@ -47,7 +52,15 @@ TlsLayer::Step TlsLayer::step(Operation operation) {
   return step;
 }
 
+void TlsLayer::on_message(int written, int, int type, const void*, std::size_t, SSL*, void* layer) {
+  auto& self = *static_cast<TlsLayer*>(layer);
+  if (written != 0 || type != SSL3_RT_HANDSHAKE || !self.agreed_) return;
+  if (++self.messages_ > kMostMessages) self.socket_.deafen();
+}
+
 Error TlsLayer::error_of(const Step& step) const {
+  if (messages_ > kMostMessages)
+    return Error{Code::tampered, "read TLS: more messages beside the data than a stream has", 0, {}};
   const int reason = ERR_GET_REASON(step.queue);
   if (step.result != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
     return Error{Code::unavailable, "the connection was cut before the authenticated end", 0, {}};
@@ -71,12 +84,24 @@ Status TlsLayer::wait_for_peer(int milliseconds) const {
 }
 
 Result<std::size_t> TlsLayer::flush() {
+  const std::lock_guard wire(wire_);
   {
     const std::lock_guard lock(mutex_);
     socket_.take(leaving_);
   }
   VMSEC_CHECK(write_all(socket_.fd(), leaving_, "send to the other host", Code::unavailable));
   return leaving_.size();
+}
+
+void TlsLayer::answer() {
+  const std::unique_lock wire(wire_, std::try_to_lock);
+  if (!wire) return;
+  std::vector<unsigned char> bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    socket_.take(bytes);
+  }
+  std::ignore = ::send(socket_.fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 Status TlsLayer::handshake() {
@@ -165,7 +190,10 @@ Result<std::size_t> TlsLayer::read_some(std::span<unsigned char> room) {
     });
     closed_ = done.result == SSL_ERROR_ZERO_RETURN;
     const bool good = closed_ || done.result == SSL_ERROR_NONE || done.result == SSL_ERROR_WANT_READ;
-    if (!good) broken_ = error_of(done);
+    if (!good) {
+      broken_ = error_of(done);
+      answer();
+    }
     if (have > 0) return have;  // what came before an error is looked at before it
     if (closed_) break;
     if (broken_) return fail(*broken_);
@@ -182,6 +210,7 @@ Result<RecordLayer::Record> TlsLayer::read() {
   };
   VMSEC_TRY(const RecordBuffer::Whole frame, incoming_.next(receive));
   VMSEC_CHECK(taken_->check(frame.header));
+  messages_ = 0;
   const std::uint64_t before = std::exchange(counted_, socket_.bytes_read());
   return Record{frame.header.type, frame.bytes.subspan(kHeaderSize), static_cast<std::size_t>(counted_ - before)};
 }

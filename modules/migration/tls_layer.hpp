@@ -51,6 +51,10 @@ class TlsLayer final : public RecordLayer {
   Status agree();
   Result<std::size_t> read_some(std::span<unsigned char> room);
   Result<std::size_t> flush();
+  // What OpenSSL answers to what came, if nobody writes just now: best effort.
+  void answer();
+  static void on_message(int written, int version, int type, const void* bytes, std::size_t size, SSL* ssl,
+                         void* layer);
   Status wait_for_peer(int milliseconds) const;
   [[nodiscard]] Error error_of(const Step& step) const;
   static Result<Carried> carried(const std::optional<FrameCount>& frames);
@@ -58,6 +62,7 @@ class TlsLayer final : public RecordLayer {
   TlsOffer offer_;
   const std::uint64_t bytes_per_key_;
   std::mutex mutex_;  // OpenSSL's objects are one thread's at a time; nobody waits for the peer under it
+  std::mutex wire_;   // what leaves, in its order
   TlsSocket socket_;
   SslContext context_;
   Ssl ssl_;
@@ -73,7 +78,8 @@ class TlsLayer final : public RecordLayer {
   // The reader's.
   RecordBuffer incoming_{0};
   std::optional<FrameCount> taken_;
-  std::uint64_t counted_ = 0;  // of the socket's bytes
+  std::uint64_t counted_ = 0;                // of the socket's bytes
+  std::atomic<std::uint32_t> messages_ = 0;  // of the handshake's kind, since the last frame
   bool closed_ = false;
   std::optional<Error> broken_;  // found behind bytes that were good
 };

@@ -39,6 +39,7 @@ int TlsSocket::on_write(BIO* bio, const char* data, std::size_t size, std::size_
 int TlsSocket::on_read(BIO* bio, char* data, std::size_t size, std::size_t* read) {
   BIO_clear_retry_flags(bio);
   TlsSocket& self = socket_of(bio);
+  if (self.deaf_) return 0;
   const ssize_t count = ::recv(self.socket_, data, size, MSG_DONTWAIT);
   if (count > 0) {
     *read = static_cast<std::size_t>(count);

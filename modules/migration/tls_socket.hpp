@@ -23,6 +23,8 @@ class TlsSocket {
 
   // What was written since the last call; `spare` is where the next goes.
   void take(std::vector<unsigned char>& spare);
+  // From now on there is nothing to read, whatever comes.
+  void deafen() { deaf_ = true; }
   [[nodiscard]] std::uint64_t bytes_read() const { return read_; }
   [[nodiscard]] int fd() const { return socket_; }
 
@@ -34,6 +36,7 @@ class TlsSocket {
 
   const int socket_;
   std::vector<unsigned char> out_;
+  bool deaf_ = false;
   std::atomic<std::uint64_t> read_ = 0;
 };
 

@@ -15,6 +15,8 @@ Status check_options(const MigrationOptions& options) {
     return fail(Code::unsupported, "migrate with a bandwidth: libxl 4.17 has no limit for it");
   if (options.copy_disks)
     return fail(Code::unsupported, "migrate with copies of disks: libxl copies none; both hosts must see them");
+  if (options.maximum_downtime.value > 0)
+    return fail(Code::unsupported, "migrate with a maximum downtime: libxl 4.17 takes none");
   if (options.auto_converge)
     return fail(Code::unsupported, "migrate with auto-converge: libxl 4.17 does not slow a guest down");
   return {};

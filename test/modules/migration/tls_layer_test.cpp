@@ -333,6 +333,50 @@ TEST_CASE("a peer that asks for new keys without end does not make this side kee
   CHECK_FALSE(other.get());
 }
 
+TEST_CASE("a peer that renews its keys without end, and sends nothing, is not read for ever") {
+  const WithoutSigpipe no_signal;
+  SocketPair wire;
+  const auto server = Layers::make(TlsRole::server, Cipher::aes_128_gcm, Layers::psk(), wire.b);
+  const TlsCipherSuite& suite = *tls_cipher_suite(Cipher::aes_128_gcm);
+  TlsOffer offer{Layers::psk(), &suite};
+  const auto context = make_tls_context(TlsRole::client, suite);
+  REQUIRE(context);
+  const Ssl client(SSL_new(context->get()));
+  REQUIRE(SSL_set_fd(client.get(), wire.a.get()) == 1);
+  SSL_set_app_data(client.get(), &offer);
+  auto other = std::async(std::launch::async, [&]() -> Status {
+    VMSEC_CHECK(server->begin());
+    const auto record = server->read();
+    ::shutdown(wire.b.get(), SHUT_RDWR);
+    return record ? Status{} : Status(fail(record.error()));
+  });
+  REQUIRE(SSL_connect(client.get()) == 1);
+  std::size_t renewed = 0;
+  while (renewed < 200'000 && SSL_key_update(client.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+         SSL_do_handshake(client.get()) == 1)
+    ++renewed;
+  ERR_clear_error();
+  CHECK(renewed < 200'000);
+  const Status read = other.get();
+  REQUIRE_FALSE(read);
+  CHECK(read.error().code == Code::tampered);
+  CHECK(read.error().message.find("more messages") != std::string::npos);
+}
+
+TEST_CASE("who sent what could not be opened hears of it, also from a side that writes nothing itself") {
+  Layers layers;
+  const auto [client, server] = layers.begin();
+  REQUIRE(client);
+  REQUIRE(server);
+  std::string record(std::size_t{5} + 64, '\x5a');
+  record.replace(0, 5, std::string("\x17\x03\x03\x00\x40", 5));  // of encrypted data, 64 bytes
+  write_text(layers.wire.a, record);
+  CHECK(layers.server->read().error().code == Code::tampered);
+  const auto heard = layers.client->read();
+  REQUIRE_FALSE(heard);
+  CHECK(heard.error().message.find("the other host ended TLS") != std::string::npos);
+}
+
 TEST_CASE("behind the end there is nothing: neither another frame nor a bare goodbye before it") {
   Layers layers;
   const auto [client, server] = layers.begin();
