@@ -79,13 +79,13 @@ class XenHost:
             raise RuntimeError(f"{self.name} ended: {(self.folder / 'qemu.log').read_text(errors='replace')}")
         return (self.share / "commands" / f"{number}.rc").exists()
 
-    def result(self, number, seconds=180):
+    def result(self, number, seconds=PATIENCE):
         """Exit code and output."""
         wait_for(f"a command on {self.name}", lambda: self.done(number), seconds)
         output = (self.share / "commands" / f"{number}.out").read_text(errors="replace")
         return int((self.share / "commands" / f"{number}.rc").read_text()), output
 
-    def sh(self, script, seconds=180):
+    def sh(self, script, seconds=PATIENCE):
         """Runs a script in dom0; answers what it printed."""
         code, output = self.result(self.begin(script), seconds)
         if code != 0:
@@ -141,11 +141,11 @@ class XenAgent:
     def begin(self, *arguments):
         return self.host.begin(f"{VMSEC} --agent {self.socket} " + " ".join(f"'{word}'" for word in map(str, arguments)))
 
-    def show(self, *arguments, timeout=300):
+    def show(self, *arguments, timeout=2 * PATIENCE):
         code, output = self.host.result(self.begin(*arguments), timeout)
         return subprocess.CompletedProcess(arguments, code, output, "")
 
-    def vmsec(self, *arguments, timeout=300):
+    def vmsec(self, *arguments, timeout=2 * PATIENCE):
         done = self.show("--json", *arguments, timeout=timeout)
         if done.returncode not in (0, 5):
             raise CommandFailed(list(map(str, arguments)), done.returncode, done.stdout)
