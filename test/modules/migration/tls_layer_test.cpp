@@ -72,6 +72,34 @@ class WithoutSigpipe {
   void (*before_)(int);
 };
 
+constexpr std::size_t kMostUpdates = 200'000;
+
+// A client that updates its keys until it is heard no more: how often it did, and what the server's read came to.
+std::pair<std::size_t, Status> update_keys_without_end(int kind) {
+  const WithoutSigpipe no_signal;
+  SocketPair wire;
+  const auto server = Layers::make(TlsRole::server, Cipher::aes_128_gcm, Layers::psk(), wire.b);
+  const TlsCipherSuite& suite = *tls_cipher_suite(Cipher::aes_128_gcm);
+  TlsOffer offer{Layers::psk(), &suite};
+  const auto context = make_tls_context(TlsRole::client, suite);
+  REQUIRE(context);
+  const Ssl client(SSL_new(context->get()));
+  REQUIRE(SSL_set_fd(client.get(), wire.a.get()) == 1);
+  SSL_set_app_data(client.get(), &offer);
+  auto other = std::async(std::launch::async, [&]() -> Status {
+    VMSEC_CHECK(server->begin());
+    const auto record = server->read();
+    ::shutdown(wire.b.get(), SHUT_RDWR);
+    return record ? Status{} : Status(fail(record.error()));
+  });
+  REQUIRE(SSL_connect(client.get()) == 1);
+  std::size_t updates = 0;
+  while (updates < kMostUpdates && SSL_key_update(client.get(), kind) == 1 && SSL_do_handshake(client.get()) == 1)
+    ++updates;
+  ERR_clear_error();
+  return {updates, other.get()};
+}
+
 std::string text_of(const RecordLayer::Record& record) {
   return {reinterpret_cast<const char*>(record.payload.data()), record.payload.size()};
 }
@@ -306,58 +334,14 @@ TEST_CASE("TLS keys are renewed on the way, in each direction, long before their
 }
 
 TEST_CASE("a peer that asks for new keys without end does not make this side keep ever more") {
-  const WithoutSigpipe no_signal;
-  SocketPair wire;
-  const auto server = Layers::make(TlsRole::server, Cipher::aes_128_gcm, Layers::psk(), wire.b);
-  const TlsCipherSuite& suite = *tls_cipher_suite(Cipher::aes_128_gcm);
-  TlsOffer offer{Layers::psk(), &suite};
-  const auto context = make_tls_context(TlsRole::client, suite);
-  REQUIRE(context);
-  const Ssl client(SSL_new(context->get()));
-  REQUIRE(SSL_set_fd(client.get(), wire.a.get()) == 1);
-  SSL_set_app_data(client.get(), &offer);
-  auto other = std::async(std::launch::async, [&]() -> Status {
-    VMSEC_CHECK(server->begin());
-    const auto record = server->read();
-    ::shutdown(wire.b.get(), SHUT_RDWR);
-    return record ? Status{} : Status(fail(record.error()));
-  });
-  REQUIRE(SSL_connect(client.get()) == 1);
-  const auto ask = [&] {
-    return SSL_key_update(client.get(), SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(client.get()) == 1;
-  };
-  std::size_t asked = 0;
-  while (asked < 200'000 && ask()) ++asked;
-  ERR_clear_error();
-  CHECK(asked < 200'000);
-  CHECK_FALSE(other.get());
+  const auto [asked, read] = update_keys_without_end(SSL_KEY_UPDATE_REQUESTED);
+  CHECK(asked < kMostUpdates);
+  CHECK_FALSE(read);
 }
 
 TEST_CASE("a peer that renews its keys without end, and sends nothing, is not read for ever") {
-  const WithoutSigpipe no_signal;
-  SocketPair wire;
-  const auto server = Layers::make(TlsRole::server, Cipher::aes_128_gcm, Layers::psk(), wire.b);
-  const TlsCipherSuite& suite = *tls_cipher_suite(Cipher::aes_128_gcm);
-  TlsOffer offer{Layers::psk(), &suite};
-  const auto context = make_tls_context(TlsRole::client, suite);
-  REQUIRE(context);
-  const Ssl client(SSL_new(context->get()));
-  REQUIRE(SSL_set_fd(client.get(), wire.a.get()) == 1);
-  SSL_set_app_data(client.get(), &offer);
-  auto other = std::async(std::launch::async, [&]() -> Status {
-    VMSEC_CHECK(server->begin());
-    const auto record = server->read();
-    ::shutdown(wire.b.get(), SHUT_RDWR);
-    return record ? Status{} : Status(fail(record.error()));
-  });
-  REQUIRE(SSL_connect(client.get()) == 1);
-  std::size_t renewed = 0;
-  while (renewed < 200'000 && SSL_key_update(client.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
-         SSL_do_handshake(client.get()) == 1)
-    ++renewed;
-  ERR_clear_error();
-  CHECK(renewed < 200'000);
-  const Status read = other.get();
+  const auto [renewed, read] = update_keys_without_end(SSL_KEY_UPDATE_NOT_REQUESTED);
+  CHECK(renewed < kMostUpdates);
   REQUIRE_FALSE(read);
   CHECK(read.error().code == Code::tampered);
   CHECK(read.error().message.find("more messages") != std::string::npos);
