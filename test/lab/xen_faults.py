@@ -35,7 +35,7 @@ class XenFaults:
         self.lab = XenLab(folder, build, {
             "measured_boot": {"reference": str(SHARE / "reference.toml")},
             "migration": {"attestation": "required", "stall_timeout": "40 s", "call_timeout": "40 s"}},
-            seconds=3000)
+            seconds=3000 + 240 * runs)
         self.duration = 15.0
         self.mover = Mover(self.lab, STATE)
 
@@ -111,7 +111,7 @@ class XenFaults:
         time.sleep(moment)
         ended = self.lab.hosts[source].done(migration)
         mend = self.cut(kind, source, destination)
-        self.lab.hosts[source].result(migration, PATIENCE)
+        self.lab.hosts[source].result(migration)
         mend()
         self.resolve()
         owner = self.owner()
@@ -125,7 +125,7 @@ class XenFaults:
         source = self.owner()
         destination = next(host for host in HOSTS if host != source)
         started = time.monotonic()
-        code, output = self.lab.hosts[source].result(self.begin(source, destination), PATIENCE)
+        code, output = self.lab.hosts[source].result(self.begin(source, destination))
         if code != 0:
             raise AssertionError(f"a migration that nobody cut failed: {output}")
         self.duration = time.monotonic() - started
@@ -142,7 +142,7 @@ class XenFaults:
         request = f"xenstore-read /local/domain/$(xl domid {GUEST})/control/shutdown 2>/dev/null || true"
         wait_for("the request to suspend", lambda: "suspend" in host.sh(request), PATIENCE)
         agent.kill()
-        host.result(migration, PATIENCE)
+        host.result(migration)
         agent.start()
         self.resolve()
         if self.owner() != source:
@@ -167,7 +167,7 @@ class XenFaults:
         migration = self.begin(source, next(peer for peer in HOSTS if peer != source))
         time.sleep(self.random.uniform(2, self.duration * 0.6))
         host.sh(f"xl destroy {GUEST}")
-        code, output = host.result(migration, PATIENCE)
+        code, output = host.result(migration)
         if code == 0:
             raise AssertionError("the migration of a destroyed domain says that it succeeded")
         cause = next((line.strip() for line in output.splitlines() if '"cause"' in line), output.strip())
