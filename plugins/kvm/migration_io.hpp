@@ -16,6 +16,9 @@
 
 namespace vmsec::kvm {
 
+// Who makes the sockets of a session's folder.
+enum class Listener { agent, qemu };
+
 // A folder of one session below the backend's run_dir, removed with what is in it.
 //
 //   <run_dir>/<migration>/rpc.sock      libvirtd connects here
@@ -23,8 +26,6 @@ namespace vmsec::kvm {
 //   <run_dir>/<migration>/q/disk.sock   the same, where disks are copied
 //
 // QEMU may run as another user, as other guests' do: `q` is that user's only where QEMU itself makes the sockets.
-enum class Listener { agent, qemu };
-
 class SessionFolder {
  public:
   // `qemu_user`: empty where QEMU runs as this process's user.
