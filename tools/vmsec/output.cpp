@@ -155,6 +155,12 @@ void Table::print(std::FILE* to) const {
   }
 }
 
+std::string joined(const std::vector<std::string>& texts, const std::string& none) {
+  std::string out;
+  for (const auto& text : texts) out += (out.empty() ? "" : ", ") + text;
+  return out.empty() ? none : out;
+}
+
 void print_facts(const std::vector<Fact>& facts) {
   std::size_t width = 0;
   for (const auto& fact : facts) width = std::max(width, width_of(fact.name));

@@ -34,6 +34,8 @@ struct Fact {
 };
 std::string safe(const std::string& text);  // without control characters
 void print_facts(const std::vector<Fact>& facts);
+std::string joined(const std::vector<std::string>& texts,
+                   const std::string& none);  // "a, b"; `none` where there is none
 
 std::string human(Bytes bytes);            // "256 MiB"
 std::string human(BytesPerSecond rate);    // "81.3 MB/s"

@@ -26,7 +26,7 @@ namespace vmsec::cli {
 namespace {
 
 constexpr const char* kIsolation = "docs/isolation.md";
-constexpr uid_t kUser = 1'879'048'192;  // of those that workers become
+constexpr uid_t kWorkerUser = 1'879'048'192;  // of those that workers become
 constexpr std::uint64_t kNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 constexpr int kNoErrno = 120;
@@ -104,10 +104,10 @@ Probe worker_user() {
   const gid_t group = ::getegid();
   if (is_root()) {
     const auto problem = try_in_child(0, [] {
-      return ::setgroups(0, nullptr) == 0 && ::setresgid(kUser, kUser, kUser) == 0 &&
-             ::setresuid(kUser, kUser, kUser) == 0;
+      return ::setgroups(0, nullptr) == 0 && ::setresgid(kWorkerUser, kWorkerUser, kWorkerUser) == 0 &&
+             ::setresuid(kWorkerUser, kWorkerUser, kWorkerUser) == 0;
     });
-    return row("worker's user", problem, "a user of its own for each process, from " + std::to_string(kUser),
+    return row("worker's user", problem, "a user of its own for each process, from " + std::to_string(kWorkerUser),
                std::string("the agent needs CAP_SETUID and CAP_SETGID: ") + kIsolation);
   }
   const auto problem = try_in_child(CLONE_NEWUSER, [&] { return become_root_in(user, group); });

@@ -12,7 +12,7 @@ std::string verdict_text(Verdict verdict) {
 }
 
 // Without evidence there is no key, no count and no time to tell of.
-void print_report(const AttestationReport& report) {
+void print_attestation(const AttestationReport& report) {
   std::vector<Fact> facts = {{"host", report.host}, {"verdict", verdict_text(report.verdict)}};
   if (!report.cause.empty()) facts.push_back({"cause", report.cause});
   if (!report.attestation_key.empty()) facts.push_back({"attestation key", report.attestation_key});
@@ -52,7 +52,7 @@ Ending attest(Context& context, const std::string& host, bool local) {
   if (host.empty() == !local) return usage_error("attest: name a host, or give --local");
   VMSEC_TRY(const auto attestation, context.open<Attestation>());
   VMSEC_TRY(const auto report, attestation->attest(AttestHost{host, 0}));
-  context.print(report, print_report);
+  context.print(report, print_attestation);
   return exit_of_verdict(report.verdict);
 }
 

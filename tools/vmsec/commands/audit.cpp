@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Wanted {
+struct LogQuery {
   std::string log;  // a file, or a folder that holds audit.log
   std::string domain;
   std::string outcome;
@@ -37,7 +37,7 @@ Result<fs::path> log_of(Context& context, const std::string& place) {
   return log_in(info.state_dir);
 }
 
-Result<AuditFilter> filter_of(Context& context, const Wanted& wanted) {
+Result<AuditFilter> filter_of(Context& context, const LogQuery& wanted) {
   AuditFilter filter = wanted.filter;
   if (wanted.all_kinds) filter.kind.reset();
   if (!wanted.outcome.empty()) {
@@ -76,7 +76,7 @@ std::string located(const AuditReport& report) {
   return has_place ? report.cause : line + report.cause;
 }
 
-Ending show(Context& context, const Wanted& wanted) {
+Ending show(Context& context, const LogQuery& wanted) {
   VMSEC_TRY(const AuditFilter filter, filter_of(context, wanted));
   VMSEC_TRY(const fs::path log, log_of(context, wanted.log));
   auto records = read_audit(log, filter);
@@ -144,7 +144,7 @@ void add_audit(CLI::App& app, Context& context) {
   audit->require_subcommand(1);
   audit->footer("Examples:\n  vmsec audit show --outcome refused");
 
-  auto wanted = std::make_shared<Wanted>();
+  auto wanted = std::make_shared<LogQuery>();
   auto* show_command = audit->add_subcommand("show", "What was done, and what was refused");
   show_command->add_option("LOG", wanted->log,
                            "audit.log or its folder (--state DIR does too); without it, the agent's");

@@ -8,12 +8,6 @@
 namespace vmsec::cli {
 namespace {
 
-std::string joined(const std::vector<std::string>& names, const std::string& none) {
-  std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + safe(name);
-  return out.empty() ? none : out;
-}
-
 std::string vms_of(const Withdrawal& withdrawal) {
   return withdrawal.tag.empty() ? "VM \"" + withdrawal.vm + "\"" : "tag \"" + withdrawal.tag + "\"";
 }
@@ -42,8 +36,9 @@ Ending revoke(Context& context, const GrantRevocation& request) {
   VMSEC_TRY(const auto done, host->revoke_grant(request));
   context.print(done, [](const Withdrawal& each) {
     std::printf("withdrawal %llu: module %s may no longer use %s on %s\n", static_cast<unsigned long long>(each.id),
-                safe(each.module).c_str(), joined(each.interfaces, "anything").c_str(), safe(vms_of(each)).c_str());
-    std::printf("VMs here: %s\n", joined(each.domains, "none").c_str());
+                safe(each.module).c_str(), safe(joined(each.interfaces, "anything")).c_str(),
+                safe(vms_of(each)).c_str());
+    std::printf("VMs here: %s\n", safe(joined(each.domains, "none")).c_str());
     if (each.keeps_memory)
       std::fprintf(stderr, "vmsec: %s had mapped a guest's memory, and keeps that until its process ends\n",
                    safe(each.module).c_str());

@@ -32,7 +32,7 @@ std::string severity_text(Severity severity) {
   return coloured(severity == Severity::critical ? Colour::red : Colour::yellow, text);
 }
 
-void print_report(const InspectionReport& report) {
+void print_inspection(const InspectionReport& report) {
   if (report.observations.empty()) {
     std::puts("nothing found");
   } else {
@@ -61,7 +61,7 @@ Ending inspect(Context& context, const std::string& module, const std::string& v
   VMSEC_TRY(const auto control, context.control());
   const auto inspection = control->open<Inspection>(module + ":" + std::string(Methods<Inspection>::kName));
   VMSEC_TRY(const InspectionReport report, inspection->inspect(target));
-  context.print(report, print_report);
+  context.print(report, print_inspection);
   const bool critical = std::ranges::any_of(
       report.observations, [](const Observation& each) { return each.severity == Severity::critical; });
   return critical ? Exit::critical : Exit::ok;

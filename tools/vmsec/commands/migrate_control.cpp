@@ -27,7 +27,7 @@ Ending status(Context& context, const std::string& id) {
   return found.state == MigrationState::in_doubt ? Exit::in_doubt : Exit::ok;
 }
 
-Ending list(Context& context) {
+Ending list_migrations(Context& context) {
   VMSEC_TRY(const auto migrator, context.open<Migrator>());
   VMSEC_TRY(const auto found, migrator->list({}));
   context.print(found, print_migrations);
@@ -107,7 +107,7 @@ void add_migrate_control(CLI::App& migrate, Context& context) {
 
   auto* list_command = migrate.add_subcommand("list", "Migrations under way, in doubt, and the last that ended");
   list_command->footer("Examples:\n  vmsec migrate list");
-  context.on(list_command, [&context] { return list(context); });
+  context.on(list_command, [&context] { return list_migrations(context); });
 
   auto* resolve_command = migrate.add_subcommand("resolve", "Bring migrations in doubt to their one end");
   resolve_command->add_option("ID", *id, "The migration's id; without it, all");

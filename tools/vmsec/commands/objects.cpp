@@ -12,12 +12,6 @@ namespace vmsec::cli {
 namespace {
 
 // With their prefix: as a policy's [[grant]] has them.
-std::string joined(const std::vector<std::string>& texts) {
-  std::string out;
-  for (const auto& text : texts) out += (out.empty() ? "" : ", ") + text;
-  return out.empty() ? "-" : out;
-}
-
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
 // What an operator asks of a module first: does it do its work?
@@ -49,7 +43,7 @@ void print_modules(const std::vector<FoundModule>& modules) {
     const ModuleInfo& info = module.info;
     const std::string cause = cause_of(module);
     table.add({info.name, info.version, state_text(module), std::to_string(info.restarts), or_dash(info.signer),
-               or_dash(info.section), joined(info.provides),
+               or_dash(info.section), joined(info.provides, "-"),
                cause.empty() ? info.summary : coloured(Colour::red, cause)});
   }
   table.print();
@@ -120,10 +114,10 @@ void print_module(const FoundModule& module) {
                {"version", info.version},
                {"summary", info.summary},
                {"policy section", info.section.empty() ? "-" : "[vm." + info.section + "]"},
-               {"to be granted", joined(to_grant)},
-               {"needs", joined(info.needs)},
-               {"provides", joined(info.provides)},
-               {"asks", joined(info.asks)},
+               {"to be granted", joined(to_grant, "-")},
+               {"needs", joined(info.needs, "-")},
+               {"provides", joined(info.provides, "-")},
+               {"asks", joined(info.asks, "-")},
                {"file", info.file},
                {"SHA-256", or_dash(info.digest)},
                {"signed by", or_dash(info.signer)},

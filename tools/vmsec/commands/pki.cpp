@@ -7,7 +7,7 @@
 namespace vmsec::cli {
 namespace {
 
-struct Wanted {
+struct PkiCommand {
   std::string dir;
   std::string name;  // of the authority, a host, or a serial
   std::string out = ".";
@@ -47,7 +47,7 @@ std::string crl_text(const CertificateAuthority& authority, const RevocationList
          human_time(list.next_update);
 }
 
-Ending init(const Context& context, const Wanted& wanted) {
+Ending init(const Context& context, const PkiCommand& wanted) {
   AuthorityOptions options;
   options.key = key_type(wanted.key);
   if (wanted.days != 0) options.days = wanted.days;
@@ -66,7 +66,7 @@ Ending init(const Context& context, const Wanted& wanted) {
   return Exit::ok;
 }
 
-Ending issue(const Context& context, const Wanted& wanted) {
+Ending issue(const Context& context, const PkiCommand& wanted) {
   VMSEC_TRY(auto authority, CertificateAuthority::open(wanted.dir));
   IssueOptions options;
   options.out_dir = wanted.out;
@@ -88,7 +88,7 @@ Ending issue(const Context& context, const Wanted& wanted) {
 }
 
 // A revocation that no list tells of protects nobody: so the list is made at once.
-Ending revoke(const Context& context, const Wanted& wanted) {
+Ending revoke(const Context& context, const PkiCommand& wanted) {
   VMSEC_TRY(auto authority, CertificateAuthority::open(wanted.dir));
   VMSEC_TRY(const auto revoked, authority.revoke(wanted.name));
   VMSEC_CHECK(authority.publish_crl(wanted.crl_days * kDay));
@@ -104,7 +104,7 @@ Ending revoke(const Context& context, const Wanted& wanted) {
   return Exit::ok;
 }
 
-Ending publish(const Context& context, const Wanted& wanted) {
+Ending publish(const Context& context, const PkiCommand& wanted) {
   VMSEC_TRY(auto authority, CertificateAuthority::open(wanted.dir));
   VMSEC_CHECK(authority.publish_crl(wanted.crl_days * kDay));
   VMSEC_TRY(const auto list, authority.revocations());
@@ -122,7 +122,7 @@ std::string standing(const IssuedCertificate& certificate) {
   return "good";
 }
 
-Ending list(const Context& context, const Wanted& wanted) {
+Ending list(const Context& context, const PkiCommand& wanted) {
   VMSEC_TRY(auto authority, CertificateAuthority::open(wanted.dir));
   VMSEC_TRY(const auto certificates, authority.list());
   VMSEC_TRY(const auto crl, authority.revocations());
@@ -143,7 +143,7 @@ Ending list(const Context& context, const Wanted& wanted) {
   return Exit::ok;
 }
 
-Ending placement_key(const Context& context, const Wanted& wanted, const std::string& type) {
+Ending placement_key(const Context& context, const PkiCommand& wanted, const std::string& type) {
   VMSEC_TRY(const auto key, PlacementKey::create(wanted.file, key_type(type)));
   const std::string digest = hexadecimal(key.public_key().digest());
   if (context.options.json) {
@@ -162,7 +162,7 @@ void add_key_type(CLI::App* command, std::string& key) {
       ->type_name("NAME");
 }
 
-void add_crl_days(CLI::App* command, const std::shared_ptr<Wanted>& wanted) {
+void add_crl_days(CLI::App* command, const std::shared_ptr<PkiCommand>& wanted) {
   command->add_option("--days", wanted->crl_days, "How long the list is good; hosts refuse a stale one (7)")
       ->type_name("N")
       ->check(CLI::Range(1, 365));
@@ -176,7 +176,7 @@ void add_pki(CLI::App& app, Context& context) {
   pki->footer(
       "Examples:\n  vmsec pki init ca --name \"Example cloud\"\n  vmsec pki issue ca host-a --out /etc/vmsec\n"
       "  vmsec pki placement-key placement.key");
-  auto wanted = std::make_shared<Wanted>();
+  auto wanted = std::make_shared<PkiCommand>();
   const auto add = [&](const char* name, const char* summary, const char* examples) {
     auto* command = pki->add_subcommand(name, summary);
     command->add_option("DIR", wanted->dir, "The authority's folder")->required();

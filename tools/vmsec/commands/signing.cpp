@@ -7,7 +7,7 @@
 namespace vmsec::cli {
 namespace {
 
-struct Wanted {
+struct SigningOptions {
   std::string file;
   std::string key;
   std::string name;
@@ -15,20 +15,14 @@ struct Wanted {
   [[nodiscard]] ObjectKind object_kind() const { return kind == "plugin" ? ObjectKind::plugin : ObjectKind::module; }
 };
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string out;
-  for (const auto& text : texts) out += (out.empty() ? "" : ", ") + text;
-  return out.empty() ? "-" : out;
-}
-
 // "keys/acme.key" is called acme.
-std::string name_of(const Wanted& wanted) {
+std::string signer_of(const SigningOptions& wanted) {
   if (!wanted.name.empty()) return wanted.name;
   const auto file = wanted.key.substr(wanted.key.rfind('/') + 1);
   return file.substr(0, file.find('.'));
 }
 
-Ending make_key(const Context& context, const Wanted& wanted) {
+Ending make_key(const Context& context, const SigningOptions& wanted) {
   VMSEC_TRY(const auto made, PlacementKey::create(wanted.file, KeyType::ed25519));
   VMSEC_TRY(const std::string raw, read_public_key(made.public_key().pem(), wanted.file + ".pub"));
   if (context.options.json) {
@@ -41,8 +35,8 @@ Ending make_key(const Context& context, const Wanted& wanted) {
   return Exit::ok;
 }
 
-Ending sign(const Context& context, const Wanted& wanted) {
-  VMSEC_TRY(const auto made, sign_object(wanted.file, wanted.object_kind(), wanted.key, name_of(wanted)));
+Ending sign(const Context& context, const SigningOptions& wanted) {
+  VMSEC_TRY(const auto made, sign_object(wanted.file, wanted.object_kind(), wanted.key, signer_of(wanted)));
   const std::string file = signature_file_of(wanted.file);
   if (context.options.json) {
     Json keys = Json::array();
@@ -74,18 +68,18 @@ Json json_of(const ObjectReport& report) {
           {"signer", report.signer},     {"refusals", std::move(refusals)}};
 }
 
-void print_report(const ObjectReport& report) {
+void print_object(const ObjectReport& report) {
   std::vector<Fact> facts = {{"file", report.file}, {"SHA-256", report.sha256}};
   if (report.kind == ObjectKind::module) {
     facts.push_back({"name", report.name.empty() ? "-" : report.name + " " + report.version});
     facts.push_back({"summary", report.summary.empty() ? "-" : report.summary});
     facts.push_back({"module ABI", std::to_string(report.abi_major) + "." + std::to_string(report.abi_minor)});
     facts.push_back({"policy section", report.section.empty() ? "-" : "[vm." + report.section + "]"});
-    facts.push_back({"provides", joined(report.provides)});
-    facts.push_back({"needs", joined(report.needs)});
-    facts.push_back({"asks", joined(report.asks)});
+    facts.push_back({"provides", joined(report.provides, "-")});
+    facts.push_back({"needs", joined(report.needs, "-")});
+    facts.push_back({"asks", joined(report.asks, "-")});
   }
-  facts.push_back({"links", joined(report.links)});
+  facts.push_back({"links", joined(report.links, "-")});
   facts.push_back({"signed by", report.signer.empty() ? "nobody who is trusted" : report.signer});
   facts.push_back({"loads", report.refusals.empty() ? coloured(Colour::green, "yes") : coloured(Colour::red, "no")});
   for (const Error& refusal : report.refusals)
@@ -94,17 +88,17 @@ void print_report(const ObjectReport& report) {
 }
 
 // What is refused is what was asked for: no failure of this command.
-Ending inspect(const Context& context, const Wanted& wanted) {
+Ending inspect(const Context& context, const SigningOptions& wanted) {
   VMSEC_TRY(const Trust trust, Trust::read(context.options.trust));
   VMSEC_TRY(const auto report, inspect_object(wanted.file, wanted.object_kind(), trust));
   if (context.options.json)
     Context::print_json(json_of(report));
   else
-    print_report(report);
+    print_object(report);
   return Exit::ok;
 }
 
-Ending verify(const Context& context, const Wanted& wanted) {
+Ending verify(const Context& context, const SigningOptions& wanted) {
   VMSEC_TRY(const Trust trust, Trust::read(context.options.trust));
   VMSEC_TRY(const auto report, inspect_object(wanted.file, wanted.object_kind(), trust));
   if (!report.refusals.empty())
@@ -119,7 +113,7 @@ Ending verify(const Context& context, const Wanted& wanted) {
   return Exit::ok;
 }
 
-CLI::App* add(CLI::App* module, const char* name, const char* summary, const std::shared_ptr<Wanted>& wanted) {
+CLI::App* add(CLI::App* module, const char* name, const char* summary, const std::shared_ptr<SigningOptions>& wanted) {
   auto* command = module->add_subcommand(name, summary);
   command->add_option("FILE", wanted->file, "The shared object")->required();
   command->add_option("--kind", wanted->kind, "What it is: module (the default) or plugin")
@@ -132,7 +126,7 @@ CLI::App* add(CLI::App* module, const char* name, const char* summary, const std
 
 void add_signing(CLI::App& app, Context& context) {
   auto* module = app.get_subcommand("module");
-  auto wanted = std::make_shared<Wanted>();
+  auto wanted = std::make_shared<SigningOptions>();
   auto* key = module->add_subcommand("key", "A new pair of keys that signs modules and plugins (Ed25519)");
   key->add_option("FILE", wanted->file, "The private key; the public one is FILE.pub")->required();
   key->footer("Examples:\n  vmsec module key acme.key");

@@ -6,19 +6,13 @@
 namespace vmsec::cli {
 namespace {
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out.empty() ? "none" : out;
-}
-
 void print_tenant(const TenantInfo& tenant) {
   std::vector<std::string> domains;
   for (const auto& each : tenant.domains) domains.push_back(each.name);
   print_facts({{"tenant", tenant.name},
                {"has", tenant.vms},
-               {"VMs here", joined(domains)},
-               {"may choose", joined(tenant.offers)}});
+               {"VMs here", joined(domains, "none")},
+               {"may choose", joined(tenant.offers, "none")}});
   if (tenant.choices.empty()) return;
   std::puts("");
   Table table({"VM", "MODULE", "SINCE", "BY", "IN EFFECT"});
@@ -29,7 +23,7 @@ void print_tenant(const TenantInfo& tenant) {
   table.print();
 }
 
-Ending show(Context& context, const std::string& name) {
+Ending show_tenant(Context& context, const std::string& name) {
   VMSEC_TRY(const auto host, context.open<HostControl>());
   VMSEC_TRY(const auto list, host->list_tenants({name}));
   context.print(list, [](const TenantList& found) {
@@ -121,7 +115,7 @@ void add_tenant(CLI::App& app, Context& context) {
   auto* show_command = tenant->add_subcommand("show", "A tenant's VMs, what it is offered and what it chose");
   show_command->add_option("NAME", *name, "The tenant; without it all of them");
   show_command->footer("Examples:\n  vmsec tenant show\n  vmsec tenant show acme --json");
-  context.on(show_command, [&context, name] { return show(context, *name); });
+  context.on(show_command, [&context, name] { return show_tenant(context, *name); });
 
   auto words = std::make_shared<Words>();
   auto* choose_command = tenant->add_subcommand("choose", "A module that the tenant is offered, for one of its VMs");

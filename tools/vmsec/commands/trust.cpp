@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMaximumKey = 64 << 10;
 
-struct Wanted {
+struct TrustChange {
   std::string subject;  // a key's name, a module's, or a digest
   std::string file;
   std::vector<std::string> roles = {"module"};
@@ -108,7 +108,7 @@ void print_store(const TrustStore& store, const char* whose) {
     std::printf("revoked   %s %s\n", object.sha256.c_str(), safe(object.reason).c_str());
 }
 
-Ending list(const Context& context) {
+Ending list_keys(const Context& context) {
   VMSEC_TRY(const Trust trust, Trust::read(context.options.trust));
   if (context.options.json) {
     Context::print_json(Json{{"operator", json_of(trust.operators())}, {"shipped", json_of(trust.shipped())}});
@@ -120,7 +120,7 @@ Ending list(const Context& context) {
   return Exit::ok;
 }
 
-Result<std::vector<TrustRole>> roles_wanted(const Wanted& wanted) {
+Result<std::vector<TrustRole>> roles_wanted(const TrustChange& wanted) {
   std::vector<TrustRole> roles;
   for (const auto& text : wanted.roles) {
     VMSEC_TRY(const TrustRole role, parse_role(text));
@@ -131,7 +131,7 @@ Result<std::vector<TrustRole>> roles_wanted(const Wanted& wanted) {
 
 // Without a file: the shipped store's key of this name, with its roles and those that
 // are wanted. In the place of an older one: packages of another build have another key.
-Ending extend(const Context& context, TrustStore& store, const Wanted& wanted) {
+Ending extend(const Context& context, TrustStore& store, const TrustChange& wanted) {
   VMSEC_TRY(TrustStore shipped, read_trust_store(shipped_trust()));
   const auto theirs = find_key(shipped, wanted.subject);
   if (theirs == shipped.keys.end())
@@ -159,7 +159,7 @@ Ending extend(const Context& context, TrustStore& store, const Wanted& wanted) {
   return keep(context, store, done);
 }
 
-Ending add(const Context& context, const Wanted& wanted) {
+Ending add_key(const Context& context, const TrustChange& wanted) {
   VMSEC_TRY(TrustStore store, open_store(context));
   if (wanted.file.empty()) return extend(context, store, wanted);
   VMSEC_TRY(const std::string pem, read_input("trust key " + wanted.subject, wanted.file, kMaximumKey));
@@ -176,7 +176,7 @@ Ending add(const Context& context, const Wanted& wanted) {
 }
 
 // Whoever removes a revoked key revokes nothing any more.
-Ending remove(const Context& context, const Wanted& wanted) {
+Ending remove_key(const Context& context, const TrustChange& wanted) {
   VMSEC_TRY(TrustStore store, open_store(context));
   const auto found = find_key(store, wanted.subject);
   if (found == store.keys.end()) return no_key(store, wanted.subject);
@@ -196,7 +196,7 @@ std::string today() {
   return text.substr(0, 10);
 }
 
-Ending revoke(const Context& context, const Wanted& wanted) {
+Ending revoke_object(const Context& context, const TrustChange& wanted) {
   VMSEC_TRY(TrustStore store, open_store(context));
   const bool digest =
       wanted.subject.size() == 64 && wanted.subject.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -218,7 +218,7 @@ Ending revoke(const Context& context, const Wanted& wanted) {
   return keep(context, store, "key " + wanted.subject + " is revoked, with all that it ever signed");
 }
 
-Ending minimum(const Context& context, const Wanted& wanted) {
+Ending minimum(const Context& context, const TrustChange& wanted) {
   VMSEC_TRY(TrustStore store, open_store(context));
   std::erase_if(store.minimums, [&](const MinimumVersion& one) { return one.module == wanted.subject; });
   store.minimums.push_back({wanted.subject, wanted.version});
@@ -231,7 +231,7 @@ void add_trust(CLI::App& app, Context& context) {
   auto* trust = app.get_subcommand("module")->add_subcommand("trust", "Whose modules and plugins this host runs");
   trust->require_subcommand(1);
   trust->footer("Examples:\n  vmsec module trust list\n  vmsec module trust add acme acme.key.pub --role module");
-  auto wanted = std::make_shared<Wanted>();
+  auto wanted = std::make_shared<TrustChange>();
   const auto command = [&](const char* name, const char* summary, const char* examples, auto act) {
     auto* made = trust->add_subcommand(name, summary);
     made->footer(std::string("Examples:\n  vmsec module trust ") + examples);
@@ -239,12 +239,12 @@ void add_trust(CLI::App& app, Context& context) {
     return made;
   };
   command("list", "The operator's store and the shipped one", "list\n  vmsec module trust list --json",
-          [](const Context& of, const Wanted&) { return list(of); });
+          [](const Context& of, const TrustChange&) { return list_keys(of); });
   auto* adding = command("add", "Trust a key",
                          "add acme acme.key.pub\n  vmsec module trust add acme acme.key.pub "
                          "--role module --role in-process --until 2030-12-31\n  vmsec module trust add vmsec-build "
                          "--role in-process",
-                         add);
+                         add_key);
   adding->add_option("NAME", wanted->subject, "What to call it")->required();
   adding->add_option("FILE", wanted->file, "The public key (PEM); none: the shipped store's of this name");
   adding->add_option("--role", wanted->roles, "For what: module (the default), plugin, in-process; may be repeated")
@@ -253,12 +253,12 @@ void add_trust(CLI::App& app, Context& context) {
       ->take_all()
       ->allow_extra_args(false);
   adding->add_option("--until", wanted->until, "The last day, as 2030-12-31; else for ever")->type_name("DAY");
-  auto* removing = command("remove", "Trust a key no more", "remove acme", remove);
+  auto* removing = command("remove", "Trust a key no more", "remove acme", remove_key);
   removing->add_option("NAME", wanted->subject, "The key")->required();
   auto* revoking = command("revoke", "Never again load what a key signed, or one file",
                            "revoke acme --reason \"key was "
                            "stolen\"\n  vmsec module trust revoke SHA256 --reason CVE-2031-1",
-                           revoke);
+                           revoke_object);
   revoking->add_option("NAME", wanted->subject, "The key, or a file's SHA-256")->required();
   revoking->add_option("--reason", wanted->reason, "Why, for who reads the refusal")->type_name("TEXT");
   auto* least = command("minimum", "Load no older version of a module", "minimum scanner 1.4.2", minimum);

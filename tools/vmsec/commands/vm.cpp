@@ -12,12 +12,6 @@ std::string state_text(DomainState state) {
   return state == DomainState::paused ? coloured(Colour::yellow, text) : text;
 }
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string out;
-  for (const auto& text : texts) out += (out.empty() ? "" : ", ") + text;
-  return out.empty() ? "none" : out;
-}
-
 void print_list(const DomainList& list) {
   Table table({"NAME", "UUID", "STATE", "VCPUS", "MEMORY", "CPU TIME"});
   for (const auto& domain : list.domains)
@@ -35,7 +29,7 @@ void print_domain(const DomainInfo& domain) {
                {"CPU time", human(domain.cpu_time)},
                {"persistent", domain.persistent ? "yes" : "no"},
                {"virtual TPM", domain.tpm ? "yes" : "no"},
-               {"tags", joined(domain.tags)}});
+               {"tags", joined(domain.tags, "none")}});
   if (!domain.disks.empty()) {
     std::puts("");
     Table table({"DISK", "SOURCE", "CAPACITY"});
@@ -50,14 +44,14 @@ void print_domain(const DomainInfo& domain) {
   }
 }
 
-Ending list(Context& context) {
+Ending list_vms(Context& context) {
   VMSEC_TRY(const auto domains, context.open<DomainControl>());
   VMSEC_TRY(const auto found, domains->list({}));
   context.print(found, print_list);
   return Exit::ok;
 }
 
-Ending show(Context& context, const std::string& vm) {
+Ending show_vm(Context& context, const std::string& vm) {
   VMSEC_TRY(const auto domains, context.open<DomainControl>());
   VMSEC_TRY(const auto domain, find_domain(*domains, vm));
   context.print(domain, print_domain);
@@ -87,7 +81,7 @@ void add_vm(CLI::App& app, Context& context) {
 
   auto* list_command = vm->add_subcommand("list", "All VMs of this host");
   list_command->footer("Examples:\n  vmsec vm list\n  vmsec vm list --json");
-  context.on(list_command, [&context] { return list(context); });
+  context.on(list_command, [&context] { return list_vms(context); });
 
   auto name = std::make_shared<std::string>();
   const auto with_name = [&](const char* command, const char* summary) {
@@ -97,7 +91,7 @@ void add_vm(CLI::App& app, Context& context) {
                   " 5f0c2a4e-6a5b-4a3f-9d58-0f5b0a1c2d3e --json");
     return added;
   };
-  context.on(with_name("show", "Everything about a VM"), [&context, name] { return show(context, *name); });
+  context.on(with_name("show", "Everything about a VM"), [&context, name] { return show_vm(context, *name); });
   context.on(with_name("pause", "Stop its vCPUs; its memory stays"),
              [&context, name] { return change(context, *name, Act::pause); });
   context.on(with_name("resume", "Let its vCPUs go on"),

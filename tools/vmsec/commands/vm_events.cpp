@@ -10,7 +10,7 @@ namespace {
 
 constexpr Microseconds kPatience{500'000};  // so that Ctrl-C is answered soon
 
-struct Wanted {
+struct EventQuery {
   bool follow = false;
   std::uint64_t after = 0;
   std::uint64_t count = 0;  // 0: no bound
@@ -24,7 +24,7 @@ void print_event(const Event& event) {
               event.detail.empty() ? "" : "  ", safe(event.detail).c_str());
 }
 
-Ending follow(Context& context, Events& source, const Wanted& wanted) {
+Ending follow(Context& context, Events& source, const EventQuery& wanted) {
   watch_interrupt();
   if (!context.options.json) print_header();
   std::uint64_t after = wanted.after;
@@ -46,7 +46,7 @@ Ending follow(Context& context, Events& source, const Wanted& wanted) {
   return Exit::ok;
 }
 
-Ending events(Context& context, const Wanted& wanted) {
+Ending events(Context& context, const EventQuery& wanted) {
   VMSEC_TRY(const auto source, context.open<Events>());
   if (wanted.follow) return follow(context, *source, wanted);
   const auto maximum = static_cast<std::uint32_t>(wanted.count == 0 ? 1000 : wanted.count);
@@ -61,7 +61,7 @@ Ending events(Context& context, const Wanted& wanted) {
 }  // namespace
 
 void add_vm_events(CLI::App& vm, Context& context) {
-  auto wanted = std::make_shared<Wanted>();
+  auto wanted = std::make_shared<EventQuery>();
   auto* command = vm.add_subcommand("events", "What happened to the VMs since the agent started");
   command->add_flag("--follow,-f", wanted->follow, "Go on until Ctrl-C; with --json one object a line");
   command->add_option("--after", wanted->after, "Only events with a higher sequence number")->type_name("N");
