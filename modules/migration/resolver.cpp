@@ -87,7 +87,7 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   Sight sight = look(record, host, line ? &*line : nullptr);
   if (sight.silence.empty()) sight.silence = unreachable;
   const auto& [peer, silence] = sight;
-  const auto settle = [&, &peer = peer]() -> Status {
+  const auto settle = [&]() -> Status {
     if (host == PeerHost::fenced) VMSEC_CHECK(hear_word(record, peer));
     if (record.side == Side::source) return settle_source(record, peer, host, Tell::yes, line ? &*line : nullptr);
     return settle_destination(record, peer, host);

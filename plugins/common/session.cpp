@@ -37,8 +37,8 @@ void Session::start_engine() {
 }
 
 SessionEvent Session::next(Microseconds wait) {
-  constexpr std::uint64_t kLongestWait = 3600'000'000;
-  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(std::min(wait.value, kLongestWait));
+  constexpr std::uint64_t kLongestSleep = 3600'000'000;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(std::min(wait.value, kLongestSleep));
   std::unique_lock lock(mutex_);
   changed_.wait_until(lock, until, [&] { return closing_ || !events_.empty() || phase_ == Phase::ended; });
   if (!events_.empty()) {

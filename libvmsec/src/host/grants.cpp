@@ -5,7 +5,7 @@
 namespace vmsec::host {
 namespace {
 
-thread_local const Policy* preview = nullptr;
+thread_local const Policy* previewed = nullptr;
 
 bool holds(const std::vector<std::string>& list, std::string_view name) {
   return std::ranges::find(list, name) != list.end();
@@ -34,9 +34,9 @@ Selector selector_of(const Withdrawal& withdrawal) {
   return {Selector::By::name, withdrawal.vm};
 }
 
-Grants::Preview::Preview(const Policy& policy) { preview = &policy; }
-Grants::Preview::~Preview() { preview = nullptr; }
-bool Grants::previewing() { return preview != nullptr; }
+Grants::Preview::Preview(const Policy& policy) { previewed = &policy; }
+Grants::Preview::~Preview() { previewed = nullptr; }
+bool Grants::previewing() { return previewed != nullptr; }
 
 Grants::Grants(bool all_without_policy, std::string host)
     : all_without_policy_(all_without_policy), host_(std::move(host)), standing_(std::make_shared<const Standing>()) {}
@@ -82,7 +82,7 @@ bool Grants::is_chosen(const Standing& standing, const Policy& policy, const std
 Ruling Grants::rule(const std::string& module, const About* about, std::string_view interface) const {
   const auto in_force = current();
   const auto standing = stands();
-  const Policy* policy = preview != nullptr ? preview : in_force.get();
+  const Policy* policy = previewed != nullptr ? previewed : in_force.get();
   const auto granted = [&] {
     if (policy == nullptr) return all_without_policy_;
     if (about == nullptr) return policy->grants_any(module, interface);
