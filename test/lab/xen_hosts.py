@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Two Xen hosts in emulation: a guest is live-migrated from one to the other, attested and encrypted.
 
-    xen_hosts.py BUILD_DIR|PREFIX [--examples FOLDER] [--keep]
+    xen_hosts.py BUILD_DIR|PREFIX [--examples FOLDER] [--faults RUNS] [--seed N] [--keep]
 
 Each host is a QEMU of its own; the link between them is recorded from outside. dom0's TPM is a software one, given the
 measurements of a boot that was made elsewhere. --examples: afterwards a vendor's modules work on one of them (examples.py), with
-the PREFIX that they were built against.
+the PREFIX that they were built against. --faults: then what breaks there (xen_faults.py), cut RUNS times.
 """
 import hashlib
 import json
@@ -20,7 +20,9 @@ from lab.agent import ROOT, Programs, wait_for  # noqa: E402
 from lab.move import Mover  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
-from lab.xen import PATIENCE, SHARE, STATE, XenLab  # noqa: E402
+from lab.victim import GUEST as VICTIM  # noqa: E402
+from lab.xen import PATIENCE, STATE, XenLab  # noqa: E402
+from lab.xen_faults import MODULES, XenFaults  # noqa: E402
 
 A, B = "host-a", "host-b"
 MARKER = "vmsec-xen-marker"
@@ -31,7 +33,7 @@ version = 1
 [[vm]]
 match = "web"
 [vm.isolation]
-cpu_quota = "60%"
+cpu_quota = "60%%"
 [[grant]]
 module = "isolation"
 vm = "web*"
@@ -41,10 +43,14 @@ module = "migration"
 vm = "web*"
 interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
 [[grant]]
+module = "migration"
+vm = "%s"
+interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
+[[grant]]
 module = "measured_boot"
 vm = "*"
 interfaces = ["vmsec.BootEvidence"]
-"""
+""" % VICTIM
 
 
 class XenHosts:
@@ -52,9 +58,7 @@ class XenHosts:
         self.folder = pathlib.Path(folder)
         self.modules = Programs(build).modules
         self.report = Report("vmsec on two Xen hosts")
-        self.lab = XenLab(folder, build, {
-            "measured_boot": {"reference": str(SHARE / "reference.toml")},
-            "migration": {"encryption": "allow-none", "attestation": "required", "stall_timeout": "120 s"}}, seconds=3000)
+        self.lab = XenLab(folder, build, {**MODULES, "migration": {**MODULES["migration"], "encryption": "allow-none"}}, seconds=3600)
         self.mover = Mover(self.lab, STATE)
         self.moves = 0
 
@@ -127,7 +131,7 @@ class XenHosts:
         self.report.check("its 64-byte marker in the recorded link", f"{found.get('markers', -1)} times {done.stderr.strip()}",
                           done.returncode == 0, "0 times" if expectation == "absent" else "> 0 times")
 
-    def run(self, vendor=None):
+    def run(self, vendor=None, faults=0, seed=1):
         with self.lab:
             self.report.section("Hosts")
             self.prepare()
@@ -140,6 +144,8 @@ class XenHosts:
             self.move(B, A, "none", "present")
             if vendor:
                 self.vendor(vendor)
+            if faults:
+                self.faults(faults, seed)
         return self.report.print()
 
     def vendor(self, folder):
@@ -147,7 +153,14 @@ class XenHosts:
         good = examples.work(examples.xen_target(self.lab), examples.CARRIERS, self.lab.build, folder)
         self.report.check(f"on a guest of {A}", "all passed" if good else "see the table", good, "all passed")
 
+    def faults(self, runs, seed):
+        self.report.section("What breaks")
+        for name in ("web", "web-pv"):
+            self.lab.hosts[A].sh(f"xl destroy {name}")
+        good = XenFaults(self.lab, self.mover, seed).all(runs)
+        self.report.check(f"cut migrations, and faults of a host (seed {seed})", f"{good} of {runs + 1}", good == runs + 1, "all")
+
 
 if __name__ == "__main__":
-    program.run(__doc__, "vmsec-xen-", lambda folder, build, examples: XenHosts(folder, build).run(examples),
-                examples="")
+    program.run(__doc__, "vmsec-xen-", lambda folder, build, examples, faults, seed: XenHosts(folder, build).run(examples, faults, seed),
+                examples="", faults=0, seed=1)

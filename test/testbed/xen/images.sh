@@ -24,14 +24,14 @@ fetch() {
   kernel=$(apt-cache depends linux-image-amd64 2>/dev/null | awk '/Depends: linux-image-/ {print $2; exit}')
   [[ -n $kernel ]] || die "no kernel package known: run apt-get update"
   (cd "$download" && apt-get download -o APT::Sandbox::User=root \
-    xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils "$kernel" >apt.log 2>&1) ||
+    xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils bash-static "$kernel" >apt.log 2>&1) ||
     { tail -3 "$download/apt.log" >&2; die "cannot download Xen's packages"; }
   for package in "$download"/*.deb; do dpkg-deb -x "$package" "$download/root"; done
   (cd "$download" && echo *.deb) >"$download/root/complete"
   rm -rf "$root"
   mv "$download/root" "$root" # complete or not there
 }
-[[ -e $root/complete ]] || fetch
+[[ -e $root/complete && -e $root/bin/bash-static ]] || fetch
 mkdir -p "$out"
 release=$(ls "$root/lib/modules")
 zcat "$root"/boot/xen-4.17-amd64.gz >"$out/xen.elf"
@@ -85,9 +85,10 @@ printf 'root:x:0:\n' >"$dom0/etc/group"
 cp "$here/dom0_init" "$dom0/init"
 cp "$root"/etc/xen/scripts/* "$dom0/etc/xen/scripts/"
 # What Xen's scripts for disks and network cards call beside busybox.
-for program in bash losetup flock stat ip tc bridge; do cp -L "$(command -v $program)" "$dom0/sbin/"; done
-ln -s ../sbin/bash "$dom0/bin/bash"
-ln -s ../sbin/bash "$dom0/bin/sh" # busybox's own would take its commands before those in PATH
+for program in losetup flock stat ip tc bridge; do cp -L "$(command -v $program)" "$dom0/sbin/"; done
+# In emulation each process takes a tenth of a second to begin, half of it to link what it needs; libxl gives a script 10 s.
+cp "$root/bin/bash-static" "$dom0/bin/bash"
+ln -s bash "$dom0/bin/sh" # busybox's own would take its commands before those in PATH
 ln -s ../bin/busybox "$dom0/sbin/modprobe" # the kernel's own calls
 "$here/libraries.sh" "$dom0" "$dom0/$bin"/* "$dom0/usr/bin/xenstore" "$dom0"/sbin/*
 # libpthread opens it when a thread is cancelled.
