@@ -6,7 +6,6 @@
 
 #include "libvmsec/host/fake_backend.hpp"
 #include "paths.hpp"
-#include "sanitized.hpp"
 #include "vmsec/audit.hpp"
 #include "vmsec/host.hpp"
 #include "vmsec/service/enforcement.hpp"
@@ -16,11 +15,6 @@ namespace {
 
 constexpr std::uint32_t kCheck = 1;
 constexpr std::uint32_t kHarm = 2;
-
-bool skipped() {
-  if (kSanitized) WARN("SKIPPED: no sanitizer lives in the sandbox of vmsec-worker");
-  return kSanitized;
-}
 
 struct Scene {
   explicit Scene(const std::string& hostile, WorkerBudget budget = small()) : name(hostile) {
@@ -147,7 +141,6 @@ constexpr Denial kRefused[] = {
 }  // namespace
 
 TEST_CASE("a module that ends its process ends nothing else, the cause is named, and it is started again") {
-  if (skipped()) return;
   const Harm harm = GENERATE(from_range(std::begin(kEnds), std::end(kEnds)));
   INFO(harm.module);
   Scene scene(harm.module);
@@ -163,7 +156,6 @@ TEST_CASE("a module that ends its process ends nothing else, the cause is named,
 }
 
 TEST_CASE("a module that asks for what it may not have is refused, and goes on") {
-  if (skipped()) return;
   const Denial denial = GENERATE(from_range(std::begin(kRefused), std::end(kRefused)));
   INFO(denial.module);
   WorkerBudget budget = Scene::small();
@@ -179,7 +171,6 @@ TEST_CASE("a module that asks for what it may not have is refused, and goes on")
 }
 
 TEST_CASE("a thread of a module's own that takes all CPU time is found by the CPU budget") {
-  if (skipped()) return;
   WorkerBudget budget = Scene::small();
   budget.cpu_percent = 20;
   const std::string module = GENERATE("spin_behind", "hides_its_name");
@@ -193,7 +184,6 @@ TEST_CASE("a thread of a module's own that takes all CPU time is found by the CP
 }
 
 TEST_CASE("a module that says nothing more on its control line is ended") {
-  if (skipped()) return;
   Scene scene("cuts_control");
   good(scene.open());
   CHECK(code_of(scene.call(kHarm)) == Code::ok);
@@ -203,7 +193,6 @@ TEST_CASE("a module that says nothing more on its control line is ended") {
 }
 
 TEST_CASE("a call of a module's own that is not whole in time, or brings descriptors, ends it") {
-  if (skipped()) return;
   const auto [module, cause] = GENERATE(table<const char*, const char*>({
       {"half_a_call", "it did not send the rest of a frame within 1.5 s"},
       {"sends_descriptors", "it sent descriptors, which no worker may send"},
@@ -218,7 +207,6 @@ TEST_CASE("a call of a module's own that is not whole in time, or brings descrip
 }
 
 TEST_CASE("a flood of log lines ends as a flood of calls") {
-  if (skipped()) return;
   Scene scene("log_flood");
   good(scene.open());
   CHECK_THAT(message_of(scene.call(kHarm)), Catch::Contains("a flood of calls"));
@@ -226,7 +214,6 @@ TEST_CASE("a flood of log lines ends as a flood of calls") {
 }
 
 TEST_CASE("a module that does not begin is not loaded, and the host says why") {
-  if (skipped()) return;
   const auto [module, cause] = GENERATE(table<const char*, const char*>({
       {"crashes_in_constructor", "it crashed (SIGABRT)"},
       {"hangs_in_constructor", "it was not loaded within 1.5 s"},
@@ -241,7 +228,6 @@ TEST_CASE("a module that does not begin is not loaded, and the host says why") {
 }
 
 TEST_CASE("a module that crashes when it is ended does not keep the host from ending") {
-  if (skipped()) return;
   Scene scene("crashes_in_destroy");
   good(scene.open());
   CHECK(scene.call(kCheck));
@@ -250,7 +236,6 @@ TEST_CASE("a module that crashes when it is ended does not keep the host from en
 }
 
 TEST_CASE("a module that makes interfaces up hides nothing that it was refused") {
-  if (skipped()) return;
   Scene scene("invents_interfaces");
   good(scene.open());
   CHECK(code_of(scene.call(kHarm)) == Code::denied);
@@ -262,7 +247,6 @@ TEST_CASE("a module that makes interfaces up hides nothing that it was refused")
 }
 
 TEST_CASE("while a module waits to be started again, calls say when") {
-  if (skipped()) return;
   Scene scene("aborts");
   good(scene.open());
   for (int i = 0; i < 3; ++i) {
