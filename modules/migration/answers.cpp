@@ -16,11 +16,14 @@ Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRe
   VMSEC_TRY(OwnershipRecord record, record_of(from, request.migration, request.domain, Side::destination));
   const auto session = sessions_.destination(request.migration);
   if (session && record.phase == Phase::destination_gated) session->await_loaded();
+  const auto here = lock_here(request.migration);
+  std::unique_lock alone(*here);
   const EndView own = view_of(record);
   if (!takes_commit(own))
     return fail(Code::wrong_state, "commit migration " + request.migration.text() + ": the record here is " +
                                        std::string(to_string(own.phase)));
   const Status taken = take(record, steps_of_commit(own.phase), "COMMIT from " + from.peer, nullptr);
+  alone.unlock();
   record = context_.ledger.find(request.migration, Side::destination).value_or(record);
   if (session && record.phase != own.phase) session->decided();
   VMSEC_CHECK(taken);
@@ -36,11 +39,17 @@ Result<DecisionReply> Resolver::abort(const PeerContext& from, const DecisionReq
   const OwnershipRecord& before = *found;
   const Steps steps = steps_of_abort(before.phase);
   const std::string why = "ABORT from " + from.peer + ": " + request.reason.substr(0, kMaximumReason);
-  if (!steps.empty()) VMSEC_CHECK(act(before, steps.front(), why));
+  const auto here = lock_here(request.migration);
+  {
+    const std::lock_guard alone(*here);
+    if (!steps.empty()) VMSEC_CHECK(act(before, steps.front(), why));
+  }
   if (const auto session = sessions_.destination(request.migration)) session->decided();
   OwnershipRecord after = context_.ledger.find(request.migration, Side::destination).value_or(before);
-  if (after.phase == Phase::destination_aborted)
+  if (after.phase == Phase::destination_aborted) {
+    const std::lock_guard alone(*here);
     VMSEC_CHECK(take(before, {steps.begin() + 1, steps.end()}, why, nullptr));
+  }
   after = context_.ledger.find(request.migration, Side::destination).value_or(after);
   if (const auto board = context_.boards.find(request.migration)) board->settle(after);
   return DecisionReply{after.phase, {}, before.cause};

@@ -8,10 +8,10 @@ constexpr auto kPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-std::shared_ptr<std::mutex> Resolver::lock_of(const Uuid& migration) {
+std::shared_ptr<std::mutex> Resolver::lock_in(Locks& locks, const Uuid& migration) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(locks_, [](const auto& each) { return each.second.use_count() == 1; });
-  auto& found = locks_[migration];
+  std::erase_if(locks, [](const auto& each) { return each.second.use_count() == 1; });
+  auto& found = locks[migration];
   if (!found) found = std::make_shared<std::mutex>();
   return found;
 }
@@ -128,6 +128,8 @@ bool Resolver::decide_at_start(const OwnershipRecord& record) {
 bool Resolver::hold_undecided(const OwnershipRecord& record) {
   const auto own_lock = lock_of(record.migration);
   const std::lock_guard lock(*own_lock);
+  const auto here = lock_here(record.migration);
+  const std::lock_guard alone(*here);
   const auto current = context_.ledger.find(record.migration, record.side);
   if (!current || state_of(current->phase) != MigrationState::in_doubt) return true;
   const auto held = context_.services.migration->hold({record.migration, record.domain});

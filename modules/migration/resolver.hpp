@@ -14,8 +14,9 @@ namespace vmsec::migration {
 
 // Any thread. Locks: a migration's own lock is held while it is resolved, and
 // only the source's end is asked meanwhile for something that takes its lock;
-// the destination's answers (commit, abort, query) take none. So no two ends
-// wait for each other.
+// the destination's answers (commit, abort, query) do not. So no two ends
+// wait for each other. What they do here, and a hold at the start, is done one
+// at a time (lock_here): a hold that came after COMMIT would withhold a guest for good.
 class Resolver {
  public:
   Resolver(Context& context, Sessions& sessions) : context_(context), sessions_(sessions) {}
@@ -74,12 +75,17 @@ class Resolver {
   Result<OwnershipRecord> record_of(const PeerContext& from, const Uuid& migration, const Uuid& domain,
                                     Side side) const;
   EndView view_of(const OwnershipRecord& record);
-  std::shared_ptr<std::mutex> lock_of(const Uuid& migration);
+  std::shared_ptr<std::mutex> lock_of(const Uuid& migration) { return lock_in(locks_, migration); }
+  // Nobody is asked while it is held.
+  std::shared_ptr<std::mutex> lock_here(const Uuid& migration) { return lock_in(locks_here_, migration); }
+  using Locks = std::map<Uuid, std::shared_ptr<std::mutex>>;
+  std::shared_ptr<std::mutex> lock_in(Locks& locks, const Uuid& migration);
 
   Context& context_;
   Sessions& sessions_;
   std::mutex mutex_;
-  std::map<Uuid, std::shared_ptr<std::mutex>> locks_;
+  Locks locks_;
+  Locks locks_here_;
 };
 
 }  // namespace vmsec::migration

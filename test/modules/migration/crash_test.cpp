@@ -323,6 +323,34 @@ TEST_CASE("a guest that stayed paused is kept at the start, but not started") {
   CHECK(pair.runs_at_source());
 }
 
+TEST_CASE("a COMMIT that comes while an agent that starts withholds its guest has the last word") {
+  Pair pair;
+  const MigrationStatus status = stop_before_commit(pair);
+  pair.b.die();
+  pair.b.hypervisor.silent = true;  // so that the hold is tried again while the module answers
+  pair.b.restart();
+  const PeerContext source{"host-a", "host-b", "certificate of host-a", "c", 78, {}};
+  std::atomic<bool> answered = false, taken = false;
+  std::jthread commit;
+  const int before = pair.b.hypervisor.holds;
+  pair.b.hypervisor.at_hold = [&] {
+    if (commit.joinable()) return;
+    commit = std::jthread([&] {
+      const std::string request = wire::encode(DecisionRequest{status.migration, kDomain, {}});
+      taken = pair.b.module()->incoming_call({source, static_cast<std::uint32_t>(Call::commit), request}).has_value();
+      answered = true;
+    });
+    // Time enough for one that does not wait for the hold.
+    for (int i = 0; i < 50 && !answered; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  };
+  pair.b.hypervisor.silent = false;
+  REQUIRE(eventually([&] { return answered && pair.b.hypervisor.holds > before; }));
+  commit.join();
+  CHECK(taken);
+  CHECK_FALSE(pair.b.hypervisor.held(kDomain));
+  CHECK(pair.runs_at_destination());
+}
+
 TEST_CASE("a hypervisor that does not answer at the start is asked again until it does") {
   Pair pair;
   const Uuid migration = die_between_the_gates(pair, OnCut::resume);

@@ -366,10 +366,12 @@ Result<Holding> FakeHypervisor::holding(const SessionRef& request) {
 
 Result<Empty> FakeHypervisor::hold(const SessionRef& request) {
   if (silent) return fail(Code::unavailable, "the hypervisor does not answer");
+  if (at_hold) at_hold();
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
   found->second.held = true;
+  ++holds;
   return Empty{};
 }
 

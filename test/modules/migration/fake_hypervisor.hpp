@@ -64,6 +64,8 @@ class FakeHypervisor final : public Migration {
   void pause(const Uuid& domain) { set_state(domain, DomainState::paused); }
   std::function<bool()> reclaim_blocked;  // by a lock that another host holds
   std::atomic<bool> silent = false;       // holding and hold are not answered
+  std::function<void()> at_hold;          // before it is done
+  std::atomic<int> holds = 0;             // that were done
   // The peer has asked for what this host does not allow.
   void refuse(const Uuid& migration, std::string detail);
   [[nodiscard]] std::string memory(const Uuid& domain);
