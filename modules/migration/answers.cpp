@@ -16,7 +16,7 @@ Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRe
   VMSEC_TRY(OwnershipRecord record, record_of(from, request.migration, request.domain, Side::destination));
   const auto session = sessions_.destination(request.migration);
   if (session && record.phase == Phase::destination_gated) session->await_loaded();
-  const auto here = lock_here(request.migration);
+  const auto here = context_.here.of(request.migration);
   std::unique_lock alone(*here);
   const EndView own = view_of(record);
   if (!takes_commit(own))
@@ -39,7 +39,7 @@ Result<DecisionReply> Resolver::abort(const PeerContext& from, const DecisionReq
   const OwnershipRecord& before = *found;
   const Steps steps = steps_of_abort(before.phase);
   const std::string why = "ABORT from " + from.peer + ": " + request.reason.substr(0, kMaximumReason);
-  const auto here = lock_here(request.migration);
+  const auto here = context_.here.of(request.migration);
   {
     const std::lock_guard alone(*here);
     if (!steps.empty()) VMSEC_CHECK(act(before, steps.front(), why));
@@ -65,7 +65,7 @@ Result<EndView> Resolver::resolve_for(const PeerContext& from, const ResolveRequ
   const auto found = record_of(from, request.migration, request.domain, Side::source);
   // A host that the record does not name learns nothing of what is here.
   if (!found) return EndView{};
-  const auto own_lock = lock_of(request.migration);
+  const auto own_lock = locks_.of(request.migration);
   const std::lock_guard lock(*own_lock);
   const OwnershipRecord record = context_.ledger.find(request.migration, Side::source).value_or(*found);
   if (!sessions_.live(request.migration, Side::source)) {

@@ -7,6 +7,7 @@
 
 #include "board.hpp"
 #include "ledger.hpp"
+#include "locks.hpp"
 #include "policy.hpp"
 #include "vmsec/capability/domain_control.hpp"
 #include "vmsec/capability/migration.hpp"
@@ -39,6 +40,8 @@ struct Context {
   const Policy policy;
   Ledger ledger;
   Boards boards;
+  // What is done here at the other end's word, and what withholds a guest: one at a time. Nobody is asked meanwhile.
+  MigrationLocks here;
 
   // An act or a refusal that no record of the ledger stands for.
   Status audit(std::string_view action, Outcome outcome, const Uuid& domain, std::string_view peer,

@@ -72,6 +72,7 @@ class Destination {
   void let_it_be_heard();
   void await_decision();
   void give_up(const Error& cause);
+  void hold_undecided();
   void end_session();
   void audit_refusal(const SessionEvent& event) const;
   void audit_unheard_refusals() const;

@@ -197,6 +197,17 @@ void Destination::decided() {
   changed_.wait_for(lock, context_.policy.call_timeout / 2, [&] { return finished_ || stopping_; });
 }
 
+// COMMIT may come meanwhile, by another connection: not between the look and the hold.
+void Destination::hold_undecided() {
+  const auto here = context_.here.of(migration());
+  const std::lock_guard alone(*here);
+  const Phase now = phase();
+  if (is_final(now) || now == Phase::destination_aborted) return;
+  std::ignore = context_.services.migration->hold(session());
+  std::ignore = context_.audit("migration.doubt", Outcome::in_doubt, domain(), from_.peer,
+                               "migration " + migration().text() + ": the source has not decided");
+}
+
 void Destination::end_session() {
   streams_.stop();
   board_->measure(streams_.totals(), streams_.count());
@@ -205,10 +216,8 @@ void Destination::end_session() {
     Status gone = discard_copy(context_, session());
     if (gone) gone = context_.ledger.advance(migration(), Side::destination, Phase::discarded, "nothing is left");
     if (!gone) context_.log(LogLevel::error, "migration " + migration().text() + ": " + gone.error().message);
-  } else if (!is_final(phase())) {
-    std::ignore = context_.services.migration->hold(session());
-    std::ignore = context_.audit("migration.doubt", Outcome::in_doubt, domain(), from_.peer,
-                                 "migration " + migration().text() + ": the source has not decided");
+  } else {
+    hold_undecided();
   }
   audit_unheard_refusals();
   std::ignore = context_.services.migration->close(session());

@@ -8,14 +8,6 @@ constexpr auto kPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-std::shared_ptr<std::mutex> Resolver::lock_in(Locks& locks, const Uuid& migration) {
-  const std::lock_guard lock(mutex_);
-  std::erase_if(locks, [](const auto& each) { return each.second.use_count() == 1; });
-  auto& found = locks[migration];
-  if (!found) found = std::make_shared<std::mutex>();
-  return found;
-}
-
 EndView Resolver::view_of(const OwnershipRecord& record) {
   const bool live = sessions_.live(record.migration, record.side);
   // The session may have moved the record on meanwhile.
@@ -70,7 +62,7 @@ Status Resolver::hear_word(const OwnershipRecord& record, const std::optional<En
 }
 
 MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::string& fenced) {
-  const auto own_lock = lock_of(stale.migration);
+  const auto own_lock = locks_.of(stale.migration);
   const std::lock_guard lock(*own_lock);
   const OwnershipRecord record = context_.ledger.find(stale.migration, stale.side).value_or(stale);
   auto board = context_.boards.find(record.migration);
@@ -107,7 +99,7 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
 }
 
 bool Resolver::decide_at_start(const OwnershipRecord& record) {
-  const auto own_lock = lock_of(record.migration);
+  const auto own_lock = locks_.of(record.migration);
   const std::lock_guard lock(*own_lock);
   const EndView own = view_of(record);
   const Decision decision = migration::decide_at_start(own);
@@ -126,9 +118,9 @@ bool Resolver::decide_at_start(const OwnershipRecord& record) {
 }
 
 bool Resolver::hold_undecided(const OwnershipRecord& record) {
-  const auto own_lock = lock_of(record.migration);
+  const auto own_lock = locks_.of(record.migration);
   const std::lock_guard lock(*own_lock);
-  const auto here = lock_here(record.migration);
+  const auto here = context_.here.of(record.migration);
   const std::lock_guard alone(*here);
   const auto current = context_.ledger.find(record.migration, record.side);
   if (!current || state_of(current->phase) != MigrationState::in_doubt) return true;

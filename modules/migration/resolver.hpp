@@ -1,9 +1,7 @@
 // Ends what is not decided, and carries the source's decisions out at the destination.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -16,7 +14,7 @@ namespace vmsec::migration {
 // only the source's end is asked meanwhile for something that takes its lock;
 // the destination's answers (commit, abort, query) do not. So no two ends
 // wait for each other. What they do here, and a hold at the start, is done one
-// at a time (lock_here): a hold that came after COMMIT would withhold a guest for good.
+// at a time (Context::here): a hold that came after COMMIT would withhold a guest for good.
 class Resolver {
  public:
   Resolver(Context& context, Sessions& sessions) : context_(context), sessions_(sessions) {}
@@ -75,17 +73,10 @@ class Resolver {
   Result<OwnershipRecord> record_of(const PeerContext& from, const Uuid& migration, const Uuid& domain,
                                     Side side) const;
   EndView view_of(const OwnershipRecord& record);
-  std::shared_ptr<std::mutex> lock_of(const Uuid& migration) { return lock_in(locks_, migration); }
-  // Nobody is asked while it is held.
-  std::shared_ptr<std::mutex> lock_here(const Uuid& migration) { return lock_in(locks_here_, migration); }
-  using Locks = std::map<Uuid, std::shared_ptr<std::mutex>>;
-  std::shared_ptr<std::mutex> lock_in(Locks& locks, const Uuid& migration);
 
   Context& context_;
   Sessions& sessions_;
-  std::mutex mutex_;
-  Locks locks_;
-  Locks locks_here_;
+  MigrationLocks locks_;
 };
 
 }  // namespace vmsec::migration

@@ -323,17 +323,13 @@ TEST_CASE("a guest that stayed paused is kept at the start, but not started") {
   CHECK(pair.runs_at_source());
 }
 
-TEST_CASE("a COMMIT that comes while an agent that starts withholds its guest has the last word") {
+TEST_CASE("a COMMIT that comes while a destination withholds its guest has the last word") {
   Pair pair;
   const MigrationStatus status = stop_before_commit(pair);
-  pair.b.die();
-  pair.b.hypervisor.silent = true;  // so that the hold is tried again while the module answers
-  pair.b.restart();
   const PeerContext source{"host-a", "host-b", "certificate of host-a", "c", 78, {}};
   std::atomic<bool> answered = false, taken = false;
   std::jthread commit;
-  const int before = pair.b.hypervisor.holds;
-  pair.b.hypervisor.at_hold = [&] {
+  const auto commits = [&] {
     if (commit.joinable()) return;
     commit = std::jthread([&] {
       const std::string request = wire::encode(DecisionRequest{status.migration, kDomain, {}});
@@ -343,7 +339,18 @@ TEST_CASE("a COMMIT that comes while an agent that starts withholds its guest ha
     // Time enough for one that does not wait for the hold.
     for (int i = 0; i < 50 && !answered; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   };
-  pair.b.hypervisor.silent = false;
+  const int before = pair.b.hypervisor.holds;
+  SECTION("because its source is gone") {
+    pair.b.hypervisor.at_hold = commits;
+    pair.a.die();
+  }
+  SECTION("because its agent starts") {
+    pair.b.die();
+    pair.b.hypervisor.silent = true;  // so that the hold is tried again while the module answers
+    pair.b.restart();
+    pair.b.hypervisor.at_hold = commits;
+    pair.b.hypervisor.silent = false;
+  }
   REQUIRE(eventually([&] { return answered && pair.b.hypervisor.holds > before; }));
   commit.join();
   CHECK(taken);
