@@ -325,30 +325,34 @@ TEST_CASE("a guest that stayed paused is kept at the start, but not started") {
 
 TEST_CASE("a COMMIT that comes while a destination withholds its guest has the last word") {
   Pair pair;
-  const MigrationStatus status = stop_before_commit(pair);
-  const PeerContext source{"host-a", "host-b", "certificate of host-a", "c", 78, {}};
-  std::atomic<bool> answered = false, taken = false;
+  std::atomic<bool> armed = false, answered = false, taken = false;
   std::jthread commit;
-  const auto commits = [&] {
-    if (commit.joinable()) return;
+  pair.b.hypervisor.at_hold = [&] {
+    if (!armed.exchange(false)) return;
     commit = std::jthread([&] {
-      const std::string request = wire::encode(DecisionRequest{status.migration, kDomain, {}});
-      taken = pair.b.module()->incoming_call({source, static_cast<std::uint32_t>(Call::commit), request}).has_value();
+      const auto module = pair.b.module();
+      const PeerContext source{"host-a", "host-b", "certificate of host-a", "c", 78, {}};
+      const std::string request =
+          wire::encode(DecisionRequest{module->list({})->migrations.at(0).migration, kDomain, {}});
+      taken = module->incoming_call({source, static_cast<std::uint32_t>(Call::commit), request}).has_value();
       answered = true;
     });
     // Time enough for one that does not wait for the hold.
     for (int i = 0; i < 50 && !answered; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   };
-  const int before = pair.b.hypervisor.holds;
+  int before = 0;
   SECTION("because its source is gone") {
-    pair.b.hypervisor.at_hold = commits;
+    armed = true;
+    stop_before_commit(pair);
     pair.a.die();
   }
   SECTION("because its agent starts") {
+    stop_before_commit(pair);
     pair.b.die();
     pair.b.hypervisor.silent = true;  // so that the hold is tried again while the module answers
     pair.b.restart();
-    pair.b.hypervisor.at_hold = commits;
+    before = pair.b.hypervisor.holds;
+    armed = true;
     pair.b.hypervisor.silent = false;
   }
   REQUIRE(eventually([&] { return answered && pair.b.hypervisor.holds > before; }));
