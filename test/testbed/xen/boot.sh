@@ -27,7 +27,7 @@ timeout "${XEN_LIMIT:-3600}" qemu-system-x86_64 -name xen,debug-threads=on -acce
   -initrd "$images/vmlinux console=hvc0 mitigations=off panic=1,$initrd" \
   -virtfs "local,path=$share,mount_tag=host,security_model=none,multidevs=remap" "$@" </dev/null &
 running=$!
-trap 'kill "$running" 2>/dev/null; rm -f "$share/.initrd" "$share/.qemu.pid"' EXIT
+trap 'kill "$running" 2>/dev/null || true; rm -f "$share/.initrd" "$share/.qemu.pid"' EXIT
 trap 'exit 143' INT TERM
 until [ -s "$share/.qemu.pid" ] || ! kill -0 "$running" 2>/dev/null; do sleep 0.1; done
 # The first CPU is dom0's, for which everybody waits, libxl's own limits too; guests take what it leaves of the machine.
