@@ -15,7 +15,7 @@ if [ -n "${XEN_ARCHIVE:-}" ]; then
   truncate -s %4 "$initrd" # the kernel wants the next archive at a multiple of 4
   cat "$XEN_ARCHIVE" >>"$initrd"
 fi
-rm -f "$share/rc"
+rm -f "$share/rc" "$share/.qemu.pid"
 # +npt: Xen has nested pages to log a guest's writes with; without, it migrates nothing live. +aes and what goes with it: OpenSSL's
 # AES-GCM is twice as fast in emulation.
 status=0
@@ -29,9 +29,14 @@ timeout "${XEN_LIMIT:-3600}" qemu-system-x86_64 -name xen,debug-threads=on -acce
 running=$!
 trap 'kill "$running" 2>/dev/null || true; rm -f "$share/.initrd" "$share/.qemu.pid"' EXIT
 trap 'exit 143' INT TERM
-until [ -s "$share/.qemu.pid" ] || ! kill -0 "$running" 2>/dev/null; do sleep 0.1; done
 # The first CPU is dom0's, for which everybody waits, libxl's own limits too; guests take what it leaves of the machine.
-for thread in /proc/"$(cat "$share/.qemu.pid")"/task/*; do
+last="CPU $((${XEN_CPUS:-2} - 1))/TCG"
+tasks=/proc/none
+until grep -qsxF "$last" "$tasks"/*/comm || ! kill -0 "$running" 2>/dev/null; do
+  sleep 0.1
+  if [ -s "$share/.qemu.pid" ]; then tasks=/proc/$(cat "$share/.qemu.pid" || true)/task; fi
+done
+for thread in "$tasks"/*; do
   case $(cat "$thread/comm") in
     "CPU 0/"*) ;;
     "CPU "*) renice -n 10 -p "${thread##*/}" >/dev/null || true ;;
