@@ -3,20 +3,18 @@
 
     xen_faults.py BUILD_DIR [--runs 3] [--seed N] [--keep]
 
-Two Xen hosts in emulation (xen_hosts.py does the same on its own two, with --faults). Each run migrates a guest live, cuts it at a random moment (kill -9 of one vmsecd, or a link that carries
-nothing for a while), brings back what was broken, runs `vmsec migrate resolve`, and checks: exactly one host has the guest and runs it,
-and no tick of its counter was printed at both. Afterwards each fault of the host itself must be a typed error within a time limit.
+Two Xen hosts in emulation (xen_hosts.py --faults does the same on its own two). Each run migrates a guest live, cuts it at a
+random moment (kill -9 of one vmsecd, or a link that carries nothing for a while), brings back what was broken, runs `vmsec migrate
+resolve`, and checks: exactly one host has the guest and runs it, and no tick of its counter was printed at both. Afterwards each
+fault of the host itself must be a typed error within a time limit.
 """
-import argparse
 import pathlib
 import random
-import shutil
-import signal
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from lab import program  # noqa: E402
 from lab.agent import CommandFailed, wait_for  # noqa: E402
 from lab.move import Mover  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
@@ -211,31 +209,18 @@ class XenFaults:
         self.store()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", action="store_true", help="leave the folder with the logs")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder, good = pathlib.Path(tempfile.mkdtemp(prefix="vmsec-xen-")), 0
-    lab = XenLab(folder, options.build, MODULES, seconds=3000 + 240 * options.runs)
-    try:
-        with lab:
-            write_reference(lab.event_log, folder / "reference.toml")
-            lab.start_agents(POLICY, folder / "reference.toml")
-            for host, peer in (HOSTS, HOSTS[::-1]):
-                lab.agents[host].vmsec("attest", "enrol", peer)
-            good = XenFaults(lab, Mover(lab, STATE), options.seed).all(options.runs)
-    finally:
-        if options.keep or good <= options.runs:
-            print(f"logs: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    print(f"{good} passed, {options.runs + 1 - good} failed")
-    sys.exit(0 if good > options.runs else 1)
+def alone(folder, build, runs, seed):
+    """On two hosts of its own."""
+    reference = pathlib.Path(folder) / "reference.toml"
+    with XenLab(folder, build, MODULES, seconds=3000 + 240 * runs) as lab:
+        write_reference(lab.event_log, reference)
+        lab.start_agents(POLICY, reference)
+        for host, peer in (HOSTS, HOSTS[::-1]):
+            lab.agents[host].vmsec("attest", "enrol", peer)
+        good = XenFaults(lab, Mover(lab, STATE), seed).all(runs)
+    print(f"{good} passed, {runs + 1 - good} failed")
+    return good > runs
 
 
 if __name__ == "__main__":
-    main()
+    program.run(__doc__, "vmsec-xen-", alone, runs=3, seed=1)

@@ -20,7 +20,7 @@ from lab.agent import ROOT, Programs, wait_for  # noqa: E402
 from lab.move import Mover  # noqa: E402
 from lab.reference import write_reference  # noqa: E402
 from lab.report import Report  # noqa: E402
-from lab.victim import GUEST as VICTIM  # noqa: E402
+from lab.victim import POLICY as VICTIMS  # noqa: E402
 from lab.xen import PATIENCE, STATE, XenLab  # noqa: E402
 from lab.xen_faults import MODULES, XenFaults  # noqa: E402
 
@@ -28,12 +28,11 @@ A, B = "host-a", "host-b"
 MARKER = "vmsec-xen-marker"
 STOPPED = "Freezing user space processes"  # what Linux says when it suspends
 FIND_MARKER = ROOT / "test/testbed/net/find_marker.py"
-POLICY = """\
-version = 1
+POLICY = VICTIMS + """\
 [[vm]]
 match = "web"
 [vm.isolation]
-cpu_quota = "60%%"
+cpu_quota = "60%"
 [[grant]]
 module = "isolation"
 vm = "web*"
@@ -42,15 +41,7 @@ interfaces = ["vmsec.DomainControl", "vmsec.ResourceControl"]
 module = "migration"
 vm = "web*"
 interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
-[[grant]]
-module = "migration"
-vm = "%s"
-interfaces = ["vmsec.DomainControl", "vmsec.Migration"]
-[[grant]]
-module = "measured_boot"
-vm = "*"
-interfaces = ["vmsec.BootEvidence"]
-""" % VICTIM
+"""
 
 
 class XenHosts:
