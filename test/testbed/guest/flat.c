@@ -7,6 +7,7 @@
  *   marker=TEXT  up to 64 bytes (padded with '.'), written once into every page: what a wire tap should not find
  *   mem=MiB      end of the data area (default: all memory); it begins at 16 MiB
  *   dirty=MiB rate=MiB/s   rewrite the first `dirty` MiB of the data area, round and round
+ *   faults=1     rewrite them in no order; print how long it took to reach one, where that was over 50 us
  *   verify=MiB/s speed of the continuous check (default 64, 0: never)
  *   cpu=1        never sleep; print how many loops (of 1000 steps) were done each second: measures a CPU limit
  *   second=1     compute without end on a second CPU, as soon as there is one
@@ -16,7 +17,7 @@
  * request's number in the first word; then print `disk written`
  *
  * Serial output: `tick N` ten times a second, N = 1, 2, 3 ... without omission; `verify ok pass=N` or `verify BAD
- * addr=...`; `loops N ms=N`; `disk bytes=N ops=N ms=N`; `dirtied MiB=N`.
+ * addr=...`; `loops N ms=N`; `disk bytes=N ops=N ms=N`; `dirtied MiB=N`; `fault us=N`.
  *
  * Time comes from the ACPI power management timer (3.579545 MHz), not from counted PIT interrupts: a guest whose CPU is
  * held back misses PIT interrupts, and would measure its own limit wrongly. Both stop while the guest is paused or
@@ -119,6 +120,22 @@ static u32 now_ms(void) {
   return div64(pm_count * 1000, kPmHz);
 }
 
+/* Says how long it takes to reach an address, where that is long. */
+static void time_access(const volatile u32* address) {
+  u32 before = inl(kPmTimer);
+  (void)*address;
+  u32 took = (inl(kPmTimer) - before) & 0xffffff;
+  if (took > kPmHz / 20000) put("fault us="), put_num(div64((u64)took * 1000000, kPmHz)), put("\n");
+}
+
+/* QEMU 7.2's emulated CPUs (TCG) can keep in their TLB that a page is known as dirty which a migration has just taken
+ * for clean: what is written there from then on is lost. Guests with paging flush it all the time. */
+static void flush_tlb(void) {
+  u32 value;
+  __asm__ volatile("mov %%cr0,%0" : "=r"(value));
+  __asm__ volatile("mov %0,%%cr0" ::"r"(value ^ 0x10000) : "memory");
+}
+
 /* ---- memory that can be checked ---- */
 
 static u32 marker[kMarker / 4];
@@ -195,6 +212,7 @@ void flat_main(u32 magic, const u32* info) {
 
   u32 dirty_pages = number_arg(line, "dirty", 0) * 256, burn = number_arg(line, "cpu", 0);
   if (dirty_pages > page_count) dirty_pages = page_count;
+  u32 timed = number_arg(line, "faults", 0), order = 1;
   struct pace dirty = {dirty_pages ? number_arg(line, "rate", 0) * 256 : 0, now_ms(), 0};
   struct pace verify = {page_count ? number_arg(line, "verify", 64) * 256 : 0, now_ms(), 0};
   u32 chunk = number_arg(line, "diskkb", 1024);
@@ -210,6 +228,7 @@ void flat_main(u32 magic, const u32* info) {
   u32 dirty_at = 0, dirtied = 0, verify_at = 0, bad = 0, disk_ops = 0;
   u64 disk_bytes = 0;
   for (;;) {
+    flush_tlb();
     u32 now = now_ms();
     if ((int)(now - next_tick) >= 0) {
       put("tick "), put_num(++tick), put("\n");
@@ -236,6 +255,11 @@ void flat_main(u32 magic, const u32* info) {
       loops = disk_ops = 0, disk_bytes = 0;
     }
     for (u32 n = pages_due(&dirty, now, 256); n--; dirtied++) {
+      if (timed) {
+        order ^= order << 13, order ^= order >> 17, order ^= order << 5;
+        dirty_at = order % dirty_pages;
+        time_access(page_at(dirty_at));
+      }
       kGenerations[dirty_at]++;
       write_page(dirty_at);
       if (++dirty_at == dirty_pages) dirty_at = 0;
