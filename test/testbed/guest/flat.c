@@ -128,8 +128,9 @@ static void time_access(const volatile u32* address) {
   if (took > kPmHz / 20000) put("fault us="), put_num(div64((u64)took * 1000000, kPmHz)), put("\n");
 }
 
-/* QEMU 7.2's emulated CPUs (TCG) can keep in their TLB that a page is known as dirty which a migration has just taken
- * for clean: what is written there from then on is lost. Guests with paging flush it all the time. */
+/* Under QEMU 7.2's emulated CPUs (TCG) a migration can miss what is written to a page without a pause, such as our
+ * stack, as long as the CPU's TLB is never flushed; why, was not looked up in QEMU. Guests with paging flush it all the
+ * time. */
 static void flush_tlb(void) {
   u32 value;
   __asm__ volatile("mov %%cr0,%0" : "=r"(value));
