@@ -176,7 +176,9 @@ Outcome traveller_arrives(Fixture& fixture) {
   CONFORMANCE_EXPECT(!fixture.open_a<DomainControl>()->get({domain}), "it is still at its source");
   CONFORMANCE_EXPECT(status.guest_bytes.value > 0 && status.bytes_sent >= status.guest_bytes, "bytes are not told");
   CONFORMANCE_EXPECT(status.cipher.find("AES-128-GCM") != std::string::npos, "cipher is \"" + status.cipher + "\"");
-  return passed(status.cipher + ", " + std::to_string(status.bytes_sent.value >> 10) + " KiB");
+  return passed(status.cipher + ", " + std::to_string(status.bytes_sent.value >> 10) + " KiB, stopped for " +
+                std::to_string(status.downtime.value / 1000) + " ms of " +
+                std::to_string(status.total_time.value / 1000) + " ms");
 }
 
 Outcome limits_travel(Fixture& fixture) {
