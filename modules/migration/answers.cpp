@@ -15,17 +15,24 @@ Result<OwnershipRecord> Resolver::record_of(const PeerContext& from, const Uuid&
 Result<DecisionReply> Resolver::commit(const PeerContext& from, const DecisionRequest& request) {
   VMSEC_TRY(OwnershipRecord record, record_of(from, request.migration, request.domain, Side::destination));
   const auto session = sessions_.destination(request.migration);
-  if (session && record.phase == Phase::destination_gated) session->await_loaded();
+  const bool first = session && session->commits_first() && !session->finished();
+  if (first && record.phase == Phase::prepared) {
+    VMSEC_CHECK(session->commit_first());
+    return DecisionReply{Phase::destination_gated, session->cpu(), {}};
+  }
+  if (first || (session && record.phase == Phase::destination_gated)) session->await_loaded();
   const auto here = context_.here.of(request.migration);
   std::unique_lock alone(*here);
   const EndView own = view_of(record);
-  if (!takes_commit(own))
+  // What a session has not loaded yet is not whole, whatever the hypervisor says of it.
+  const bool follows = first && !session->finished() && own.phase != Phase::active;
+  if (follows || !takes_commit(own))
     return fail(Code::wrong_state, "commit migration " + request.migration.text() + ": the record here is " +
                                        std::string(to_string(own.phase)));
   const Status taken = take(record, steps_of_commit(own.phase), "COMMIT from " + from.peer, nullptr);
   alone.unlock();
   record = context_.ledger.find(request.migration, Side::destination).value_or(record);
-  if (session && record.phase != own.phase) session->decided();
+  if (session && (first || record.phase != own.phase)) session->decided();
   VMSEC_CHECK(taken);
   if (const auto board = context_.boards.find(request.migration)) board->settle(record);
   if (record.phase != Phase::active)

@@ -1,5 +1,6 @@
 #include "destination.hpp"
 
+#include "source_options.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec::migration {
@@ -46,6 +47,7 @@ Status check_prepare(const Policy& policy, const PeerContext& from, const Prepar
     return fail(Code::denied, "suite " + std::string(to_string(request.suite)) +
                                   ": this host's configuration wants suite " + std::string(to_string(policy.suite)));
   VMSEC_CHECK(check_suite(request.suite, request.cipher));
+  if (request.options.post_copy) VMSEC_CHECK(check_post_copy(policy));
   if (request.cipher != Cipher::none) return {};
   if (policy.encryption != EncryptionPolicy::allow_none)
     return fail(Code::denied, "cipher none: this host's configuration requires encryption");
@@ -175,6 +177,16 @@ void Destination::disconnected(std::uint64_t connection) {
   changed_.notify_all();
 }
 
+// COMMIT comes next, and the gate does not look at the source again.
+Status Destination::announced() {
+  Status good = check_source();
+  const std::lock_guard lock(mutex_);
+  announced_ = good.has_value();
+  if (!good && !cause_) cause_ = good.error();
+  changed_.notify_all();
+  return good;
+}
+
 Status Destination::switch_over(const PeerContext& from, const SwitchRequest& request) {
   if (!same_host(from, from_) || from.connection != from_.connection) {
     const std::string cause = "switch over: not the migration's own connection";
@@ -184,10 +196,20 @@ Status Destination::switch_over(const PeerContext& from, const SwitchRequest& re
   }
   {
     const std::lock_guard lock(mutex_);
-    if (switching_ || decided_ || cause_) return fail(Code::wrong_state, "switch over: asked twice, or given up");
+    // A guest may come to its end after post-copy was announced, and before it began: then a manifest follows.
+    const bool again = switching_ && (!announced_ || commit_heard_ || request.post_copy);
+    if (again || decided_ || cause_) return fail(Code::wrong_state, "switch over: asked twice, or given up");
+    if (request.post_copy && !request_.options.post_copy) {
+      cause_ = Error{Code::denied, "switch over: post-copy was not asked for when this host prepared", 0, {}};
+      std::ignore = context_.audit("migration.switch", Outcome::refused, domain(), from.peer,
+                                   "migration " + migration().text() + ": " + cause_->message);
+      return fail(*cause_);
+    }
     switching_ = true;
+    announced_ = false;
   }
   board_->update([](MigrationStatus& status) { status.state = MigrationState::switching; });
+  if (request.post_copy) return announced();
   Status good = streams_.verify(request.manifest, Clock::now() + context_.policy.switch_timeout);
   if (good)
     good = context_.audit("migration.manifest", Outcome::succeeded, domain(), from.peer,

@@ -49,6 +49,11 @@ class Destination {
   void await_loaded();
   // The ledger has the decision: the session ends. Waits for that.
   void decided();
+  // Post-copy was announced, and no manifest has come since: COMMIT comes before the guest is loaded.
+  [[nodiscard]] bool commits_first() const;
+  // What that COMMIT does: `gated` is on record, and the session's gate may pass. `wrong_state` before SWITCH was
+  // checked, and once this end has given up; after any error it never passes.
+  Status commit_first();
 
   [[nodiscard]] const Uuid& migration() const { return request_.migration; }
   [[nodiscard]] const Uuid& domain() const { return request_.description.domain; }
@@ -66,8 +71,14 @@ class Destination {
   void run();
   bool handle(const SessionEvent& event);  // false: the session is over
   bool look_around();
+  [[nodiscard]] bool may_go_on();
+  Status announced();
   void pass_gate();
-  Status wait_for_manifest();
+  Status pass_before_commit();
+  Status pass_after_commit();
+  Status wait_for_word();
+  void run_loaded();
+  bool lose(const SessionEvent& event);  // false
   Status check_source() const;
   void let_it_be_heard();
   void await_decision();
@@ -94,6 +105,9 @@ class Destination {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool verified_ = false;
+  bool announced_ = false;     // post-copy was, and the source is who it was
+  bool commit_heard_ = false;  // since
+  Clock::time_point committed_;
   bool switching_ = false;
   bool loaded_ = false;
   bool decided_ = false;
@@ -104,6 +118,8 @@ class Destination {
   std::uint64_t seen_progress_ = 0;
   Clock::time_point last_progress_ = Clock::now();
   bool gate_passed_or_refused_ = false;
+  bool follows_ = false;                      // the gate was passed after COMMIT
+  std::optional<Clock::time_point> stop_by_;  // at the latest
   Clock::time_point gate_;
   std::atomic<bool> finished_ = false;
   std::thread thread_;

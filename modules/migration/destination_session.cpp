@@ -46,9 +46,10 @@ bool Destination::handle(const SessionEvent& event) {
       pass_gate();
       return true;
     case SessionEventKind::done:
-      await_decision();
+      follows_ ? run_loaded() : await_decision();
       return false;
     case SessionEventKind::failed: {
+      if (follows_) return lose(event);
       auto cause = first_cause();
       give_up(cause ? *cause : error_of(Code::unavailable, "the hypervisor gave up: " + event.detail));
       if (gate_passed_or_refused_) let_it_be_heard();
@@ -84,6 +85,8 @@ void Destination::audit_unheard_refusals() const {
 std::optional<Error> Destination::first_cause() const {
   const std::lock_guard lock(mutex_);
   if (cause_) return cause_;
+  // COMMIT was said: who has said it may be gone and the guest still come.
+  if (commit_heard_ && Clock::now() - committed_ < context_.policy.switch_timeout) return std::nullopt;
   if (disconnected_) return error_of(Code::unavailable, "the source is gone");
   if (stopping_) return error_of(Code::cancelled, "this agent stops");
   // What breaks once all has arrived is only the end of the connection.
@@ -102,11 +105,10 @@ bool Destination::look_around() {
   {
     const std::lock_guard lock(mutex_);
     if (decided_) return false;
+    // The source's guest stands still from then on: what moves next may take a while.
+    last_progress_ = std::max(last_progress_, committed_);
   }
-  if (gate_passed_or_refused_) {
-    const std::lock_guard lock(mutex_);
-    return !stopping_ && Clock::now() - gate_ < context_.policy.switch_timeout;
-  }
+  if (gate_passed_or_refused_) return may_go_on();
   std::optional<Error> cause = first_cause();
   if (!cause && Clock::now() - last_progress_ > context_.policy.stall_timeout)
     cause = error_of(
@@ -117,15 +119,29 @@ bool Destination::look_around() {
   return false;
 }
 
-Status Destination::wait_for_manifest() {
+// Behind its gate. Memory that follows takes as long as it takes; an agent that stops leaves it some time for that, as
+// the guest is lost without it.
+bool Destination::may_go_on() {
+  const auto now = Clock::now();
+  if (now - (follows_ ? std::max(gate_, last_progress_) : gate_) >= context_.policy.switch_timeout) return false;
+  if (!stopping()) return true;
+  if (!stop_by_) stop_by_ = now + context_.policy.switch_timeout;
+  return follows_ && now < *stop_by_;
+}
+
+// The manifest, or COMMIT where post-copy has begun. A source that lost its power says neither: its guest stands still
+// at both ends while this waits.
+Status Destination::wait_for_word() {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, context_.policy.switch_timeout,
-                    [&] { return verified_ || cause_ || decided_ || disconnected_ || stopping_; });
-  if (cause_) return fail(*cause_);
-  if (decided_) return fail(Code::cancelled, "the source has aborted");
-  if (disconnected_) return fail(Code::unavailable, "the source is gone");
-  if (!verified_) return fail(Code::timeout, "the source has not said what it sent");
-  return {};
+                    [&] { return verified_ || commit_heard_ || cause_ || decided_ || disconnected_ || stopping_; });
+  // Under the same lock as it is said that nothing came: COMMIT is not taken any more.
+  if (!cause_ && decided_) cause_ = error_of(Code::cancelled, "the source has aborted");
+  if (!cause_ && commit_heard_) return {};
+  if (!cause_ && disconnected_) cause_ = error_of(Code::unavailable, "the source is gone");
+  if (!cause_ && verified_) return {};
+  if (!cause_) cause_ = error_of(Code::timeout, "the source has not said what it sent");
+  return fail(*cause_);
 }
 
 // A source that was revoked while it sent does not get its guest loaded.
@@ -137,14 +153,61 @@ Status Destination::check_source() const {
   return {};
 }
 
+bool Destination::commits_first() const {
+  const std::lock_guard lock(mutex_);
+  return announced_;
+}
+
+Status Destination::commit_first() {
+  const std::lock_guard lock(mutex_);
+  if (!announced_ || cause_ || decided_ || finished_)
+    return fail(Code::wrong_state, "commit migration " + migration().text() + ": it is not being switched over here");
+  if (commit_heard_) return {};
+  const Status written = context_.ledger.advance(migration(), Side::destination, Phase::destination_gated,
+                                                 "COMMIT from " + from_.peer + ", before its memory is whole here");
+  if (written) {
+    commit_heard_ = true;
+    committed_ = Clock::now();
+  } else {
+    cause_ = written.error();
+  }
+  changed_.notify_all();
+  return written;
+}
+
+// What the hypervisor runs already.
+void Destination::run_loaded() {
+  Status active;
+  if (auto activated = context_.services.migration->activate(session()); !activated)
+    active = fail(activated.error().in("activate " + domain().text()));
+  if (active) active = context_.ledger.advance(migration(), Side::destination, Phase::active, "it runs here");
+  if (!active) context_.log(LogLevel::error, "migration " + migration().text() + ": " + active.error().message);
+  std::unique_lock lock(mutex_);
+  loaded_ = true;
+  changed_.notify_all();
+  // The hypervisor's last words are on their way to the source, which says COMMIT again when it has heard them.
+  changed_.wait_for(lock, context_.policy.switch_timeout, [&] { return decided_ || disconnected_ || stopping_; });
+}
+
+Status Destination::pass_before_commit() {
+  VMSEC_CHECK(check_source());
+  return context_.ledger.advance(migration(), Side::destination, Phase::destination_gated, "all was received");
+}
+
+// Its last chance to give up: whoever has `committed` on record runs the guest.
+Status Destination::pass_after_commit() {
+  VMSEC_CHECK(context_.ledger.advance(migration(), Side::destination, Phase::destination_committed,
+                                      "COMMIT from " + from_.peer));
+  follows_ = true;
+  return {};
+}
+
 void Destination::pass_gate() {
-  Status good = wait_for_manifest();
-  if (good) good = check_source();
-  if (good)
-    good = context_.ledger.advance(migration(), Side::destination, Phase::destination_gated, "all was received");
+  Status good = wait_for_word();
+  if (good) good = commits_first() ? pass_after_commit() : pass_before_commit();
   gate_ = Clock::now();
   gate_passed_or_refused_ = true;
-  GateDecision decision{migration(), domain(), good.has_value(), {}};
+  GateDecision decision{migration(), domain(), good.has_value(), {}, follows_};
   if (!good) {
     decision.reason = good.error().message;
     {
@@ -154,6 +217,7 @@ void Destination::pass_gate() {
     // On record before the source can hear of it: its ABORT would be the cause otherwise.
     give_up(good.error());
   }
+  if (follows_) board_->update([](MigrationStatus& status) { status.state = MigrationState::following; });
   if (auto decided = context_.services.migration->decide(decision); !decided)
     context_.log(LogLevel::warning, "decide migration " + migration().text() + ": " + decided.error().message);
 }
@@ -175,6 +239,17 @@ void Destination::await_decision() {
   // Not for ever: a source that lost its power does not hang up. The record stays as
   // it is, and COMMIT is still taken when it comes later.
   changed_.wait_for(lock, context_.policy.switch_timeout, [&] { return decided_ || disconnected_ || stopping_; });
+}
+
+// COMMIT is on record, and the hypervisor says that nothing is left of it here: it can go on nowhere.
+bool Destination::lose(const SessionEvent& event) {
+  const Error cause = first_cause().value_or(error_of(Code::unavailable, "the hypervisor gave up: " + event.detail));
+  if (Status written =
+          context_.ledger.advance(migration(), Side::destination, Phase::destination_lost, cause.message, cause.code);
+      !written)
+    context_.log(LogLevel::error, "lose migration " + migration().text() + ": " + written.error().message);
+  let_it_be_heard();
+  return false;
 }
 
 void Destination::give_up(const Error& cause) {
@@ -204,8 +279,11 @@ void Destination::hold_undecided() {
   const Phase now = phase();
   if (is_final(now) || now == Phase::destination_aborted) return;
   std::ignore = context_.services.migration->hold(session());
-  std::ignore = context_.audit("migration.doubt", Outcome::in_doubt, domain(), from_.peer,
-                               "migration " + migration().text() + ": the source has not decided");
+  std::ignore =
+      context_.audit("migration.doubt", Outcome::in_doubt, domain(), from_.peer,
+                     "migration " + migration().text() +
+                         (now == Phase::destination_committed ? ": COMMIT is written, and the guest is not whole here"
+                                                              : ": the source has not decided"));
 }
 
 void Destination::end_session() {

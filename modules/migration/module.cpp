@@ -142,7 +142,7 @@ Result<MigrationStatus> MigrationModule::set(const SetMigration& request) {
   VMSEC_CHECK(
       context_->audit("migration.set", Outcome::succeeded, request.domain, source->board()->status().peer,
                       "migration " + source->migration().text() + ": bandwidth " + bandwidth_text(request.bandwidth)));
-  source->limit(request.bandwidth);
+  VMSEC_CHECK(source->limit(request.bandwidth));
   return source->board()->status();
 }
 

@@ -18,6 +18,10 @@ Decision wait(std::string reason) { return {Action::wait, std::move(reason)}; }
 
 // COMMIT is durable here: whatever else is true, this end never runs the guest again.
 Decision decide_committed_source(const EndView& own, const std::optional<EndView>& peer) {
+  const bool gone_there = peer && gave_up_there(peer->phase) && is_gone(copy_of(*peer));
+  // Whoever started it here did so anew: what was handed over is nowhere.
+  if (gone_there && copy_of(own) == Copy::running && peer->phase != Phase::none)
+    return {Action::lost, "COMMIT is written, the destination has no copy, and the guest was started anew here"};
   if (copy_of(own) == Copy::running)
     return in_doubt("COMMIT is written, but the guest runs here: somebody resumed it; stop it by hand");
   if (!peer) return in_doubt("COMMIT is written, the destination does not answer: only it may run the guest");
@@ -28,7 +32,7 @@ Decision decide_committed_source(const EndView& own, const std::optional<EndView
   if (peer->phase == Phase::prepared)
     return in_doubt("COMMIT is written, but the destination never had the guest whole");
   if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
-  if (is_gone(copy_of(*peer)))
+  if (gone_there)
     return {Action::lost, "COMMIT is written, and the destination has no copy: " + std::string(to_string(peer->phase))};
   return in_doubt("COMMIT is written, but the destination's record is " + std::string(to_string(peer->phase)));
 }
@@ -69,10 +73,21 @@ Decision decide_gone_source(const std::optional<EndView>& peer, PeerHost host) {
   return in_doubt("the destination holds a copy whose record is " + std::string(to_string(peer->phase)));
 }
 
+// Gated, and what is here can go on nowhere: a post-copy broke before COMMIT was written, or the guest crashed.
+Decision decide_broken_source(const std::optional<EndView>& peer) {
+  if (peer && peer->live) return wait("the destination is still at work on it");
+  if (peer && gave_up_there(peer->phase) && is_gone(copy_of(*peer)))
+    return {Action::lost, "what is here can go on nowhere, and the destination has no copy"};
+  return in_doubt(
+      "the guest is crashed here: it may have gone on here before. Destroy and undefine it here, and where the "
+      "destination has it whole it goes on there");
+}
+
 Decision decide_undecided_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
   const Copy copy = copy_of(own);
   if (copy == Copy::unknown) return in_doubt("the hypervisor does not say what it has of the guest");
   if (copy == Copy::busy) return wait("the hypervisor is still at work on it");
+  if (copy == Copy::broken && own.phase == Phase::source_gated) return decide_broken_source(peer);
   // Without COMMIT the destination can never run it, reachable or not.
   if (!is_gone(copy)) return {Action::abort, "the guest is still here, and COMMIT was never written"};
   if (own.phase == Phase::started) return {Action::abort, "the guest ended here before anything was switched over"};
@@ -239,12 +254,14 @@ Decision decide_at_start(const EndView& own) {
   const Copy copy = copy_of(own);
   if (own.live || copy == Copy::unknown || copy == Copy::busy) return wait("the hypervisor is still at work on it");
   if (is_gone(copy)) return {Action::nothing, "no copy is here"};
+  if (copy == Copy::broken && own.phase == Phase::source_gated)
+    return {Action::nothing, "what is here can go on nowhere"};
   return {Action::abort, "the agent stopped in mid-migration; the guest is still here, and COMMIT was never written"};
 }
 
 Decision decide_failed(const EndView& own) {
   const Copy copy = copy_of(own);
-  const bool unseen = is_gone(copy) || copy == Copy::unknown || copy == Copy::busy;
+  const bool unseen = is_gone(copy) || copy == Copy::unknown || copy == Copy::busy || copy == Copy::broken;
   if (own.phase == Phase::source_gated && unseen)
     return in_doubt(
         "the hypervisor says that the guest goes on here, but it is not seen here: the destination may have it");

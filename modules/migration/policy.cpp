@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint32_t kMostBulkChannels = 64;
 constexpr std::string_view kKnown =
     "encryption, cipher, suite, accelerator, attestation, attestation_max_age, bandwidth, bulk_channels, "
-    "maximum_downtime, maximum_time, auto_converge, non_live, call_timeout, stall_timeout, switch_timeout, max_streams "
+    "maximum_downtime, maximum_time, auto_converge, post_copy, non_live, call_timeout, stall_timeout, switch_timeout, "
+    "max_streams "
     "or max_incoming";
 
 Status read_encryption(const Setting& setting, Policy& policy) {
@@ -68,6 +69,14 @@ Status read_non_live(const Setting& setting, Policy& policy) {
   return {};
 }
 
+Status read_post_copy(const Setting& setting, Policy& policy) {
+  VMSEC_TRY(const std::string_view text, text_of(setting, "\"refuse\" or \"accept-loss\""));
+  if (text != "refuse" && text != "accept-loss")
+    return fail(Code::invalid_argument, units::quoted(text) + ": want \"refuse\" or \"accept-loss\"");
+  policy.post_copy = text == "accept-loss";
+  return {};
+}
+
 Status read_time(const Setting& setting, std::chrono::microseconds& out) {
   constexpr std::uint64_t kLeast = 100'000, kMost = 3'600'000'000;
   VMSEC_TRY(const std::string_view text, text_of(setting, "a text with " + std::string(units::kTime.want)));
@@ -122,6 +131,7 @@ Status read_key(const Setting& setting, const SettingPath& path, Policy& policy)
     return read_limit(setting, check_maximum_downtime, policy.maximum_downtime);
   if (path == SettingPath{"maximum_time"}) return read_limit(setting, check_maximum_time, policy.maximum_time);
   if (path == SettingPath{"auto_converge"}) return read_flag(setting, policy.auto_converge);
+  if (path == SettingPath{"post_copy"}) return read_post_copy(setting, policy);
   if (path == SettingPath{"non_live"}) return read_non_live(setting, policy);
   if (path == SettingPath{"call_timeout"}) return read_time(setting, policy.call_timeout);
   if (path == SettingPath{"stall_timeout"}) return read_time(setting, policy.stall_timeout);

@@ -26,7 +26,8 @@ struct Policy {
   Microseconds maximum_downtime;                   // 0: the hypervisor's default
   Microseconds maximum_time;                       // until the switch-over begins; 0: none
   bool auto_converge = false;                      // of every outgoing migration
-  bool non_live = false;  // a guest that cannot move while it runs may be stopped for the whole transfer
+  bool post_copy = false;  // a guest may run at its destination before it is whole there: a killed QEMU then loses it
+  bool non_live = false;   // a guest that cannot move while it runs may be stopped for the whole transfer
   std::chrono::microseconds call_timeout = std::chrono::seconds(30);    // one exchange with the other agent
   std::chrono::microseconds stall_timeout = std::chrono::seconds(60);   // nothing moves: give up
   std::chrono::microseconds switch_timeout = std::chrono::seconds(60);  // from the gate to the end

@@ -165,10 +165,12 @@ struct FlushPoint {
 struct SwitchRequest {
   Uuid migration;
   std::vector<FlushPoint> manifest;
+  bool post_copy = false;  // is about to begin: no manifest, as nothing has been sent in full. One may still follow
   static constexpr std::string_view kMessage = "vmsec.migration.SwitchRequest";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "migration", &SwitchRequest::migration),
-                        wire::field(2, "manifest", &SwitchRequest::manifest));
+                        wire::field(2, "manifest", &SwitchRequest::manifest),
+                        wire::field(3, "post_copy", &SwitchRequest::post_copy));
   }
 };
 

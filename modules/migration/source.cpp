@@ -37,7 +37,7 @@ Source::Source(Context& context, MigrateRequest request, SourceOptions options, 
   status.state = MigrationState::preparing;
   status.attested = "nobody: not asked yet";
   board_ = context_.boards.add(std::move(status));
-  limit(options_.bandwidth);
+  std::ignore = limit(options_.bandwidth);
 }
 
 Result<std::unique_ptr<Source>> Source::start(Context& context, MigrateRequest request) {
@@ -66,11 +66,21 @@ Status Source::abort() {
   return {};
 }
 
-void Source::limit(BytesPerSecond bandwidth) {
+Status Source::limit(BytesPerSecond bandwidth) {
+  const std::lock_guard lock(limiting_);
+  if (limit_lifted_)
+    return fail(Code::wrong_state, "limit migration " + migration_.text() + ": it is being switched over");
   streams_.limit(bandwidth);
   board_->update([&](MigrationStatus& status) {
     status.bandwidth = bandwidth == kUnlimitedBandwidth ? BytesPerSecond{} : bandwidth;
   });
+  return {};
+}
+
+void Source::lift_limit() {
+  const std::lock_guard lock(limiting_);
+  limit_lifted_ = true;
+  streams_.limit(kUnlimitedBandwidth);
 }
 
 void Source::run() {
@@ -167,12 +177,20 @@ void Source::follow() {
     } else {
       std::this_thread::sleep_for(std::chrono::microseconds(kEventWait.value));
     }
-    if (stopping_ && stage_ == Stage::proceeding)
+    if (must_stop())
       return end_in_doubt(Error{Code::in_doubt, "this agent stops in the middle of the switch-over", 0, {}});
     look_around();
     if (deadline_ && Clock::now() > *deadline_)
       return end_in_doubt(cause_.value_or(Error{Code::timeout, "the hypervisor does not say how it ended", 0, {}}));
   }
+}
+
+// A guest whose memory follows is lost without this agent: it has some time for the rest.
+bool Source::must_stop() {
+  if (!stopping_ || stage_ != Stage::proceeding) return false;
+  if (!post_copy_) return true;
+  if (!stop_by_) stop_by_ = Clock::now() + context_.policy.switch_timeout;
+  return Clock::now() > *stop_by_;
 }
 
 bool Source::handle(SessionEvent event) {
@@ -205,17 +223,20 @@ bool Source::handle(SessionEvent event) {
 // What may make us give up while nothing comes from the hypervisor.
 void Source::look_around() {
   show_progress();
-  if (cause_ || stage_ == Stage::proceeding) return;
   const StreamTotals totals = streams_.totals();
   if (totals.progress != seen_progress_) {
     seen_progress_ = totals.progress;
     last_progress_ = Clock::now();
+    // Its memory may take as long as it takes to follow.
+    if (post_copy_ && deadline_ && !cause_) deadline_ = last_progress_ + context_.policy.switch_timeout;
   }
+  if (cause_ || stage_ == Stage::proceeding) return;
   if (abort_requested_) return cancel(Error{Code::cancelled, "aborted on request", 0, {}});
   if (stopping_) return cancel(Error{Code::cancelled, "this agent stops", 0, {}});
   if (auto broken = streams_.failure()) return cancel(*broken);
   if (auto refuted = evidence_->refuted()) return cancel(*refuted);
   if (auto late = overtime()) return cancel(*late);
+  if (wants_post_copy()) return begin_post_copy();
   if (Clock::now() - last_progress_ > context_.policy.stall_timeout)
     cancel(Error{
         Code::timeout,
@@ -242,6 +263,7 @@ void Source::show_progress() {
   board_->measure(streams_.totals(), streams_.count());
   auto progress = context_.services.migration->progress(session());
   if (!progress) return;
+  passes_ = progress->iteration;
   board_->update([&](MigrationStatus& status) {
     const Microseconds downtime = status.transfer.downtime;
     status.transfer = *progress;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -29,7 +30,8 @@ class Source {
   // `wrong_state` once the guest is being switched over.
   Status abort();
   // As check_bandwidth() allows.
-  void limit(BytesPerSecond bandwidth);
+  // `wrong_state` from the switch-over on: the guest waits for what is sent then.
+  Status limit(BytesPerSecond bandwidth);
 
   [[nodiscard]] const Uuid& migration() const { return migration_; }
   [[nodiscard]] const Uuid& domain() const { return request_.domain; }
@@ -54,6 +56,7 @@ class Source {
   // While it transfers.
   void follow();
   bool handle(SessionEvent event);  // false: the session is over
+  [[nodiscard]] bool must_stop();
   void look_around();
   [[nodiscard]] std::optional<Error> overtime() const;
   Status open_stream(SessionEvent event);
@@ -61,7 +64,15 @@ class Source {
   void show_progress();
   // At the gate, and after it.
   void pass_gate();
+  void lift_limit();
   Status check_gate();
+  Status check_destination();
+  Status hand_over();
+  Status commit_first();
+  // Post-copy: its first half lies before the gate.
+  [[nodiscard]] bool wants_post_copy() const;
+  void begin_post_copy();
+  Status announce_post_copy();
   void commit();
   void end_failed(const Error& cause);
   void end_in_doubt(const Error& cause);
@@ -90,11 +101,18 @@ class Source {
   bool session_open_ = false;
   std::optional<Error> cause_;  // why we gave up; the hypervisor's word follows
   std::optional<Clock::time_point> deadline_;
+  std::optional<Clock::time_point> stop_by_;  // at the latest
   std::uint64_t seen_progress_ = 0;
   const Clock::time_point began_ = Clock::now();
   Clock::time_point last_progress_ = Clock::now();
   Clock::time_point gate_;
+  std::chrono::microseconds downtime_{};
+  std::uint32_t passes_ = 0;  // over the guest's memory
+  bool announced_ = false;    // post-copy was, to the destination
+  bool post_copy_ = false;    // has begun
 
+  std::mutex limiting_;
+  bool limit_lifted_ = false;  // under it
   std::atomic<Stage> stage_ = Stage::cancellable;
   std::atomic<bool> abort_requested_ = false;
   std::atomic<bool> stopping_ = false;

@@ -28,6 +28,14 @@ Status check_maximum_time(Microseconds time) {
   return check_range("maximum time", time, {100'000}, {168 * std::uint64_t{3'600'000'000}});
 }
 
+Status check_post_copy(const Policy& policy) {
+  if (policy.post_copy) return {};
+  return fail(
+      Code::denied,
+      "post-copy: this host's configuration refuses it, as a guest is lost where either QEMU, host or link dies "
+      "before its memory has followed; module.migration.post_copy = \"accept-loss\" allows it");
+}
+
 Result<SourceOptions> source_options(const Policy& policy, const MigrateRequest& request) {
   SourceOptions options;
   options.hypervisor = request.options;
@@ -36,6 +44,10 @@ Result<SourceOptions> source_options(const Policy& policy, const MigrateRequest&
   options.bandwidth = request.options.bandwidth.value == 0 ? policy.bandwidth : request.options.bandwidth;
   VMSEC_CHECK(check_bandwidth(options.bandwidth));
   options.hypervisor.auto_converge = request.options.auto_converge || policy.auto_converge;
+  if (request.options.post_copy) VMSEC_CHECK(check_post_copy(policy));
+  if (request.options.post_copy && request.options.bulk_channels != 0 &&
+      request.options.bulk_channels != kNoBulkChannels)
+    return fail(Code::invalid_argument, "post-copy and bulk channels do not go together");
   Microseconds& downtime = options.hypervisor.maximum_downtime;
   downtime = either(request.options.maximum_downtime, policy.maximum_downtime);
   if (downtime.value != 0) VMSEC_CHECK(check_maximum_downtime(downtime));
@@ -47,7 +59,7 @@ Result<SourceOptions> source_options(const Policy& policy, const MigrateRequest&
 std::uint32_t bulk_channels(const Policy& policy, const MigrateRequest& request, const DomainDescription& domain,
                             std::uint32_t cpus) {
   const std::uint32_t asked = request.options.bulk_channels;
-  if (asked == kNoBulkChannels) return 0;
+  if (asked == kNoBulkChannels || request.options.post_copy) return 0;
   if (asked != 0) return asked;
   if (policy.bulk_channels) return *policy.bulk_channels;
   std::uint32_t others = 2;

@@ -16,6 +16,9 @@ struct SourceOptions {
 Status check_maximum_downtime(Microseconds time);
 Status check_maximum_time(Microseconds time);
 
+// `denied` unless the operator has accepted in words what it may cost.
+Status check_post_copy(const Policy& policy);
+
 // `invalid_argument` for what cannot be meant.
 Result<SourceOptions> source_options(const Policy& policy, const MigrateRequest& request);
 

@@ -8,8 +8,8 @@ namespace {
 constexpr std::size_t kInboxMaximum = 8;
 
 std::string_view name_of(ControlKind kind) {
-  static constexpr std::array<std::string_view, 7> kNames = {"unknown", "begin",  "accept", "refuse",
-                                                             "abort",   "finish", "loaded"};
+  static constexpr std::array<std::string_view, 9> kNames = {"unknown", "begin",  "accept", "refuse", "abort",
+                                                             "finish",  "loaded", "runs",   "sent"};
   return kNames[std::min<std::size_t>(static_cast<std::size_t>(kind), kNames.size() - 1)];
 }
 
@@ -186,6 +186,11 @@ Status Session::pass_gate() {
   VMSEC_CHECK(trouble_now());
   if (!decision_->proceed) return fail(Code::cancelled, "it was refused at the gate: " + decision_->reason);
   return {};
+}
+
+bool Session::runs() {
+  const std::lock_guard lock(mutex_);
+  return decision_ && decision_->proceed && decision_->runs;
 }
 
 void Session::fail_data(const Error& error) {

@@ -70,6 +70,8 @@ class Session {
   // or a message where none is due.
   Status trouble();
   Status pass_gate();
+  // What the gate's word said of it: the guest is to be loaded running.
+  bool runs();
   void fail_data(const Error& error);
   void push(SessionEvent event);
   void end(SessionEventKind kind, std::string detail);

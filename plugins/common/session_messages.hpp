@@ -7,6 +7,11 @@
 //   ... memory and state, on the other channels ...
 //   finish (totals, digest, token)  ->      gate
 //                                   <-      loaded (token), or refuse
+//   finish (behind)                 ->      gate; post-copy: what is left of the memory follows
+//                                   <-      runs (token), or refuse
+//   ... pages that are asked for, and the others ...
+//   sent (digest)                   ->
+//                                   <-      loaded (token)
 //   abort (at any time before finish) ->
 //                                   <-      refuse (at any time before loaded)
 #pragma once
@@ -25,6 +30,8 @@ enum class ControlKind : std::uint32_t {
   abort = 4,
   finish = 5,
   loaded = 6,
+  runs = 7,
+  sent = 8,
 };
 
 struct Control {
@@ -40,7 +47,8 @@ struct Control {
   std::uint64_t records = 0;  // pages sent, each as often as it was sent
   std::uint64_t digest_low = 0;
   std::uint64_t digest_high = 0;
-  std::uint64_t token = 0;  // loaded answers this finish, and no other
+  std::uint64_t token = 0;  // loaded answers this finish, and no other; so does runs
+  bool behind = false;      // pages are, as main has said
   static constexpr std::string_view kMessage = "vmsec.plugin.Control";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "kind", &Control::kind), wire::field(2, "reason", &Control::reason),
@@ -49,7 +57,7 @@ struct Control {
                         wire::field(7, "bulk", &Control::bulk), wire::field(8, "records", &Control::records),
                         wire::field(9, "digest_low", &Control::digest_low),
                         wire::field(10, "digest_high", &Control::digest_high),
-                        wire::field(11, "token", &Control::token));
+                        wire::field(11, "token", &Control::token), wire::field(12, "behind", &Control::behind));
   }
 };
 

@@ -14,9 +14,10 @@ Result<std::unique_ptr<Stream>> Stream::open(ChannelKind kind, std::uint32_t ind
     return fail(errno_error("make a migration channel"));
   Fd ours(pair[0]);
   near_end.reset(pair[1]);
-  std::string name = kind == ChannelKind::control ? "control"
-                     : kind == ChannelKind::main  ? "main"
-                                                  : "bulk " + std::to_string(index);
+  std::string name = kind == ChannelKind::control  ? "control"
+                     : kind == ChannelKind::main   ? "main"
+                     : kind == ChannelKind::urgent ? "urgent"
+                                                   : "bulk " + std::to_string(index);
   return std::unique_ptr<Stream>(new Stream(std::move(ours), std::move(name) + " channel", cut));
 }
 
@@ -86,7 +87,7 @@ void Stream::break_off() { ::shutdown(fd_.get(), SHUT_RDWR); }
 Result<Control> decode_control(std::string_view bytes) {
   VMSEC_TRY(auto message, wire::decode<Control>(bytes));
   const auto kind = static_cast<std::uint32_t>(message.kind);
-  if (kind == 0 || kind > static_cast<std::uint32_t>(ControlKind::loaded))
+  if (kind == 0 || kind > static_cast<std::uint32_t>(ControlKind::sent))
     return fail(Code::invalid_argument, "control message of unknown kind " + std::to_string(kind));
   // It goes into messages and events of this host: printable, and short.
   std::erase_if(message.reason, [](unsigned char c) { return c < 0x20 || c == 0x7f; });

@@ -129,6 +129,13 @@ class KvmMemoryAccess final : public MemoryAccess {
     Guest out;
     VMSEC_TRY(out.domain, context_->connection->domain(uuid, operation));
     VMSEC_CHECK(require_active(out.domain.get(), operation));
+    // What has not come is a hole in its file, which reads as zeros; one that is filled from here stops its QEMU.
+    int state = 0;
+    int reason = 0;
+    if (virDomainGetState(out.domain.get(), &state, &reason, 0) < 0) return fail(virt_error(operation));
+    if (state == VIR_DOMAIN_RUNNING &&
+        (reason == VIR_DOMAIN_RUNNING_POSTCOPY || reason == VIR_DOMAIN_RUNNING_POSTCOPY_FAILED))
+      return fail(Code::wrong_state, operation + ": it follows by post-copy, and is not whole here yet");
     VMSEC_TRY(out.xml, xml_of(out.domain.get(), operation));
     virDomainInfo info{};
     if (virDomainGetInfo(out.domain.get(), &info) < 0) return fail(virt_error(operation));

@@ -106,6 +106,10 @@ class KvmMigration final : public Migration {
   Result<Empty> activate(const SessionRef& ref) override {
     const std::string operation = "activate domain " + ref.domain.text();
     VMSEC_CHECK(no_session_under_way(ref, operation));
+    const auto here = domain_holding(*context_->connection, ref.domain);
+    if (here && here->state == DomainState::running && here->migrating)
+      return fail(Code::wrong_state,
+                  operation + ": its memory is not whole here: its post-copy is broken, or not over");
     // Before it runs, as nobody removes a guest's disks. Where that cannot be noted it is no reason to
     // withhold the guest: of a migration that has committed nothing is discarded.
     std::ignore = incoming_images(*context_, policy_, ref.migration).keep();
@@ -139,6 +143,13 @@ class KvmMigration final : public Migration {
     return Empty{};
   }
 
+  Result<Empty> start_post_copy(const SessionRef& ref) override {
+    VMSEC_TRY(const auto session, find(ref));
+    const auto source = std::dynamic_pointer_cast<SourceSession>(session);
+    if (!source) return fail(Code::wrong_state, "start post-copy of " + ref.domain.text() + ": it comes to this host");
+    return source->start_post_copy();
+  }
+
   Result<Empty> release(const SessionRef& ref) override {
     const std::string operation = "release domain " + ref.domain.text();
     const auto source = source_of(ref);
@@ -157,6 +168,8 @@ class KvmMigration final : public Migration {
   }
 
   static Status check_options(const MigrationOptions& options) {
+    if (options.post_copy && options.bulk_channels > 0)
+      return fail(Code::unsupported, "migrate with post-copy and bulk channels: QEMU has not both");
     if (options.bulk_channels <= kBulkLimit) return {};
     return fail(Code::limit_exceeded, "migration: " + std::to_string(options.bulk_channels) +
                                           " bulk channels exceed the limit of " + std::to_string(kBulkLimit));

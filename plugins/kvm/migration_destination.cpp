@@ -26,6 +26,7 @@ rpc::FilterSetup setup_of(const PrepareIncoming& request, const SessionFolder& f
   setup.data_uri = "unix://" + folder.data_socket();
   setup.bulk_channels = request.options.bulk_channels;
   setup.auto_converge = request.options.auto_converge;
+  setup.post_copy = request.options.post_copy;
   setup.images = [policy, expected = setup.domain, xml = setup.configuration] {
     return check_images(policy, expected, xml);
   };
@@ -298,7 +299,8 @@ bool DestinationSession::is_gone() const {
     const auto here = domain_holding(*context_->connection, ref_.domain);
     if (!here && here.error().code == Code::unavailable) return false;
     if (here && !here->present) return true;
-    // A definition that libvirt kept of a guest that it could not load.
+    // A definition that libvirt kept of a guest that it could not load; one that was to run may have, and ended.
+    if (here && here->state == DomainState::shut_off && !here->migrating && runs_) return false;
     if (here && here->state == DomainState::shut_off && !here->migrating)
       static_cast<void>(remove_domain(*context_->connection, ref_.domain, "clean up after " + about()));
     std::this_thread::sleep_for(kGonePause);
@@ -319,7 +321,15 @@ Result<Empty> DestinationSession::decide(const GateDecision& decision) {
     if (!held_ || ended_) return fail(Code::wrong_state, "decide " + about() + ": it does not wait at its gate");
     held_ = false;
     if (!decision.proceed) refusal_ = decision.reason;
-    libvirt_.send(decision.proceed ? filter_.proceed() : filter_.cancel());
+    if (!decision.proceed) {
+      libvirt_.send(filter_.cancel());
+      return {};
+    }
+    runs_ = decision.runs;
+    // Before it runs, as activate() does.
+    if (decision.runs) std::ignore = images_.keep();
+    using Load = rpc::DestinationFilter::Load;
+    libvirt_.send(filter_.proceed(decision.runs ? Load::running : Load::paused));
     return {};
   }));
   return Empty{};

@@ -61,6 +61,7 @@ class DestinationSession final : public Session {
   bool control_opened_ = false;
   bool held_ = false;  // Finish waits at the gate
   std::optional<std::string> refusal_;
+  bool runs_ = false;  // libvirt was told to load it running
 
   std::mutex data_mutex_;
   std::condition_variable data_changed_;

@@ -46,6 +46,17 @@ Result<StateAndReason> state_and_reason_of(virDomainPtr domain, const std::strin
   return StateAndReason{state_of(state), reason};
 }
 
+// One whose memory follows runs, and some of its vCPUs may go on running when that has broken. What it left behind
+// never does.
+void note_post_copy(const StateAndReason& both, Holding& holding) {
+  if (both.state == DomainState::running)
+    holding.migrating |=
+        both.reason == VIR_DOMAIN_RUNNING_POSTCOPY || both.reason == VIR_DOMAIN_RUNNING_POSTCOPY_FAILED;
+  if (both.state != DomainState::paused || both.reason != VIR_DOMAIN_PAUSED_POSTCOPY_FAILED) return;
+  holding.state = DomainState::crashed;
+  holding.migrating = false;
+}
+
 Result<DomainState> state_of(virDomainPtr domain, const std::string& operation) {
   VMSEC_TRY(const StateAndReason both, state_and_reason_of(domain, operation));
   return both.state;
@@ -155,6 +166,7 @@ Result<Holding> domain_holding(const Connection& connection, const Uuid& uuid, L
   // libvirt tells of no job where the domain is off; of an active one it does.
   const bool active = both->state == DomainState::running || both->state == DomainState::paused;
   holding.migrating = has_job ? job.active() : active;
+  note_post_copy(*both, holding);
   return holding;
 }
 

@@ -16,6 +16,16 @@ namespace vmsec::kvm {
 namespace {
 
 constexpr std::chrono::milliseconds kTakenWait{500};  // for libvirt to read an answer
+constexpr std::chrono::milliseconds kPostCopyPause{2};
+constexpr std::chrono::seconds kPostCopyWait{10};
+
+// Once its last call (Finish) is there, libvirt never lets it go on here any more.
+bool in_post_copy(virDomainPtr domain) {
+  int state = 0;
+  int reason = 0;
+  return virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+         (reason == VIR_DOMAIN_PAUSED_POSTCOPY || reason == VIR_DOMAIN_PAUSED_POSTCOPY_FAILED);
+}
 
 // Parameters of virDomainMigrateToURI3.
 class Parameters {
@@ -80,7 +90,8 @@ Result<std::shared_ptr<SourceSession>> SourceSession::start(std::shared_ptr<Cont
   const std::string run_dir = session->context_->setting("libvirt_run_dir", kUsualRunDir);
   auto qemu = find_qemu(run_dir, description.name, request.domain);
   // Without it the copy's end is libvirt's work alone, which takes longer.
-  if (!qemu && (session->bulk_channels_ > 0 || !session->disks_.empty())) return fail(qemu.error());
+  if (!qemu && (session->bulk_channels_ > 0 || !session->disks_.empty() || request.options.post_copy))
+    return fail(qemu.error());
   if (qemu) session->qemu_ = std::move(*qemu);
   VMSEC_CHECK(session->start_pump());
   VMSEC_CHECK(session->start_call(request));
@@ -130,11 +141,17 @@ Status SourceSession::start_call(const StartOutgoing& request) {
   int state = 0;
   if (virDomainGetState(domain.get(), &state, nullptr, 0) < 0) return fail(virt_error(operation));
   was_paused_ = state == VIR_DOMAIN_PAUSED;
+  if (was_paused_ && request.options.post_copy)
+    return fail(Code::wrong_state, operation + ": post-copy is for a domain that runs");
   const int persistent = virDomainIsPersistent(domain.get());
   if (persistent < 0) return fail(virt_error(operation));
   int autostart = 0;
   if (persistent == 1 && virDomainGetAutostart(domain.get(), &autostart) < 0) return fail(virt_error(operation));
   starts_by_itself_ = autostart != 0;
+  // COMMIT comes while its definition is still here: after a loss of power this host would start it from its disks.
+  if (starts_by_itself_ && request.options.post_copy)
+    return fail(Code::wrong_state,
+                operation + ": post-copy is not for a domain that libvirt starts by itself (autostart)");
   const std::uint64_t milliseconds = request.options.maximum_downtime.value / 1000;
   if (request.options.maximum_downtime.value > 0 &&
       virDomainMigrateSetMaxDowntime(domain.get(), std::max<std::uint64_t>(milliseconds, 1), 0) < 0)
@@ -148,7 +165,8 @@ Status SourceSession::start_call(const StartOutgoing& request) {
 
 void SourceSession::call(const DomainPtr& domain, const StartOutgoing& request, bool persistent) {
   Parameters parameters;
-  unsigned flags = VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_LIVE | VIR_MIGRATE_PAUSED;
+  unsigned flags = VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_LIVE;
+  flags |= request.options.post_copy ? VIR_MIGRATE_POSTCOPY : VIR_MIGRATE_PAUSED;
   if (persistent) flags |= VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
   if (disks_are_shared(*context_, description_.configuration, disks_)) flags |= VIR_MIGRATE_UNSAFE;
   bool ready = parameters.text(VIR_MIGRATE_PARAM_URI, data_uri(folder_));
@@ -321,6 +339,35 @@ void SourceSession::note_statistics() {
   set_progress(progress);
 }
 
+Result<Empty> SourceSession::start_post_copy() {
+  const std::string operation = "start post-copy of " + about();
+  const auto sends = [&]() -> Status {
+    if (ended_ || cancelled_ || !calls_.prepared() || calls_.finish() != rpc::FinishState::none)
+      return fail(Code::wrong_state, operation + ": it does not send just now");
+    return {};
+  };
+  VMSEC_CHECK(in_pump(sends));
+  VMSEC_TRY(const DomainPtr domain, context_->connection->domain(ref_.domain, operation));
+  post_copy_ = true;
+  if (virDomainMigrateStartPostCopy(domain.get(), 0) != 0) {
+    const Error error = virt_error(operation);
+    post_copy_ = in_post_copy(domain.get());
+    return fail(error);
+  }
+  // QEMU was asked, and may come to the end of pre-copy first: then libvirt lets a guest go on here that was not
+  // loaded. Nor does it look while nobody takes what it sends.
+  const auto until = std::chrono::steady_clock::now() + kPostCopyWait;
+  for (Status going; going; going = in_pump(sends)) {
+    if (in_post_copy(domain.get())) return Empty{};
+    if (std::chrono::steady_clock::now() > until)
+      return fail(Code::timeout, operation + ": QEMU does not begin it: nobody takes what it sends");
+    std::this_thread::sleep_for(kPostCopyPause);
+  }
+  post_copy_ = in_post_copy(domain.get());
+  if (post_copy_) return Empty{};
+  return fail(Code::wrong_state, operation + ": all of its memory was sent before");
+}
+
 void SourceSession::refuse_held(const std::string& reason) {
   refusal_ = reason;
   const auto refusal = calls_.refuse("the source refused to hand over " + description_.name + ": " + reason);
@@ -336,6 +383,8 @@ void SourceSession::peer_closed(const std::string& why) {
   calls_.peer_lost();
   switch (calls_.finish()) {
     case rpc::FinishState::in_doubt:
+      // Behind its post-copy's begin libvirt does not let it go on, whatever it hears.
+      if (post_copy_) return libvirt_.close();
       // libvirt's connection stays open: its end would let the guest go on here,
       // and the destination may have it.
       in_doubt_ = true;
@@ -473,6 +522,9 @@ void SourceSession::conclude_failed(const Holding& here, const std::string& mess
   std::string why = refusal_.empty() ? message : refusal_;
   if (refusal_.empty() && !peer_loss_.empty()) why += " (" + peer_loss_ + ")";
   if (here.state == DomainState::running || was_paused_) return finish(SessionEventKind::failed, why);
+  // libvirt keeps the copy, and never runs it.
+  if (post_copy_ || here.state == DomainState::crashed)
+    return finish(SessionEventKind::doubt, why + "; the guest stands still here: its post-copy had begun");
   if (here.state != DomainState::paused)
     return finish(SessionEventKind::failed, why + "; the guest is not running here any more");
   const rpc::FinishState state = calls_.finish();

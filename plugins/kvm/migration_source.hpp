@@ -22,6 +22,8 @@ class SourceSession final : public Session {
   Result<Empty> decide(const GateDecision& decision) override;
   Result<Empty> cancel() override;
   Result<Empty> close() override;
+  // As Migration's.
+  Result<Empty> start_post_copy();
   [[nodiscard]] bool outgoing() const override { return true; }
 
   // Ends a doubt: libvirt gets the answer that it waits for. Waits for what it
@@ -88,6 +90,7 @@ class SourceSession final : public Session {
   std::string refusal_;  // why the gate was refused
   std::atomic<bool> in_doubt_ = false;
   std::atomic<bool> was_paused_ = false;
+  std::atomic<bool> post_copy_ = false;  // has begun, or may have
   std::shared_ptr<Connection> call_connection_;
   std::thread call_thread_;
 };

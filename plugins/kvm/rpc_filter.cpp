@@ -8,9 +8,10 @@ namespace vmsec::kvm::rpc {
 
 namespace {
 
-constexpr std::uint32_t kFlagsNeeded = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PAUSED;
-constexpr std::uint32_t kFlagsAllowed = kFlagsNeeded | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE |
-                                        VIR_MIGRATE_PARALLEL | VIR_MIGRATE_AUTO_CONVERGE |
+constexpr std::uint32_t kFlagsNeeded = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER;
+constexpr std::uint32_t kFlagsAllowed = kFlagsNeeded | VIR_MIGRATE_PAUSED | VIR_MIGRATE_POSTCOPY |
+                                        VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE | VIR_MIGRATE_PARALLEL |
+                                        VIR_MIGRATE_AUTO_CONVERGE |
                                         VIR_MIGRATE_UNSAFE;  // the last two are of no meaning at a destination
 // Guests' writes go to both disks while they are copied, so that the copy keeps up with any guest.
 constexpr std::uint32_t kFlagsOfCopies = VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES;
@@ -134,7 +135,12 @@ Status DestinationFilter::check_feature(const Message& message) {
 
 Status DestinationFilter::check_flags(std::uint32_t flags) const {
   if ((flags & kFlagsNeeded) != kFlagsNeeded)
-    return denied("flags " + hexadecimal(flags) + " lack one of live, peer-to-peer, paused");
+    return denied("flags " + hexadecimal(flags) + " lack live or peer-to-peer");
+  if (((flags & VIR_MIGRATE_POSTCOPY) != 0) != setup_.post_copy)
+    return denied("post-copy is not what the session agreed on");
+  // libvirt has no post-copy of a domain that is to be paused.
+  if (((flags & VIR_MIGRATE_PAUSED) != 0) == setup_.post_copy)
+    return denied("flags " + hexadecimal(flags) + (setup_.post_copy ? " have" : " lack") + " paused");
   const std::uint32_t copies = setup_.disks.empty() ? 0 : kFlagsOfCopies;
   if (const std::uint32_t others = flags & ~(kFlagsAllowed | copies); others != 0)
     return denied("flags " + hexadecimal(others) + " are not allowed");
@@ -231,8 +237,11 @@ Result<Migrate3Finish> DestinationFilter::check_finish(const Message& message) {
   return call;
 }
 
-std::string DestinationFilter::proceed() {
+// With post-copy libvirt's call says that the domain runs at once, and may be called when all of it has come anyhow:
+// then it is loaded as in any other session, and waits for COMMIT.
+std::string DestinationFilter::proceed(Load load) {
   finish_sent_ = true;
+  if (load == Load::paused) finish_.flags = (finish_.flags | VIR_MIGRATE_PAUSED) & ~std::uint32_t{VIR_MIGRATE_POSTCOPY};
   return encode(finish_header_, encode(finish_));
 }
 

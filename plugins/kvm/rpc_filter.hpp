@@ -46,6 +46,8 @@ struct FilterSetup {
   std::vector<std::string> disks;
   std::string disks_uri;  // where our QEMU takes them, whatever the source asks for
   bool auto_converge = false;
+  // The domain may be loaded running, its memory still at the source.
+  bool post_copy = false;
 };
 
 // No descriptor, no clock. One thread.
@@ -56,9 +58,10 @@ class DestinationFilter {
   Step from_peer(const Message& message);
   Step from_libvirt(const Message& message);
 
-  // After `hold`: what libvirtd gets. A refused Finish tells it to destroy what it
-  // has; answer_refused() is then the source's answer.
-  std::string proceed();
+  // After `hold`: what libvirtd gets. `running` is for a session with post-copy whose COMMIT has come. A refused Finish
+  // tells it to destroy what it has; answer_refused() is then the source's answer.
+  enum class Load { paused, running };
+  std::string proceed(Load load);
   std::string cancel();
   std::string answer_refused(const std::string& reason) const;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "data_records.hpp"
 #include "guest_memory.hpp"
@@ -9,12 +10,21 @@
 
 namespace vmsec::sim {
 
+// What is still behind where the guest is loaded, and what had come before.
+struct Behind {
+  std::vector<std::uint64_t> bits;  // 64 pages a word
+  std::uint64_t records = 0;
+  Digest pages;
+};
+
 // What arrived on all channels together. One per session.
 struct Arrived {
   std::mutex mutex;
   std::vector<Digest> pages;  // of what each page holds now; zeros count nothing
   std::uint64_t records = 0;
   std::optional<MachineState> state;
+  std::optional<Behind> behind;  // from then on what comes is one of its pages, or no longer wanted
+  std::function<void()> on_behind = [] {};
 };
 
 // `receive` gives exactly so many bytes, or an error. Answers when the channel

@@ -11,10 +11,11 @@
 namespace vmsec::sim {
 namespace {
 
-constexpr std::array<std::string_view, 14> kSteps = {
-    "source.begin",        "source.iteration",     "source.stopped",     "source.decided",      "source.held",
-    "source.finish_sent",  "source.loaded",        "source.released",    "destination.begin",   "destination.received",
-    "destination.decided", "destination.recorded", "destination.loaded", "destination.answered"};
+constexpr std::array<std::string_view, 16> kSteps = {
+    "source.begin",         "source.iteration",   "source.stopped",       "source.decided",
+    "source.held",          "source.finish_sent", "source.follows",       "source.loaded",
+    "source.released",      "destination.begin",  "destination.received", "destination.decided",
+    "destination.recorded", "destination.loaded", "destination.runs",     "destination.answered"};
 
 constexpr std::array<Code, 10> kCodes = {Code::unavailable, Code::timeout,       Code::io,     Code::internal,
                                          Code::in_doubt,    Code::wrong_state,   Code::denied, Code::not_found,

@@ -25,7 +25,8 @@ GuestMemory::GuestMemory(Fd file, unsigned char* bytes, std::size_t pages, PageC
       content_(std::move(content)),
       limit_(pages),
       generations_(pages),
-      dirty_((pages + 63) / 64) {}
+      dirty_((pages + 63) / 64),
+      behind_(pages) {}
 
 GuestMemory::~GuestMemory() { ::munmap(bytes_, pages_ * kPageSize); }
 
@@ -41,6 +42,7 @@ void GuestMemory::fill(double fraction) {
 }
 
 void GuestMemory::write_page(std::size_t page) {
+  if (!behind_.await(page)) return;
   const std::lock_guard lock(lock_of(page));
   if (page == 0 || (generations_[page] == 0 && !take_page())) return;
   content_.write(page, ++generations_[page], at(page));
@@ -91,6 +93,8 @@ Status GuestMemory::read(std::uint64_t address, std::size_t length, char* out) {
   while (length != 0) {
     const std::size_t page = address / kPageSize;
     const std::size_t part = std::min(length, kPageSize - address % kPageSize);
+    if (!behind_.await(page))
+      return fail(Code::unavailable, "read guest memory: page " + std::to_string(page) + " did not follow the guest");
     const std::lock_guard lock(lock_of(page));
     if (::pread(file_.get(), out, part, static_cast<off_t>(address)) != static_cast<ssize_t>(part))
       return fail(errno_error("read guest memory"));
@@ -103,6 +107,10 @@ Status GuestMemory::read(std::uint64_t address, std::size_t length, char* out) {
 
 void GuestMemory::receive(std::size_t page, const unsigned char* bytes) {
   const std::lock_guard lock(lock_of(page));
+  put(page, bytes);
+}
+
+void GuestMemory::put(std::size_t page, const unsigned char* bytes) {
   std::memcpy(at(page), bytes, kPageSize);
   if (page == 0) return;
   if (generations_[page] == 0) ++written_;
@@ -112,11 +120,27 @@ void GuestMemory::receive(std::size_t page, const unsigned char* bytes) {
 void GuestMemory::receive_zeros(std::size_t page, std::size_t count) {
   for (std::size_t each = page; each < page + count; ++each) {
     const std::lock_guard lock(lock_of(each));
-    if (generations_[each] == 0 && each != 0) continue;
-    std::memset(at(each), 0, kPageSize);
-    if (generations_[each] != 0) --written_;
-    generations_[each] = 0;
+    clear(each);
   }
+}
+
+void GuestMemory::clear(std::size_t page) {
+  if (generations_[page] == 0 && page != 0) return;
+  std::memset(at(page), 0, kPageSize);
+  if (generations_[page] != 0) --written_;
+  generations_[page] = 0;
+}
+
+// Under the page's lock, as it may come twice: what the guest has written since is not overwritten.
+bool GuestMemory::receive_behind(std::size_t page, const unsigned char* bytes) {
+  const std::lock_guard lock(lock_of(page));
+  if (!behind_.contains(page)) return false;
+  if (bytes != nullptr)
+    put(page, bytes);
+  else
+    clear(page);
+  behind_.arrived(page);
+  return true;
 }
 
 void GuestMemory::mark_all_dirty() {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "behind_pages.hpp"
 #include "guest_page.hpp"
 #include "vmsec/fd.hpp"
 #include "vmsec/types.hpp"
@@ -46,7 +47,13 @@ class GuestMemory {
   Status read(std::uint64_t address, std::size_t length, char* out);
   void receive(std::size_t page, const unsigned char* bytes);
   void receive_zeros(std::size_t page, std::size_t count);
+  // Of a guest that runs here while its memory follows: who touches a page of these waits for it.
+  [[nodiscard]] BehindPages& behind() { return behind_; }
+  // Such a page; null: zeros. False, and nothing is changed, where it is here already.
+  bool receive_behind(std::size_t page, const unsigned char* bytes);
   void mark_all_dirty();
+  // Again: of those that take_dirty() has told, 64 pages a word.
+  void mark_dirty_again(std::size_t word, std::uint64_t bits) { dirty_[word].fetch_or(bits); }
   // Moves the bitmap out: 64 pages a word.
   std::vector<std::uint64_t> take_dirty();
   [[nodiscard]] std::size_t dirty_pages() const;
@@ -62,6 +69,9 @@ class GuestMemory {
   std::mutex& lock_of(std::size_t page) { return locks_[(page / kRun) % locks_.size()]; }
   unsigned char* at(std::size_t page) { return bytes_ + page * kPageSize; }
   bool take_page();
+  // Both under the page's lock.
+  void put(std::size_t page, const unsigned char* bytes);
+  void clear(std::size_t page);
   void mark_dirty(std::size_t page) { dirty_[page / 64].fetch_or(std::uint64_t{1} << (page % 64)); }
 
   Fd file_;
@@ -73,6 +83,7 @@ class GuestMemory {
   std::array<std::mutex, 64> locks_;
   std::vector<std::uint64_t> generations_;  // each under its page's lock
   std::vector<std::atomic<std::uint64_t>> dirty_;
+  BehindPages behind_;
 };
 
 }  // namespace vmsec::sim

@@ -92,6 +92,22 @@ Status SimHost::add_loaded(std::shared_ptr<Machine> machine, const Limits& limit
   return {};
 }
 
+Status SimHost::run_loaded(const Uuid& uuid) {
+  const std::lock_guard lock(mutex_);
+  VMSEC_TRY(auto* domain, find(uuid, "run domain"));
+  return let_run(*domain, "loaded by a migration, its memory follows");
+}
+
+void SimHost::lose(const Uuid& uuid, const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  const auto domain = find(uuid, "");
+  if (!domain || !(*domain)->machine) return;
+  (*domain)->broken = true;
+  (*domain)->machine->stop();
+  share_cpus();
+  tell(EventKind::domain_stopped, **domain, why);
+}
+
 Holding SimHost::holding(const Uuid& uuid) {
   const std::lock_guard lock(mutex_);
   const auto found = domains_.find(uuid);
@@ -115,6 +131,7 @@ Status SimHost::hold(const Uuid& uuid) {
 Status SimHost::take_up(const Uuid& uuid, const std::string& why) {
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(auto* domain, find(uuid, why));
+  if (domain->broken) return fail(Code::wrong_state, why + " " + domain->spec.name + ": its post-copy is broken");
   if (!domain->machine) VMSEC_CHECK(power_on(*domain, why + ": booted anew, its memory was lost"));
   const bool was_off = std::exchange(domain->off, false);
   if (domain->held || was_off) VMSEC_CHECK(write_down(*domain, false, false));

@@ -17,13 +17,19 @@ Incoming::Incoming(SimHost& host, const PrepareIncoming& request, DomainSpec spe
       spec_(std::move(spec)),
       machine_(std::move(machine)) {
   arrived_.pages.resize(machine_->memory().pages());
+  arrived_.on_behind = [this] {
+    const std::lock_guard lock(mutex_);
+    behind_ = true;
+    changed_.notify_all();
+  };
 }
 
 Result<ChannelEnd> Incoming::open(const OpenChannel& request) {
   const std::string what = "open a channel for " + spec_.name;
   const auto number = std::to_string(static_cast<std::uint32_t>(request.kind));
   const bool bulk = request.kind == ChannelKind::bulk;
-  if (!bulk && request.kind != ChannelKind::control && request.kind != ChannelKind::main)
+  const bool urgent = request.kind == ChannelKind::urgent && options_.post_copy;
+  if (!bulk && !urgent && request.kind != ChannelKind::control && request.kind != ChannelKind::main)
     return fail(Code::unsupported, what + ": the simulated hypervisor has none of kind " + number);
   if (request.index >= (bulk ? kBulkMaximum : 1))
     return fail(Code::invalid_argument, what + ": none has index " + std::to_string(request.index));
@@ -75,10 +81,11 @@ void Incoming::run() {
   if (!ready) return give_up(ready.error());
   auto finish = transfer();
   if (!finish) return give_up(finish.error());
-  auto limits = restore();
+  auto limits = restore(finish->behind ? Machine::Memory::follows : Machine::Memory::whole);
   if (!limits) return give_up(limits.error());
   host_.faults().step("destination.received");
   if (auto passed = pass_gate(); !passed) return give_up(passed.error());
+  if (finish->behind) return follow(*finish, *limits);
   load(*finish, *limits);
 }
 
@@ -101,18 +108,21 @@ Status Incoming::begin() {
 bool Incoming::all_ended() const {
   const auto ended = [](const auto& entry) { return entry.second.ended; };
   if (!std::ranges::all_of(channels_, ended) || !channels_.contains({ChannelKind::main, 0})) return false;
-  return channels_.size() == bulk_ + std::size_t{1};
+  return channels_.size() == bulk_ + std::size_t{1} + (options_.post_copy ? 1 : 0);
 }
 
 Result<Control> Incoming::transfer() {
   VMSEC_TRY(Control finish, receive());
   if (finish.kind == ControlKind::abort) return fail(Code::cancelled, "the source called it off: " + finish.reason);
   if (finish.kind != ControlKind::finish) return fail(Code::invalid_argument, "the source did not finish");
+  if (finish.behind && !options_.post_copy)
+    return fail(Code::invalid_argument, "the source says that pages are behind, and post-copy was not agreed on");
+  const auto here = [&] { return finish.behind ? behind_ : all_ended(); };
   while (true) {
-    wait([&] { return all_ended(); }, 1e9);
+    wait(here, 1e9);
     VMSEC_CHECK(trouble());
     const std::lock_guard lock(mutex_);
-    if (all_ended()) break;
+    if (here()) break;
   }
   VMSEC_CHECK(check(finish));
   return finish;
@@ -120,20 +130,24 @@ Result<Control> Incoming::transfer() {
 
 Status Incoming::check(const Control& finish) {
   const std::lock_guard lock(arrived_.mutex);
-  if (arrived_.records != finish.records)
-    return fail(Code::io, "received " + std::to_string(arrived_.records) + " pages, of " +
-                              std::to_string(finish.records) + " sent");
+  const bool behind = finish.behind;
+  const std::uint64_t records = behind ? arrived_.behind->records : arrived_.records;
+  if (records != finish.records)
+    return fail(Code::io,
+                "received " + std::to_string(records) + " pages, of " + std::to_string(finish.records) + " sent");
   Digest sum;
-  for (const auto& digest : arrived_.pages) sum += digest;
+  if (behind) sum = arrived_.behind->pages;
+  if (!behind)
+    for (const auto& digest : arrived_.pages) sum += digest;
   if (sum != Digest{finish.digest_low, finish.digest_high})
     return fail(Code::io, "the memory that arrived is not the memory that was sent");
   return {};
 }
 
-Result<Limits> Incoming::restore() {
+Result<Limits> Incoming::restore(Machine::Memory memory) {
   const std::lock_guard lock(arrived_.mutex);
   if (!arrived_.state) return fail(Code::io, "the machine's state did not arrive");
-  VMSEC_CHECK(machine_->restore(*arrived_.state));
+  VMSEC_CHECK(machine_->restore(*arrived_.state, memory));
   return arrived_.state->limits;
 }
 

@@ -19,7 +19,7 @@ class Incoming final : public Session {
 
  private:
   struct Channel {
-    std::unique_ptr<Stream> stream;
+    std::shared_ptr<Stream> stream;
     std::thread reader;
     bool ended = false;  // with its end record
   };
@@ -34,9 +34,14 @@ class Incoming final : public Session {
   Status begin();
   Result<Control> transfer();
   Status check(const Control& finish);
-  Result<Limits> restore();
+  Result<Limits> restore(Machine::Memory memory);
   // After the gate.
   void load(const Control& finish, const Limits& limits);
+  // The same where its memory follows.
+  void follow(const Control& finish, const Limits& limits);
+  BehindPages::Ask ask();
+  Status await_rest();
+  void lose(const Error& why);
   void give_up(const Error& why);
   // Under the lock: every channel that the source announced has ended.
   [[nodiscard]] bool all_ended() const;
@@ -48,6 +53,7 @@ class Incoming final : public Session {
   std::map<ChannelName, Channel> channels_;  // under the session's lock, but for the threads
   std::uint32_t bulk_ = 0;                   // how many the source announced
   bool refusing_ = false;                    // no more channels
+  bool behind_ = false;                      // the source has said which pages are
 };
 
 }  // namespace vmsec::sim

@@ -157,7 +157,7 @@ MachineState Machine::state(const Limits& limits) {
   return state;
 }
 
-Status Machine::restore(const MachineState& state) {
+Status Machine::restore(const MachineState& state, Memory memory) {
   const auto same_target = [](const auto& spec, const auto& other) { return spec.target == other.target; };
   const auto same = [&](const auto& specs, const auto& others) {
     return std::ranges::equal(specs, others, same_target);
@@ -169,7 +169,7 @@ Status Machine::restore(const MachineState& state) {
   if (vcpus == 0 || vcpus > vcpus_.size())
     return fail(Code::invalid_argument, "load the state of " + spec_.name + ": it has " + std::to_string(vcpus) +
                                             " vCPUs, its configuration allows 1 to " + std::to_string(vcpus_.size()));
-  if (state.tick != memory_->tick() || state.writes != memory_->writes())
+  if (state.tick != memory_->tick() || (memory == Memory::whole && state.writes != memory_->writes()))
     return fail(Code::invalid_argument, "load the state of " + spec_.name + ": its memory is of another moment");
   cpu_time_.set_used(state.cpu_time.value);
   for (std::size_t i = 0; i < vcpus_.size(); ++i) vcpus_[i]->set_state(state.vcpus[i]);

@@ -83,8 +83,9 @@ class Machine {
 
   // Only while stopped.
   [[nodiscard]] MachineState state(const Limits& limits);
-  // `invalid_argument` when it is not of this machine's shape.
-  Status restore(const MachineState& state);
+  // `invalid_argument` when it is not of this machine's shape, or of another moment than its memory, which may follow.
+  enum class Memory { whole, follows };
+  Status restore(const MachineState& state, Memory memory);
 
  private:
   Machine(const DomainSpec& spec, std::unique_ptr<GuestMemory> memory, std::vector<Fd> disks);

@@ -5,6 +5,9 @@ namespace vmsec::sim {
 Result<MemoryMap> SimMemoryAccess::map(const DomainRef& request) {
   VMSEC_CHECK(host_.faults().call("MemoryAccess.Map"));
   VMSEC_TRY(auto machine, host_.machine(request.domain, "map the memory of"));
+  // Through the map nobody could wait for a page.
+  if (machine->memory().behind().left() != 0)
+    return fail(Code::wrong_state, "map the memory of " + machine->spec().name + ": its memory follows by post-copy");
   MemoryMap map;
   VMSEC_TRY(map.file, machine->memory().read_only());
   map.regions.push_back({0, machine->memory().size(), 0});

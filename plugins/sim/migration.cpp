@@ -18,6 +18,8 @@ Status SimMigration::check_options(const MigrationOptions& options) {
   if (options.copy_disks)
     return fail(Code::unsupported,
                 "migrate with copies of disks: the simulated hypervisor copies none; both hosts must see them");
+  if (options.post_copy && options.bulk_channels > 0)
+    return fail(Code::unsupported, "migrate with post-copy and bulk channels: the simulated hypervisor has not both");
   if (options.bulk_channels <= kBulkMaximum) return {};
   return fail(Code::limit_exceeded, "migrate with " + std::to_string(options.bulk_channels) +
                                         " bulk channels: the simulated hypervisor has " + std::to_string(kBulkMaximum));
@@ -129,6 +131,15 @@ Result<Empty> SimMigration::reclaim(const SessionRef& request) {
 
 Result<Empty> SimMigration::release(const SessionRef& request) {
   return resolve("Release", request, [&] { return host_.destroy(request.domain, SimHost::Copy::source); });
+}
+
+Result<Empty> SimMigration::start_post_copy(const SessionRef& request) {
+  VMSEC_CHECK(check_call("StartPostCopy"));
+  VMSEC_TRY(auto session, sessions_.find(request.migration, request.domain));
+  const auto outgoing = std::dynamic_pointer_cast<Outgoing>(session);
+  if (!outgoing) return fail(Code::wrong_state, "start post-copy: the domain comes to this host");
+  VMSEC_CHECK(outgoing->start_post_copy());
+  return Empty{};
 }
 
 }  // namespace vmsec::sim

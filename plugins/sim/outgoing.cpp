@@ -36,6 +36,10 @@ Status Outgoing::make_channels(Faults& faults) {
     VMSEC_TRY(auto stream, make(ChannelKind::bulk, i));
     bulk_.push_back(std::move(stream));
   }
+  if (options_.post_copy) {
+    VMSEC_TRY(urgent_, make(ChannelKind::urgent, 0));
+    post_copy_ = PostCopy::may;
+  }
   for (auto& stream : bulk_) lanes_.push_back(stream.get());
   if (lanes_.empty()) lanes_.push_back(main_.get());
   lane_records_.resize(lanes_.size());
@@ -46,11 +50,14 @@ Status Outgoing::make_channels(Faults& faults) {
 void Outgoing::break_data() {
   main_->break_off();
   for (auto& stream : bulk_) stream->break_off();
+  if (urgent_) urgent_->break_off();
 }
 
 void Outgoing::run() {
   Status ready = begin();
   if (ready) ready = precopy();
+  if (ready && post_copy_wanted()) return run_post_copy();
+  settle_post_copy(PostCopy::too_late);
   if (ready) ready = last_pass();
   if (ready) ready = pass_gate();
   if (!ready) return give_up(ready.error());

@@ -29,6 +29,7 @@ Status Outgoing::precopy() {
     const std::size_t pages = memory.dirty_pages();
     const TimePoint start = Clock::now();
     VMSEC_CHECK(send_pass());
+    if (asked_) return {};
     const double seconds = std::max(1e-6, seconds_between(start, Clock::now()));
     busy += seconds;
     const auto left = static_cast<double>(memory.dirty_pages() * kPageSize);
@@ -83,6 +84,7 @@ Status Outgoing::send_ends() {
     return {};
   };
   for (std::size_t i = 0; i < lanes_.size(); ++i) VMSEC_CHECK(end(*lanes_[i], lane_records_[i]));
+  if (urgent_) VMSEC_CHECK(end(*urgent_, 0));
   return lanes_.front() == main_.get() ? Status{} : end(*main_, 0);
 }
 
@@ -104,6 +106,11 @@ Status Outgoing::send_lane(std::size_t lane, const std::vector<std::uint64_t>& d
   const std::size_t runs = (machine_->memory().pages() + GuestMemory::kRun - 1) / GuestMemory::kRun;
   for (std::size_t run = lane; run < runs; run += lanes_.size()) {
     const auto bits = static_cast<std::uint32_t>(dirty[run / 2] >> (run % 2 * GuestMemory::kRun));
+    if (asked_) {
+      // The rest is post-copy's.
+      machine_->memory().mark_dirty_again(run / 2, std::uint64_t{bits} << (run % 2 * GuestMemory::kRun));
+      continue;
+    }
     if (bits != 0) VMSEC_CHECK(send_run(*lanes_[lane], run * GuestMemory::kRun, bits, lane_records_[lane]));
   }
   return {};

@@ -25,6 +25,7 @@ void SimHost::tell(EventKind kind, const Domain& domain, std::string detail) {
 
 DomainState SimHost::state_of(const Domain& domain) {
   if (!domain.machine) return DomainState::shut_off;
+  if (domain.broken) return DomainState::crashed;
   return domain.machine->running() ? DomainState::running : DomainState::paused;
 }
 
@@ -128,6 +129,9 @@ Status SimHost::change_limits(const Uuid& uuid, const std::string& what, const E
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(auto* domain, find(uuid, what));
   if (!domain->machine) return fail(Code::wrong_state, what + " " + domain->spec.name + ": it is shut off");
+  // A vCPU that waits for a page can be told nothing, and this host would wait with it.
+  if (domain->machine->memory().behind().left() != 0)
+    return fail(Code::wrong_state, what + " " + domain->spec.name + ": its memory follows by post-copy");
   const Limits before = domain->limits;
   Limits next = before;
   VMSEC_CHECK(edit(domain->spec, next));

@@ -61,12 +61,16 @@ class SimHost {
   void go_on(const Uuid& uuid, const std::string& why);
   // It runs elsewhere, or will: this copy never again.
   Status forget_moved(const Uuid& uuid);
+  // Either end of a post-copy that failed: what is here is not whole, or ran on elsewhere. It never runs again.
+  void lose(const Uuid& uuid, const std::string& why);
 
   // ---- the destination of a move ----
   // Whether this host would take it; opens its disks.
   Result<std::vector<Fd>> check_incoming(const DomainSpec& spec);
   // Adds the loaded copy: paused, held, written down.
   Status add_loaded(std::shared_ptr<Machine> machine, const Limits& limits);
+  // Lets it run, still held: its memory follows.
+  Status run_loaded(const Uuid& uuid);
 
   // ---- resolving (capability/migration.hpp has the contracts) ----
   Holding holding(const Uuid& uuid);
@@ -83,7 +87,8 @@ class SimHost {
     bool paused = false;               // by pause()
     bool stopped = false;              // by a move that is not decided
     bool held = false;
-    bool off = false;  // defined, and not started yet
+    bool broken = false;  // by a post-copy
+    bool off = false;     // defined, and not started yet
   };
 
   SimHost(HostSettings settings, std::unique_ptr<Faults> faults, Store store)

@@ -19,7 +19,7 @@
 namespace vmsec::sim {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kBootPatience = std::chrono::seconds(20);
 
 Result<std::string> find_program() {
   for (const char* path : {"/usr/bin/swtpm", "/usr/local/bin/swtpm"})
@@ -96,7 +96,7 @@ Result<std::unique_ptr<SwTpm>> SwTpm::start(const std::string& run_dir, const st
     return fail(Code::io, "start the host's TPM: no process can be made");
   }
   std::unique_ptr<SwTpm> tpm(new SwTpm(socket, pid, std::move(watcher)));
-  const auto until = Clock::now() + kPatience;
+  const auto until = Clock::now() + kBootPatience;
   while (!accepts(control)) {
     if (end.wait_for(std::chrono::milliseconds(5)) == std::future_status::ready)
       return fail(Code::unavailable, "start the host's TPM: swtpm ended at once");

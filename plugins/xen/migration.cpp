@@ -19,6 +19,7 @@ Status check_options(const MigrationOptions& options) {
     return fail(Code::unsupported, "migrate with a maximum downtime: libxl 4.17 takes none");
   if (options.auto_converge)
     return fail(Code::unsupported, "migrate with auto-converge: libxl 4.17 does not slow a guest down");
+  if (options.post_copy) return fail(Code::unsupported, "migrate with post-copy: libxl 4.17 has none");
   return {};
 }
 
@@ -109,6 +110,10 @@ class XenMigration final : public Migration {
       return reclaim_domain(*context_, request.domain, Paused::goes_on, what);
     });
   }
+  Result<Empty> start_post_copy(const SessionRef&) override {
+    return fail(Code::unsupported, "start post-copy: libxl 4.17 has none");
+  }
+
   Result<Empty> release(const SessionRef& request) override {
     return resolve("release domain", request,
                    [&](const std::string& what) { return remove_domain(*context_, request.domain, what); });

@@ -114,6 +114,8 @@ Outcome migration_calls_act(Fixture& fixture) {
        {"Next", never_yes([](Migration& m, const Uuid& d) { return m.next({kSession, d, {}}).has_value(); })},
        {"Decide", never_yes([](Migration& m, const Uuid& d) { return m.decide({kSession, d, true, {}}).has_value(); })},
        {"Decide", traveller_has_moved, Caller::module},
+       {"StartPostCopy",
+        never_yes([](Migration& m, const Uuid& d) { return m.start_post_copy({kSession, d}).has_value(); })},
        {"Progress", never_yes([](Migration& m, const Uuid& d) { return m.progress({kSession, d}).has_value(); })},
        {"Cancel", session_goes},
        {"Close", session_goes},

@@ -75,6 +75,7 @@ std::string runs_at(const MigrationStatus& status, std::optional<DomainState> he
   const std::string host = "this host", peer = or_dash(status.peer);
   switch (status.state) {
     case MigrationState::completed:
+    case MigrationState::following:
       return status.outgoing ? peer : host;
     case MigrationState::in_doubt:
       // A source that has decided nothing lets it run; what is held, or not here, is for the other end to tell.

@@ -16,7 +16,8 @@ constexpr std::size_t kMaximum = 4096;
 
 constexpr std::array<std::string_view, 2> kBegin = {"Start", "Prepare"};
 constexpr std::array<std::string_view, 4> kSettle = {"Activate", "Discard", "Reclaim", "Release"};
-constexpr std::array<std::string_view, 7> kCarry = {"Open", "Next", "Decide", "Progress", "Cancel", "Holding", "Hold"};
+constexpr std::array<std::string_view, 8> kCarry = {"Open",   "Next",    "Decide", "Progress",
+                                                    "Cancel", "Holding", "Hold",   "StartPostCopy"};
 
 bool is_one_of(const auto& names, std::string_view name) { return std::ranges::find(names, name) != names.end(); }
 

@@ -82,6 +82,7 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
     Result<Empty> discard(const SessionRef&) override { return no(); }
     Result<Empty> reclaim(const SessionRef&) override { return no(); }
     Result<Empty> release(const SessionRef&) override { return no(); }
+    Result<Empty> start_post_copy(const SessionRef&) override { return no(); }
   };
 
   struct FakeResources final : ResourceControl {

@@ -33,6 +33,7 @@ class Moves final : public Migration {
   Result<Empty> discard(const SessionRef&) override { return note("discard"); }
   Result<Empty> reclaim(const SessionRef&) override { return note("reclaim"); }
   Result<Empty> release(const SessionRef&) override { return note("release"); }
+  Result<Empty> start_post_copy(const SessionRef&) override { return note("start_post_copy"); }
 
   std::string calls;
   std::vector<SessionEventKind> events;

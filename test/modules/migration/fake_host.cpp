@@ -179,6 +179,9 @@ class FakeMigration final : public Migration {
   Result<Empty> discard(const SessionRef& r) override { return act("discard", &Migration::discard, r); }
   Result<Empty> reclaim(const SessionRef& r) override { return act("reclaim", &Migration::reclaim, r); }
   Result<Empty> release(const SessionRef& r) override { return act("release", &Migration::release, r); }
+  Result<Empty> start_post_copy(const SessionRef& r) override {
+    return act("start_post_copy", &Migration::start_post_copy, r);
+  }
   // Asked again and again: not steps.
   Result<SessionEvent> next(const NextSessionEvent& r) override {
     if (life_->dead) return fail(Code::unavailable, "the agent is dead");

@@ -1,5 +1,6 @@
 #include "fake_hypervisor.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -27,6 +28,20 @@ std::string read_up_to(int fd, std::size_t size) {
     have += static_cast<std::size_t>(count);
   }
   out.resize(have);
+  return out;
+}
+
+// The same, until the other one has something to read.
+std::string read_until_ready(int fd, std::size_t size, int other) {
+  std::string out;
+  while (out.size() < size) {
+    pollfd both[] = {{fd, POLLIN, 0}, {other, POLLIN, 0}};
+    if (::poll(both, 2, -1) < 0 || both[1].revents != 0) break;
+    char bytes[4096];
+    const ssize_t count = ::recv(fd, bytes, std::min(sizeof(bytes), size - out.size()), 0);
+    if (count <= 0) break;
+    out.append(bytes, static_cast<std::size_t>(count));
+  }
   return out;
 }
 
@@ -204,6 +219,10 @@ void FakeHypervisor::send_guest(const Shared& session) {
     set_state(session->domain, DomainState::running);
     return finish(session, SessionEventKind::failed, "told to give up");
   }
+  hand_over(session, control);
+}
+
+void FakeHypervisor::hand_over(const Shared& session, int control) {
   std::ignore = write_all(control, "F");
   const std::string answer = read_up_to(control, 1);
   if (answer == "Y") {
@@ -251,6 +270,101 @@ void FakeHypervisor::receive_guest(const Shared& session) {
   std::ignore = write_all(control, "Y");
 }
 
+// False: it is over, or all of it is to be sent first.
+bool FakeHypervisor::wait_post_copy(const Shared& session) {
+  if (behaviour.converges == Converges::before) return false;
+  std::unique_lock lock(session->mutex);
+  session->passes = 2;
+  session->changed.wait(lock, [&] { return session->asked || session->word != Word::none; });
+  return session->post_copy;
+}
+
+void FakeHypervisor::send_in_halves(const Shared& session) {
+  const std::string guest = memory(session->domain);
+  SessionEvent event;
+  const int control = add_channel(session, ChannelKind::control, 0, &event);
+  push(session, std::move(event));
+  SessionEvent channel;
+  const int main = add_channel(session, ChannelKind::main, 0, &channel);
+  push(session, std::move(channel));
+  bool sent = write_all(main, length_prefix(guest.size())) && write_all(main, part_of(guest, 0, 2));
+  written_ += guest.size() / 2;
+  const bool follows = sent && wait_post_copy(session);
+  if (sent && !follows) sent = write_all(main, part_of(guest, 1, 2));
+  if (sent) {
+    set_state(session->domain, DomainState::paused);
+    push(session, {SessionEventKind::gate, ChannelKind::unknown, 0, {}, {}});
+  }
+  if (!sent || wait_word(session) != Word::proceed) {
+    cut(session);
+    if (follows) return lose(session);
+    set_state(session->domain, DomainState::running);
+    return finish(session, SessionEventKind::failed, "told to give up");
+  }
+  if (!follows) return hand_over(session, control);
+  std::ignore = write_all(control, "F");
+  if (behaviour.memory_is_cut) cut(session);
+  std::ignore = write_all(main, part_of(guest, 1, 2));
+  ::shutdown(main, SHUT_WR);
+  if (read_up_to(control, 1) != "Y") return lose(session);
+  erase(session->domain);
+  finish(session, SessionEventKind::done, {});
+}
+
+void FakeHypervisor::lose(const Shared& session) {
+  set_state(session->domain, DomainState::crashed);
+  finish(session, SessionEventKind::doubt, "post-copy had begun");
+}
+
+void FakeHypervisor::receive_in_halves(const Shared& session) {
+  const int control = wait_channel(session, ChannelKind::control, 0);
+  const int main = wait_channel(session, ChannelKind::main, 0);
+  const std::string length = read_up_to(main, 12);
+  const std::size_t size = length.size() == 12 ? std::stoul(length) : 0;
+  std::string guest = read_until_ready(main, size, control);
+  // The word may overtake what is in the sockets' buffers.
+  if (guest.size() < size / 2) guest += read_up_to(main, size / 2 - guest.size());
+  if (size == 0 || guest.size() < size / 2 || read_up_to(control, 1) != "F") {
+    cut(session);
+    return finish(session, SessionEventKind::failed, "the guest did not arrive");
+  }
+  push(session, {SessionEventKind::gate, ChannelKind::unknown, 0, {}, {}});
+  const bool proceeds = wait_word(session) == Word::proceed && !behaviour.fail_load;
+  if (proceeds && session->runs) {
+    const std::lock_guard lock(mutex_);
+    guests_[session->domain] = {guest, DomainState::paused, true};
+    set_state(session->domain, DomainState::running);
+  }
+  if (proceeds) guest += read_up_to(main, size - guest.size());
+  if (!proceeds || (guest.size() != size && !session->runs)) {
+    std::ignore = write_all(control, "N");
+    return finish(session, SessionEventKind::failed, "refused to load it");
+  }
+  if (guest.size() != size) {
+    set_state(session->domain, DomainState::crashed);
+    return finish(session, SessionEventKind::doubt, "its memory did not follow");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (!session->runs) guests_[session->domain] = {guest, DomainState::paused, true};
+    guests_[session->domain].memory = guest;
+  }
+  finish(session, SessionEventKind::done, {});
+  std::ignore = write_all(control, "Y");
+}
+
+Result<Empty> FakeHypervisor::start_post_copy(const SessionRef& request) {
+  const Shared session = find(request.migration);
+  if (!session) return fail(Code::not_found, "no such session");
+  const std::lock_guard lock(session->mutex);
+  if (session->passes == 0 || session->word != Word::none) return fail(Code::wrong_state, "it does not send just now");
+  session->asked = true;
+  session->post_copy = behaviour.converges == Converges::never;
+  session->changed.notify_all();
+  if (session->post_copy) return Empty{};
+  return fail(Code::wrong_state, "all was sent before");
+}
+
 Result<DomainDescription> FakeHypervisor::describe(const DomainRef& domain) {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(domain.domain);
@@ -266,7 +380,8 @@ Result<Empty> FakeHypervisor::start(const StartOutgoing& request) {
   session->domain = request.domain;
   session->options = request.options;
   sessions_[request.migration] = session;
-  session->thread = std::thread([this, session] { send_guest(session); });
+  session->thread =
+      std::thread([this, session] { session->options.post_copy ? send_in_halves(session) : send_guest(session); });
   return Empty{};
 }
 
@@ -280,7 +395,8 @@ Result<Empty> FakeHypervisor::prepare(const PrepareIncoming& request) {
   session->domain = request.domain;
   session->options = request.options;
   sessions_[request.migration] = session;
-  session->thread = std::thread([this, session] { receive_guest(session); });
+  session->thread = std::thread(
+      [this, session] { session->options.post_copy ? receive_in_halves(session) : receive_guest(session); });
   return Empty{};
 }
 
@@ -310,13 +426,18 @@ Result<Empty> FakeHypervisor::decide(const GateDecision& request) {
   const Shared session = find(request.migration);
   if (!session) return fail(Code::not_found, "no such session");
   const std::lock_guard lock(session->mutex);
+  session->runs = request.runs;
   if (session->word == Word::none) session->word = request.proceed ? Word::proceed : Word::refuse;
   session->changed.notify_all();
   return Empty{};
 }
 
-Result<TransferProgress> FakeHypervisor::progress(const SessionRef&) {
+Result<TransferProgress> FakeHypervisor::progress(const SessionRef& request) {
   TransferProgress progress;
+  if (const Shared session = find(request.migration)) {
+    const std::lock_guard lock(session->mutex);
+    progress.iteration = session->passes;
+  }
   progress.transferred = {written_};
   progress.total = {written_};
   return progress;
@@ -379,6 +500,7 @@ Result<Empty> FakeHypervisor::activate(const SessionRef& request) {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
+  if (found->second.state == DomainState::crashed) return fail(Code::wrong_state, "its memory is not whole");
   found->second.held = false;
   set_state(request.domain, DomainState::running);
   return Empty{};

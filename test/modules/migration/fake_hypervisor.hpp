@@ -36,6 +36,8 @@ class Watch {
 enum class OnCut { resume, stay_paused };
 enum class MainChannel { closed_at_the_end, kept_open };
 
+enum class Converges { never, before, when_asked };
+
 struct Behaviour {
   OnCut on_cut = OnCut::stay_paused;
   MainChannel main = MainChannel::closed_at_the_end;
@@ -46,7 +48,9 @@ struct Behaviour {
   bool never_sends = false;
   std::string refuse_on_cancel;  // what was refused is known only then
   std::vector<DescribedDisk> disks;
-  std::size_t hang_after = 0;  // the source sends so many bytes and then nothing; 0: all
+  std::size_t hang_after = 0;              // the source sends so many bytes and then nothing; 0: all
+  Converges converges = Converges::never;  // of a session that may have post-copy
+  bool memory_is_cut = false;              // in a post-copy, while it follows
 };
 
 class FakeHypervisor final : public Migration {
@@ -90,6 +94,7 @@ class FakeHypervisor final : public Migration {
   Result<Empty> discard(const SessionRef&) override;
   Result<Empty> reclaim(const SessionRef&) override;
   Result<Empty> release(const SessionRef&) override;
+  Result<Empty> start_post_copy(const SessionRef&) override;
 
  private:
   struct Guest {
@@ -106,6 +111,10 @@ class FakeHypervisor final : public Migration {
     std::deque<SessionEvent> events;
     Word word = Word::none;
     bool over = false;
+    std::uint32_t passes = 0;
+    bool asked = false;                                            // for a post-copy
+    bool post_copy = false;                                        // has begun
+    bool runs = false;                                             // is to be loaded running
     SessionEventKind last_word = SessionEventKind::none;           // said again whenever it is asked
     std::map<std::pair<ChannelKind, std::uint32_t>, Fd> channels;  // our ends
     std::thread thread;
@@ -113,7 +122,13 @@ class FakeHypervisor final : public Migration {
   using Shared = std::shared_ptr<Session>;
 
   void send_guest(const Shared& session);
+  void hand_over(const Shared& session, int control);
   void receive_guest(const Shared& session);
+  // The same with post-copy: half of the memory before the gate, half behind it.
+  void send_in_halves(const Shared& session);
+  void receive_in_halves(const Shared& session);
+  void lose(const Shared& session);
+  bool wait_post_copy(const Shared& session);
   void finish(const Shared& session, SessionEventKind kind, std::string detail);
   int add_channel(const Shared& session, ChannelKind kind, std::uint32_t index, SessionEvent* event);
   int wait_channel(const Shared& session, ChannelKind kind, std::uint32_t index);

@@ -165,7 +165,7 @@ TEST_CASE("a bad PREPARE is refused before its ticket is spent") {
 TEST_CASE("SWITCH counts only on the migration's own connection, with the right manifest") {
   Prepared host;
   const std::string request =
-      wire::encode(SwitchRequest{host.migration, {FlushPoint{ChannelKind::main, 0, {1}, 1, {}}}});
+      wire::encode(SwitchRequest{host.migration, {FlushPoint{ChannelKind::main, 0, {1}, 1, {}}}, false});
   PeerContext other = host.control;
   other.connection = 501;
   expect(host.pair.b.module()->incoming_call({other, 2, request}), Code::denied);

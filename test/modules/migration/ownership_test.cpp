@@ -96,7 +96,9 @@ void check_source(const EndView& own, const std::optional<EndView>& peer, PeerHo
   // Without the other end nothing is given away, and nothing is called lost but on an operator's word.
   if (!peer) REQUIRE_FALSE(gives_away(action));
   if (!peer && host == PeerHost::standing) REQUIRE(action != Action::lost);
-  if (action == Action::lost) REQUIRE((copy == Copy::none || own.phase == Phase::source_committed));
+  // What is broken here can go on nowhere.
+  if (action == Action::lost)
+    REQUIRE((copy == Copy::none || copy == Copy::broken || own.phase == Phase::source_committed));
 }
 
 void check_destination(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {

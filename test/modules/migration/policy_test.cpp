@@ -188,3 +188,19 @@ TEST_CASE("cipher none as the default needs the policy to allow it") {
   expect_error({text("cipher", "none")}, "allow-none");
   CHECK(read_policy({{text("cipher", "none"), text("encryption", "allow-none")}}));
 }
+
+TEST_CASE("post-copy is refused unless the operator accepts in words what it may cost") {
+  MigrateRequest request;
+  request.options.post_copy = true;
+  CHECK(source_options(*read_policy({}), request).error().code == Code::denied);
+  CHECK(source_options(*read_policy({{text("post_copy", "refuse")}}), request).error().code == Code::denied);
+  const auto accepted = read_policy({{text("post_copy", "accept-loss"), number("bulk_channels", 4)}});
+  REQUIRE(accepted);
+  const auto options = source_options(*accepted, request);
+  REQUIRE(options);
+  CHECK(options->hypervisor.post_copy);
+  CHECK(bulk_channels(*accepted, request, DomainDescription{.bulk_channels = 64}, 16) == 0);
+  expect_error({text("post_copy", "accept")}, "want \"refuse\" or \"accept-loss\"");
+  // It is asked for, never the rule.
+  CHECK_FALSE(source_options(*accepted, MigrateRequest())->hypervisor.post_copy);
+}

@@ -158,6 +158,7 @@ class Pump {
     back_ = std::thread([this] { carry(right_.get(), left_.get()); });
   }
   ~Pump() {
+    go_on();
     cut();
     forth_.join();
     back_.join();
@@ -169,11 +170,18 @@ class Pump {
     ::shutdown(right_.get(), SHUT_RDWR);
   }
   [[nodiscard]] std::uint64_t carried() const { return carried_.load(); }
+  // Carries nothing more until it is told to go on.
+  void hold() { held_ = true; }
+  void go_on() {
+    held_ = false;
+    held_.notify_all();
+  }
 
  private:
   void carry(int from, int to) {
     std::string buffer(65536, '\0');
     while (true) {
+      held_.wait(true);
       auto count = ::recv(from, buffer.data(), buffer.size(), 0);
       if (count <= 0) break;
       const auto allowed = take(static_cast<std::uint64_t>(count));
@@ -197,6 +205,7 @@ class Pump {
   const Fd right_;
   std::atomic<std::uint64_t> left_over_;
   std::atomic<std::uint64_t> carried_{0};
+  std::atomic<bool> held_ = false;
   std::thread forth_;
   std::thread back_;
 };
@@ -213,6 +222,7 @@ class Move {
   std::function<bool()> at_source_gate = [] { return true; };
   std::function<bool()> at_destination_gate = [] { return true; };
   std::map<ChannelKind, std::uint64_t> breaks;  // after how many bytes
+  bool runs = false;                            // the destination is to load it running
 
   Status begin() {
     VMSEC_TRY(auto description, source.migration().describe({ref.domain}));
@@ -246,6 +256,7 @@ class Move {
   SessionEvent sent;      // the source's last event
   SessionEvent received;  // the destination's
   std::vector<std::unique_ptr<Pump>> pumps;
+  std::map<ChannelKind, Pump*> by_kind;  // the last of each
 
  private:
   SessionEvent play(TestHost& host, const std::function<bool()>& gate) {
@@ -255,7 +266,7 @@ class Move {
       if (event->kind == SessionEventKind::channel) {
         connect(*event);
       } else if (event->kind == SessionEventKind::gate) {
-        static_cast<void>(host.migration().decide({ref.migration, ref.domain, gate(), "the test says no"}));
+        static_cast<void>(host.migration().decide({ref.migration, ref.domain, gate(), "the test says no", runs}));
       } else {
         return std::move(*event);
       }
@@ -266,6 +277,7 @@ class Move {
     if (!far) return event.fd.reset();
     const auto most = breaks.contains(event.channel) ? breaks.at(event.channel) : UINT64_MAX;
     pumps.push_back(std::make_unique<Pump>(std::move(event.fd), std::move(far->fd), most));
+    by_kind[event.channel] = pumps.back().get();
   }
 
   bool open_ = false;

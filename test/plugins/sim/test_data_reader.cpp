@@ -65,6 +65,53 @@ TEST_CASE("a record that is not allowed ends the migration") {
   CHECK(says(header(DataKind::pages, 1, 5) + page(5, 3) + header(DataKind::end, 0, 2), "after 1 pages, of 2"));
 }
 
+TEST_CASE("a bitmap of what is behind comes once, after the state, and says how many pages it has") {
+  const auto bits = [](std::uint64_t first, std::uint64_t last) {
+    const std::uint64_t words[] = {first, 0, 0, last};
+    return std::string(reinterpret_cast<const char*>(words), sizeof words);
+  };
+  const std::string state = header(DataKind::state, 0, 0);
+  const std::string good = header(DataKind::behind, 32, 2) + bits(2, 1);
+  CHECK(error_of(state + good + header(DataKind::end, 0, 0)).empty());
+  CHECK(says(good, "before the state"));
+  CHECK(says(state + good + good, "a second bitmap"));
+  CHECK(says(state + header(DataKind::behind, 24, 2), "want 32"));
+  CHECK(says(state + header(DataKind::behind, 32, 3) + bits(2, 1), "other pages than it says"));
+  CHECK(says(state + header(DataKind::behind, 32, 1) + bits(1, 0), "or of the first one"));
+}
+
+TEST_CASE("a page that is behind is taken once, and what the guest has written since stays") {
+  auto memory = GuestMemory::create("test", {1 << 20}, {1, {}});
+  std::vector<std::uint64_t> bits(4);
+  bits[0] = 1u << 5 | 1u << 6;
+  std::atomic<std::size_t> asked = 0;
+  std::atomic<int> times = 0;
+  (*memory)->behind().begin(bits, [&](std::size_t number) { asked = number, ++times; });
+  const auto bytes_of = [](const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); };
+  const std::string old = page(5, 3);
+  REQUIRE((*memory)->receive_behind(5, bytes_of(old)));
+  (*memory)->write_page(5);
+  CHECK_FALSE((*memory)->receive_behind(5, bytes_of(old)));
+  CHECK_FALSE((*memory)->receive_behind(7, bytes_of(page(7, 1))));
+  std::array<unsigned char, kPageSize> now{};
+  (*memory)->copy(5, 1, now.data());
+  CHECK(PageContent{1, {}}.matches(5, 4, now.data()));
+  CHECK((*memory)->behind().left() == 1);
+  CHECK(times == 0);
+  // It is asked for once; and who waits for what does not come any more goes on without.
+  std::atomic<bool> came = true;
+  std::thread waits([&] { came = (*memory)->behind().await(6); });
+  while (times == 0) std::this_thread::yield();
+  (*memory)->behind().give_up();
+  waits.join();
+  CHECK_FALSE(came);
+  CHECK(asked == 6);
+  CHECK_FALSE((*memory)->behind().await(6));
+  CHECK(times == 1);
+  char byte = 0;
+  CHECK((*memory)->read(6 * kPageSize, 1, &byte).error().code == Code::unavailable);
+}
+
 TEST_CASE("a state is loaded only into the machine that it is of") {
   const auto spec = parse_domain(
       "name = \"a\"\nuuid = \"5e000000-0000-0000-0000-000000000001\"\nmemory = \"1 MiB\"\n"
@@ -74,11 +121,12 @@ TEST_CASE("a state is loaded only into the machine that it is of") {
   auto machine = Machine::create(*spec, {});
   REQUIRE(machine);
   const MachineState good = (*machine)->state(unlimited(*spec));
-  CHECK((*machine)->restore(good));
+  using Memory = Machine::Memory;
+  CHECK((*machine)->restore(good, Memory::whole));
   const auto refused = [&](auto change) {
     MachineState state = good;
     change(state);
-    return !(*machine)->restore(state);
+    return !(*machine)->restore(state, Memory::whole);
   };
   CHECK(refused([](auto& s) { s.vcpus.clear(); }));
   CHECK(refused([](auto& s) { s.limits.resources.vcpus = 0; }));
@@ -88,4 +136,9 @@ TEST_CASE("a state is loaded only into the machine that it is of") {
   CHECK(refused([](auto& s) { s.limits.io.nics.clear(); }));
   CHECK(refused([](auto& s) { ++s.tick; }));
   CHECK(refused([](auto& s) { ++s.writes; }));
+  MachineState follows = good;
+  ++follows.writes;
+  CHECK((*machine)->restore(follows, Memory::follows));
+  ++follows.tick;
+  CHECK_FALSE((*machine)->restore(follows, Memory::follows));
 }

@@ -25,6 +25,7 @@ struct Wish {
   bool copy_disks = false;
   std::string maximum_time;
   bool auto_converge = false;
+  bool post_copy = false;
   bool detach = false;
 };
 
@@ -103,6 +104,7 @@ Result<MigrateRequest> request_of(Context& context, const Wish& wish) {
     VMSEC_TRY(request.maximum_time, limit_of("--max-time", wish.maximum_time));
   }
   request.options.auto_converge = wish.auto_converge;
+  request.options.post_copy = wish.post_copy;
   VMSEC_TRY(const auto domains, context.open<DomainControl>());
   VMSEC_TRY(const auto domain, find_domain(*domains, wish.ticket.vm));
   request.domain = domain.domain;
@@ -183,6 +185,10 @@ void add_wish(CLI::App& command, const std::shared_ptr<Wish>& wish, bool vm_requ
       ->type_name("DURATION");
   command.add_flag("--auto-converge", wish->auto_converge,
                    "Slow down a guest that writes faster than it is sent (kvm)");
+  command.add_flag("--post-copy", wish->post_copy,
+                   "Run it at the destination once its memory was passed over, and let the rest of its memory follow "
+                   "(kvm, sim); both "
+                   "hosts' configurations must accept that a crash meanwhile loses the VM");
   command.add_flag("--detach", wish->detach, "Print the migration's id and return at once");
   const char* lab = "In a lab: sign the ticket in place";
   command.add_option("--placement-key", wish->ticket.placement_key, "The placement key's private file")

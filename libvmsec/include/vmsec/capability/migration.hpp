@@ -78,6 +78,7 @@ struct MigrationOptions {
                                     // touched, where the backend copies none
   bool auto_converge = false;       // a guest that writes faster than it can be sent may be slowed down;
                                     // `unsupported` where the hypervisor cannot
+  bool post_copy = false;           // start_post_copy() may be called; `unsupported` where the hypervisor cannot
   static constexpr std::string_view kMessage = "vmsec.MigrationOptions";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "bulk_channels", &MigrationOptions::bulk_channels),
@@ -85,7 +86,8 @@ struct MigrationOptions {
                         wire::field(3, "maximum_downtime", &MigrationOptions::maximum_downtime),
                         wire::field(4, "stop_and_copy", &MigrationOptions::stop_and_copy),
                         wire::field(5, "copy_disks", &MigrationOptions::copy_disks),
-                        wire::field(6, "auto_converge", &MigrationOptions::auto_converge));
+                        wire::field(6, "auto_converge", &MigrationOptions::auto_converge),
+                        wire::field(7, "post_copy", &MigrationOptions::post_copy));
   }
 };
 
@@ -191,11 +193,13 @@ struct GateDecision {
   Uuid domain;
   bool proceed = false;
   std::string reason;  // of a refusal
+  bool runs = false;   // destination, where post-copy has begun: loads it running; else paused, once all of it is there
   static constexpr std::string_view kMessage = "vmsec.GateDecision";
   static constexpr auto fields() {
-    return wire::fields(
-        wire::field(1, "migration", &GateDecision::migration), wire::field(2, "domain", &GateDecision::domain),
-        wire::field(3, "proceed", &GateDecision::proceed), wire::field(4, "reason", &GateDecision::reason));
+    return wire::fields(wire::field(1, "migration", &GateDecision::migration),
+                        wire::field(2, "domain", &GateDecision::domain),
+                        wire::field(3, "proceed", &GateDecision::proceed),
+                        wire::field(4, "reason", &GateDecision::reason), wire::field(5, "runs", &GateDecision::runs));
   }
 };
 
@@ -219,11 +223,11 @@ struct TransferProgress {
 
 // What this host has of a domain, session or not (the agent may have restarted).
 struct Holding {
-  bool present = false;  // the hypervisor knows the domain
-  DomainState state = DomainState::unknown;
-  bool migrating = false;  // the hypervisor itself is still busy with it: ask again
-  bool moved = false;      // shut_off: what stood in its memory went to another host, and
-                           // never ran on here. Where the hypervisor cannot tell: false
+  bool present = false;                      // the hypervisor knows the domain
+  DomainState state = DomainState::unknown;  // crashed: also what a broken post-copy has left, which is whole nowhere
+  bool migrating = false;                    // the hypervisor itself is still busy with it: ask again
+  bool moved = false;                        // shut_off: what stood in its memory went to another host, and
+                                             // never ran on here. Where the hypervisor cannot tell: false
   static constexpr std::string_view kMessage = "vmsec.Holding";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "present", &Holding::present), wire::field(2, "state", &Holding::state),
@@ -277,6 +281,13 @@ class Migration {
   virtual Result<Empty> reclaim(const SessionRef&) = 0;
   // Source: destroys what is left of a copy that does not run, and its definition.
   virtual Result<Empty> release(const SessionRef&) = 0;
+
+  // Source, of a session with post_copy and before its gate: stops the guest, and has what is left of its memory
+  // fetched by the destination while it runs there. The gate follows, and the destination is told to load it with
+  // `runs`. From success on the guest can be lost, and from the gate on it never goes on here, whatever fails; what the
+  // destination has of it is not whole until `done`. `wrong_state` where the transfer has not begun, or the gate was
+  // reached first: then it is a migration without post-copy. `timeout`: it may begin still, and is to be cancelled.
+  virtual Result<Empty> start_post_copy(const SessionRef&) = 0;
 };
 
 template <>
@@ -290,7 +301,8 @@ struct Methods<Migration> {
                            method(9, "Close", &Migration::close), method(10, "Holding", &Migration::holding),
                            method(11, "Hold", &Migration::hold), method(12, "Activate", &Migration::activate),
                            method(13, "Discard", &Migration::discard), method(14, "Reclaim", &Migration::reclaim),
-                           method(15, "Release", &Migration::release));
+                           method(15, "Release", &Migration::release),
+                           method(16, "StartPostCopy", &Migration::start_post_copy));
   }
 };
 
@@ -313,6 +325,7 @@ class Proxy<Migration> final : public Remote<Migration> {
   Result<Empty> discard(const SessionRef& r) override { return invoke<13>(r); }
   Result<Empty> reclaim(const SessionRef& r) override { return invoke<14>(r); }
   Result<Empty> release(const SessionRef& r) override { return invoke<15>(r); }
+  Result<Empty> start_post_copy(const SessionRef& r) override { return invoke<16>(r); }
 };
 
 }  // namespace vmsec

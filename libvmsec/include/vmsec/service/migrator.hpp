@@ -42,6 +42,7 @@ enum class MigrationState : std::uint32_t {
   completed = 4,     // runs at the destination
   failed = 5,        // runs at the source (or was never touched)
   in_doubt = 6,      // not decided: the source may run it, or neither end, until `resolve`
+  following = 7,     // post-copy: it runs at the destination, and what is left of its memory follows
 };
 
 inline std::string_view to_string(MigrationState state) {
@@ -60,6 +61,8 @@ inline std::string_view to_string(MigrationState state) {
       return "failed";
     case MigrationState::in_doubt:
       return "in doubt";
+    case MigrationState::following:
+      return "following";
   }
   return "unknown";
 }

@@ -60,7 +60,7 @@ class Table {
 };
 
 std::string short_name(const End& end) {
-  static constexpr const char* kGuests[] = {"no guest", "guest runs", "guest paused", "guest off"};
+  static constexpr const char* kGuests[] = {"no guest", "guest runs", "guest paused", "guest off", "guest broken"};
   std::string out = std::string(to_string(phase_at(end))) + ", " + kGuests[static_cast<int>(end.copy)];
   if (end.off != 0) return out + ", no power";
   return end.up != 0 ? out : out + ", agent dead";
@@ -154,9 +154,11 @@ class Explorer {
     return at + 1 < begins_.size() ? begins_[at + 1] : recovers_.size();
   }
 
-  // Where the source keeps the guest, the destination's copy is no longer worth anything.
+  // Where the source keeps the guest, the destination's copy is no longer worth anything. Nor is one that a post-copy
+  // has left at the source.
   static bool has_copy(const State& s) {
-    return s.elsewhere != 0 || whole(s.source) || (whole(s.destination) && s.kept == 0);
+    const bool left = s.post_copy != 0 && s.source.copy == Guest::paused;
+    return s.elsewhere != 0 || (whole(s.source) && !left) || (whole(s.destination) && s.kept == 0);
   }
   static bool quiet(const State& s) {
     const auto rests = [](const End& end) {
@@ -175,11 +177,15 @@ class Explorer {
   void recover() {
     const auto runs = leads_to([](const State& s) { return quiet(s) && running(s) == 1; });
     const auto ends = leads_to([](const State& s) { return quiet(s) && running(s) == 1 && decided(s); });
+    const auto closes = leads_to([](const State& s) { return quiet(s) && decided(s); });
     for (Index at = 0; at < table_.size(); ++at) {
-      if (!has_copy(table_.at(at))) continue;
+      const State state = table_.at(at);
+      const bool lost = !has_copy(state);
+      if (lost && (state.post_copy == 0 || closes[at])) continue;
       if (runs[at] && ends[at]) continue;
-      ++(runs[at] ? report_.open : report_.stuck);
-      const bool first = runs[at] ? report_.open == 1 && report_.stuck == 0 : report_.stuck == 1;
+      const bool open = runs[at] || lost;
+      ++(open ? report_.open : report_.stuck);
+      const bool first = open ? report_.open == 1 && report_.stuck == 0 : report_.stuck == 1;
       if (first) report_.trace = trace(at);
     }
   }

@@ -46,6 +46,11 @@ TEST_CASE("hosts lose their power, and an operator's word about it is true") {
   check("agents, power, a true word", {.links_break = false, .power_fails = true, .fence = Fence::true_word});
 }
 
+TEST_CASE("post-copy: what it leaves behind never runs, and nobody is in doubt for ever") {
+  check("post-copy, agents, lines", {.post_copy = true});
+  check("post-copy, agents, lines, a disk", {.disk_failures = 1, .post_copy = true});
+}
+
 TEST_CASE("a destination that lies takes nothing from its source") { check("agents, lines, lies", {.liar = true}); }
 
 TEST_CASE("a word about a host that is not off makes the guest run twice, as the document says") {

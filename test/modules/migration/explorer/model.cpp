@@ -12,6 +12,8 @@ Copy copy_at(const End& end) {
       return Copy::running;
     case Guest::paused:
       return Copy::stopped;
+    case Guest::broken:
+      return Copy::broken;
     case Guest::off:
       break;
   }
@@ -26,6 +28,7 @@ EndView view_of(const Seen& seen, bool superseded) {
   if (seen.copy == Copy::running) view.holding.state = DomainState::running;
   if (seen.copy == Copy::stopped) view.holding.state = DomainState::paused;
   if (seen.copy == Copy::ended) view.holding.state = DomainState::shut_off;
+  if (seen.copy == Copy::broken) view.holding.state = DomainState::crashed;
   return view;
 }
 
@@ -229,9 +232,13 @@ void Model::expand_steps(Side side, Slot slot, const char* who) {
     begin(ended, side, slot, steps_of_missing_copy(), Line::none);
     return emit(Kind::normal, who, "finds no copy to activate", ended);
   }
+  const bool behind = end.copy == Guest::broken || end.engine == Engine::following;
+  if (behind && (step == Step::activate || step == Step::reclaim || step == Step::release))
+    if (end.copy != Guest::broken || step != Step::release)
+      return emit(Kind::normal, who, "cannot: its post-copy is broken, or not over", ended);
   if (step == Step::reclaim && gone) return emit(Kind::normal, who, "finds nothing to reclaim", on);
-  if (step == Step::release && end.engine == Engine::leaving)
-    return emit(Kind::normal, who, "cannot release yet", ended);
+  const bool leaves = end.engine == Engine::leaving || (s_.post_copy != 0 && works(end.engine));
+  if (step == Step::release && leaves) return emit(Kind::normal, who, "cannot release yet", ended);
   if (step == Step::release && end.copy == Guest::running) return emit(Kind::normal, who, "cannot release", ended);
   if (step == Step::discard && end.copy == Guest::running) return emit(Kind::normal, who, "cannot discard", ended);
   emit(Kind::normal, who, to_string(step), act(on, side, step));

@@ -50,6 +50,8 @@ class Model {
   void expand_destination_engine();
   void expand_faults();
   void expand_guest_faults();
+  void expand_load_to_run();
+  void end_begun_post_copy();
   void expand_later_moves();
   void expand_by_hand();
   void crash(Side side);
@@ -60,6 +62,9 @@ class Model {
   void source_follows();
   void source_switches();
   void source_gated();
+  void source_announces();
+  void source_begins();
+  void source_commits();
   void source_starts();
   void source_answers();
   void source_resolves();
@@ -69,6 +74,7 @@ class Model {
   void destination_prepares();
   void destination_follows();
   void destination_gated();
+  void destination_follows_commit();
   void destination_ends();
   void destination_hears();
   void destination_resolves();

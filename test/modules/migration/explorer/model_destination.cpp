@@ -9,6 +9,7 @@ constexpr const char* kResolver = "destination's resolve";
 constexpr const char* kAnswer = "destination's answer";
 
 const Steps kGivesUp{Step::write_aborted, Step::discard, Step::write_discarded};
+const Steps kRuns{Step::activate, Step::write_active};
 const Steps kDiscards{Step::discard, Step::write_discarded};
 
 // What has not been handed over yet is thrown away.
@@ -64,7 +65,15 @@ void Model::destination_follows() {
     emit(Kind::normal, kAnswer, "verifies the manifest", next);
   }
   next = s_;
-  if (phase_at(end) == Phase::prepared) {
+  if (s_.announced == Message::sent && s_.verified == 0) {
+    next.announced = Message::answered;
+    emit(Kind::normal, kAnswer, "hears of post-copy", next);
+  }
+  next = s_;
+  // COMMIT was heard, and its gate not passed.
+  const bool not_loaded = phase_at(end) == Phase::destination_gated && s_.announced == Message::answered &&
+                          s_.verified == 0 && s_.runs == 0;
+  if (phase_at(end) == Phase::prepared || not_loaded) {
     stop_engine(next);
     begin(next, Side::destination, &End::session, kGivesUp, Line::none);
     emit(Kind::normal, kSession, "gives up: cut, changed bytes, or nothing moves", next);
@@ -75,21 +84,45 @@ void Model::destination_follows() {
   next.destination.word = Word::none;
   switch (end.word) {
     case Word::gate:
-      if (s_.verified == 0) return;
+      if (s_.verified == 0) return destination_follows_commit();
       next.destination.session.at = At::gated;
       if (rules_.gate == Order::write_first)
         return write(Side::destination, Phase::destination_gated, kSession, "write gated", next, s_);
       if (end.engine == Engine::gate) next.destination.engine = Engine::handed;
       return emit(Kind::normal, kSession, "tells the hypervisor to load", next);
     case Word::done:
+      if (s_.runs != 0) {
+        begin(next, Side::destination, &End::session, kRuns, Line::none);
+        return emit(Kind::normal, kSession, "hears that it runs, and is whole", next);
+      }
       next.destination.session.at = At::waits;
       return write(Side::destination, Phase::loaded, kSession, "write loaded", next, next);
     case Word::failed:
+      if (s_.runs != 0) {
+        finish(next, Side::destination, &End::session);
+        return write(Side::destination, Phase::destination_lost, kSession, "write lost", next, next);
+      }
       begin(next, Side::destination, &End::session, kGivesUp, Line::none);
       return emit(Kind::normal, kSession, "hears that it failed", next);
+    case Word::doubt:
+      finish(next, Side::destination, &End::session);
+      return emit(Kind::normal, kSession, "hears that its memory does not follow: in doubt", next);
     default:
       return;
   }
+}
+
+// The last chance to give up is before `committed` is on record.
+void Model::destination_follows_commit() {
+  if (phase_at(s_.destination) != Phase::destination_gated) return;
+  State next = s_;
+  next.destination.word = Word::none;
+  State gives_up = next;
+  stop_engine(gives_up);
+  begin(gives_up, Side::destination, &End::session, kGivesUp, Line::none);
+  next.destination.session.at = At::gated;
+  next.runs = 1;
+  write(Side::destination, Phase::destination_committed, kSession, "write committed", next, gives_up);
 }
 
 void Model::destination_gated() {
@@ -125,7 +158,10 @@ void Model::destination_hears() {
   view.holding.present = own.copy != Copy::none;
   view.holding.migrating = own.copy == Copy::busy;
   view.holding.state = own.copy == Copy::stopped ? DomainState::paused : DomainState::shut_off;
-  if (s_.commit_sent && rules_.takes_commit(view)) {
+  const bool first = live(end) && s_.announced == Message::answered && s_.verified == 0;
+  if (s_.commit_sent && first && phase == Phase::prepared && end.session.at == At::follows)
+    write(Side::destination, Phase::destination_gated, kAnswer, "takes COMMIT before it loads: write gated", s_, s_);
+  if (s_.commit_sent && rules_.takes_commit(view) && (!first || phase == Phase::active)) {
     begin(next, Side::destination, &End::handler, rules_.steps_of_commit(phase), Line::none);
     emit(Kind::normal, kAnswer, "takes COMMIT", next);
   }

@@ -9,13 +9,17 @@ constexpr const char* kResolver = "source's resolve";
 constexpr const char* kStart = "source's agent, starting,";
 
 const Steps kCommitted{Step::write_committed, Step::tell_commit, Step::release, Step::write_done};
+const Steps kFollowed{Step::tell_commit, Step::release, Step::write_done};
 const Steps kFailed{Step::write_reclaimed, Step::tell_abort, Step::write_failed};
 
 // The hypervisor is told to give up, or notices: its guest goes on.
 void give_up(State& state, const char** violation) {
   End& source = state.source;
+  // Until its hypervisor is at its gate the guest goes on.
+  if (source.engine == Engine::moving) state.post_copy = 0;
   source.engine = Engine::over;
-  source.word = Word::failed;
+  source.word = state.post_copy != 0 ? Word::doubt : Word::failed;
+  if (state.post_copy != 0) source.copy = Guest::broken;
   if (source.copy == Guest::paused) let_run(state, Side::source, violation);
 }
 
@@ -44,6 +48,15 @@ void Model::expand_source() {
     case At::gated:
       source_gated();
       break;
+    case At::announces:
+      source_announces();
+      break;
+    case At::begins:
+      source_begins();
+      break;
+    case At::commits:
+      source_commits();
+      break;
     default:
       expand_steps(Side::source, &End::session, kSession);
   }
@@ -70,18 +83,28 @@ void Model::source_follows() {
   next.source.word = Word::none;
   switch (s_.source.word) {
     case Word::gate:
+      if (s_.post_copy != 0) {
+        next.source.session.at = At::commits;
+        return emit(Kind::normal, kSession, "is at the gate of a post-copy", next);
+      }
       next.source.session.at = At::switches;
       next.switching = Message::sent;
       return emit(Kind::normal, kSession, "asks for the switch-over", next);
     case Word::done:
-      begin(next, Side::source, &End::session, kCommitted, Line::open);
+      begin(next, Side::source, &End::session, phase_at(s_.source) == Phase::source_committed ? kFollowed : kCommitted,
+            Line::open);
       return emit(Kind::normal, kSession, "hears that the guest has left", next);
     case Word::failed: {
+      if (phase_at(s_.source) == Phase::source_committed) {
+        finish(next, Side::source, &End::session);
+        return emit(Kind::normal, kSession, "hears that it failed after COMMIT: in doubt", next);
+      }
       const Seen own = see(s_.source);
       EndView view{static_cast<Phase>(own.phase), false, true, {}, false};
       view.holding.present = own.copy != Copy::none;
       view.holding.state = own.copy == Copy::ended     ? DomainState::shut_off
                            : own.copy == Copy::stopped ? DomainState::paused
+                           : own.copy == Copy::broken  ? DomainState::crashed
                                                        : DomainState::running;
       if (rules_.decide_failed(view).action == Action::abort)
         begin(next, Side::source, &End::session, kFailed, Line::open);
@@ -96,6 +119,11 @@ void Model::source_follows() {
       break;
   }
   if (s_.source.engine == Engine::moving) {
+    if (world_.post_copy && s_.announced == Message::none) {
+      next.source.session.at = At::announces;
+      next.announced = Message::sent;
+      emit(Kind::normal, kSession, "announces post-copy", next);
+    }
     Move move{s_};
     give_up(move.next, &move.violation);
     emit(Kind::normal, kSession, "cancels: aborted by hand, or nothing moves", move);
@@ -140,6 +168,61 @@ void Model::source_gated() {
   emit(Kind::normal, kSession, "tells the hypervisor to proceed", move);
 }
 
+void Model::source_announces() {
+  const bool there = s_.source.engine == Engine::moving || s_.source.engine == Engine::gate;
+  Move refuse{s_};
+  refuse.next.source.session.at = At::follows;
+  if (there) give_up(refuse.next, &refuse.violation);
+  emit(Kind::normal, kSession, "does not begin: no answer, refused, or evidence too old", refuse);
+  if (s_.announced != Message::answered) return;
+  State next = s_;
+  next.source.session.at = At::begins;
+  write(Side::source, Phase::source_gated, kSession, "write gated", next, refuse.next);
+}
+
+void Model::source_begins() {
+  Move move{s_};
+  State& next = move.next;
+  next.source.session.at = At::follows;
+  if (s_.source.engine == Engine::gate && !rules_.post_copy_is_seen) {
+    next.source.session.at = At::commits;
+    next.source.word = Word::none;
+    return emit(Kind::normal, kSession, "asks for post-copy, and takes it for begun", move);
+  }
+  if (s_.source.engine != Engine::moving) return emit(Kind::normal, kSession, "is too late for post-copy", move);
+  Move fails = move;
+  give_up(fails.next, &fails.violation);
+  emit(Kind::normal, kSession, "cannot begin post-copy: cancels", fails);
+  next.post_copy = next.captured = 1;
+  next.source.copy = Guest::paused;
+  emit(Kind::normal, kSession, "begins post-copy: the guest stands still", move);
+}
+
+// COMMIT is on record before the destination may load what then runs at once.
+void Model::source_commits() {
+  Move move{s_};
+  move.next.source.session.at = At::follows;
+  const bool there = s_.source.engine == Engine::gate;
+  if (phase_at(s_.source) != Phase::source_committed) {
+    State next = s_;
+    if (there) give_up(move.next, &move.violation);
+    return write(Side::source, Phase::source_committed, kSession, "write committed", next, move.next);
+  }
+  if (s_.commit_sent == 0) {
+    State next = s_;
+    next.commit_sent = 1;
+    return emit(Kind::normal, kSession, "tell COMMIT, before it is loaded", next);
+  }
+  if (!there) return emit(Kind::normal, kSession, "finds its hypervisor gone", move);
+  if (s_.cut != 0) {
+    give_up(move.next, &move.violation);
+    return emit(Kind::normal, kSession, "tells the hypervisor to proceed, which finds the line cut", move);
+  }
+  move.next.source.engine = Engine::handed;
+  move.next.finish = 1;
+  emit(Kind::normal, kSession, "tells the hypervisor to proceed, whether or not COMMIT was heard", move);
+}
+
 // LeftOver: once, when the agent was started; again as long as it is to wait.
 void Model::source_starts() {
   if (s_.source.starting == 0 || s_.source.resolver.at != At::idle || live(s_.source)) return;
@@ -150,6 +233,7 @@ void Model::source_starts() {
   if (own.copy == Copy::running) view.holding.state = DomainState::running;
   if (own.copy == Copy::stopped) view.holding.state = DomainState::paused;
   if (own.copy == Copy::ended) view.holding.state = DomainState::shut_off;
+  if (own.copy == Copy::broken) view.holding.state = DomainState::crashed;
   State next = s_;
   next.source.starting = 0;
   if (rules_.decide_at_start(view).action == Action::abort)

@@ -29,6 +29,7 @@ void Model::expand_source_engine() {
   State next = s_;
   switch (s_.source.engine) {
     case Engine::moving:
+      if (s_.cut != 0 && s_.post_copy != 0) return end_begun_post_copy();
       if (s_.cut != 0) return end(Guest::running, Word::failed, "finds the line cut");
       if (s_.destination.engine != Engine::moving) return;
       next.source.engine = Engine::gate;
@@ -38,9 +39,12 @@ void Model::expand_source_engine() {
       return emit(Kind::normal, kHere, "stops the guest: all is sent", next);
     case Engine::gate:
       if (s_.cut == 0) return;
+      if (s_.post_copy != 0) return end(Guest::broken, Word::doubt, "finds the line cut: the guest cannot go on");
       end(Guest::running, Word::failed, "finds the line cut: the guest goes on");
       return end(Guest::paused, Word::doubt, "finds the line cut: the guest stays paused");
     case Engine::handed:
+      if (s_.post_copy != 0 && (s_.cut != 0 || s_.answer == Answer::refused))
+        return end(Guest::broken, Word::doubt, "hears no good answer: the guest cannot go on");
       if (s_.cut != 0) {
         end(Guest::running, Word::failed, "hears no answer: the guest goes on");
         return end(Guest::paused, Word::doubt, "hears no answer: the guest stays paused");
@@ -67,6 +71,21 @@ void Model::expand_source_engine() {
   }
 }
 
+// It goes on, or does not, as the hypervisor found it out before or after it had handed over.
+void Model::end_begun_post_copy() {
+  Move move{s_};
+  End& end = move.next.source;
+  end.engine = Engine::over;
+  end.word = live(s_.source) ? Word::doubt : Word::none;
+  end.copy = Guest::broken;
+  emit(Kind::normal, kHere, "finds the line cut: the guest cannot go on", move);
+  move.next.post_copy = 0;
+  end.word = live(s_.source) ? Word::failed : Word::none;
+  end.copy = Guest::paused;
+  let_run(move.next, Side::source, &move.violation);
+  emit(Kind::normal, kHere, "finds the line cut before it has handed over: the guest goes on", move);
+}
+
 void Model::expand_destination_engine() {
   const auto end = [&](Guest copy, Answer answer, Word word, const char* what) {
     State next = s_;
@@ -88,11 +107,34 @@ void Model::expand_destination_engine() {
       if (s_.cut != 0) return end(Guest::none, Answer::none, Word::failed, "finds the line cut");
       return;
     case Engine::handed:
-      end(Guest::paused, Answer::loaded, Word::done, "has loaded the guest, paused");
+      if (s_.runs != 0)
+        expand_load_to_run();
+      else
+        end(Guest::paused, Answer::loaded, Word::done, "has loaded the guest, paused");
       return end(Guest::none, Answer::refused, Word::failed, "cannot load it");
+    case Engine::following:
+      if (s_.cut == 0) return end(Guest::running, Answer::loaded, Word::done, "has all of the guest");
+      if (live(s_.destination)) next.destination.word = Word::doubt;
+      return emit(Kind::normal, kThere, "finds the line cut: what it lacks does not come", next);
     default:
       return;
   }
+}
+
+// It runs as soon as it is loaded.
+void Model::expand_load_to_run() {
+  Move move{s_};
+  End& end = move.next.destination;
+  end.copy = Guest::paused;
+  let_run(move.next, Side::destination, &move.violation);
+  if (s_.post_copy != 0) {
+    end.engine = Engine::following;
+    return emit(Kind::normal, kThere, "runs the guest, whose memory follows", move);
+  }
+  end.engine = Engine::over;
+  end.word = live(end) ? Word::done : Word::none;
+  move.next.answer = Answer::loaded;
+  emit(Kind::normal, kThere, "has loaded the guest, which runs", move);
 }
 
 // What an agent forgets when it dies; the hypervisors' conversation went through it.
@@ -158,6 +200,7 @@ void Model::expand_guest_faults() {
     if (!world_.power_fails || end.off != 0) continue;
     next = s_;
     if (there_is_one) there.copy = left;
+    if (end.copy == Guest::broken) there.copy = Guest::off;
     there.off = 1;
     there.up = there.starting = there.told = 0;
     there.session = there.resolver = there.handler = {};
@@ -221,8 +264,18 @@ void Model::expand_later_moves() {
   }
 }
 
-// What the documents tell an operator to do where the source's guest is off, and still defined.
+// What the documents tell an operator to do where a post-copy has broken, and where the source's guest is off and still
+// defined.
 void Model::expand_by_hand() {
+  State ended = s_;
+  ended.destination.copy = Guest::off;
+  ended.destination.engine = Engine::over;
+  if (s_.destination.engine == Engine::following && s_.cut != 0)
+    emit(Kind::recovery, "operator at the destination:", "destroys the guest whose post-copy is broken", ended);
+  ended = s_;
+  ended.source.copy = Guest::off;
+  if (s_.source.copy == Guest::broken)
+    emit(Kind::recovery, "operator at the source:", "destroys the guest whose post-copy is broken", ended);
   const End& there = s_.destination;
   if (s_.source.up == 0 || live(s_.source) || s_.source.copy != Guest::off || s_.elsewhere != 0) return;
   if (s_.source.engine == Engine::leaving || s_.source.told != 0) return;  // then nobody is told to

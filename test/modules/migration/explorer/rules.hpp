@@ -28,6 +28,8 @@ struct Rules {
   Order gate = Order::write_first;
   // COMMIT is written at the hypervisor's word; else already at the gate.
   bool commit_at_gate = false;
+  // COMMIT comes first only where the hypervisor says that post-copy has begun; else wherever it was asked for.
+  bool post_copy_is_seen = true;
 };
 
 enum class Fence {
@@ -45,8 +47,9 @@ struct World {
   bool power_fails = false;
   int disk_failures = 0;
   Fence fence = Fence::never;
-  bool moves_on = false;  // later migrations of the same guest, to a third host and back
-  bool liar = false;      // the destination claims to have committed
+  bool moves_on = false;   // later migrations of the same guest, to a third host and back
+  bool liar = false;       // the destination claims to have committed
+  bool post_copy = false;  // may be asked for. A guest is lost where it fails
 };
 
 }  // namespace vmsec::migration::explorer

@@ -88,6 +88,13 @@ TEST_CASE("found: a source that writes COMMIT at its gate", "[seeded]") {
   finds("COMMIT before the hypervisor's word", rules, {}, kTwo);
 }
 
+// libvirt lets such a guest go on at the source when the agent there has died.
+TEST_CASE("found: COMMIT before the guest is loaded, where its post-copy has not begun", "[seeded]") {
+  Rules rules;
+  rules.post_copy_is_seen = false;
+  finds("COMMIT comes first where post-copy was asked for", rules, {.post_copy = true}, kTwo);
+}
+
 TEST_CASE("found: a destination that runs the guest before COMMIT is written", "[seeded]") {
   Rules rules;
   rules.steps_of_commit = [](Phase phase) {

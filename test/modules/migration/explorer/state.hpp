@@ -11,14 +11,16 @@ namespace vmsec::migration::explorer {
 
 using Byte = std::uint8_t;
 
-enum class Guest : Byte { none, running, paused, off };
+// broken: of a post-copy that has failed. It can go on nowhere.
+enum class Guest : Byte { none, running, paused, off, broken };
 // A hypervisor's own part of the transfer. It goes on when its agent has died.
 enum class Engine : Byte {
   none,
   moving,
   gate,
-  handed,   // source awaits the answer, destination loads
-  leaving,  // source: its copy is dead, what is left of it is being cleared away
+  handed,     // source awaits the answer, destination loads
+  leaving,    // source: its copy is dead, what is left of it is being cleared away
+  following,  // destination: it runs, and not all of its memory is there. With the line cut: for ever
   over,
 };
 enum class Word : Byte { none, gate, done, failed, doubt };  // an event that the agent has not taken yet
@@ -28,12 +30,15 @@ enum class Message : Byte { none, sent, answered };
 // Where a thread of an agent is.
 enum class At : Byte {
   idle,
-  asks,      // source's session: PREPARE; a resolver: the other end's view
-  follows,   // a session: its hypervisor's events
-  switches,  // source's session: SWITCH
-  gated,     // a session: `gated` is to be written, or is written and the hypervisor not yet told
-  waits,     // destination's session: loaded
-  has_view,  // a resolver
+  asks,       // source's session: PREPARE; a resolver: the other end's view
+  follows,    // a session: its hypervisor's events
+  switches,   // source's session: SWITCH
+  announces,  // source's session: SWITCH, for post-copy
+  begins,     // source's session: post-copy is announced, `gated` is written, the hypervisor not yet told
+  commits,    // source's session: COMMIT is to be written, or is written and the hypervisor not yet told
+  gated,      // a session: `gated` is to be written, or is written and the hypervisor not yet told
+  waits,      // destination's session: loaded
+  has_view,   // a resolver
   steps,
 };
 
@@ -76,7 +81,10 @@ struct State {
   Byte cut;     // the hypervisors' own conversation
   Byte finish;  // the source's hypervisor has handed over
   Answer answer;
-  Byte captured;  // the guest was stopped for the move
+  Byte captured;      // the guest was stopped for the move
+  Byte post_copy;     // has begun: the source's copy can never go on, whatever comes
+  Message announced;  // answered: the destination takes COMMIT before it loads, until a manifest comes
+  Byte runs;          // the destination's hypervisor was told so
   Byte verified;
   Message prepare;
   Message switching;
@@ -96,7 +104,9 @@ static_assert(std::has_unique_object_representations_v<State>);
 
 inline Phase phase_at(const End& end) { return static_cast<Phase>(end.phase); }
 inline bool works(Engine engine) { return engine != Engine::none && engine != Engine::over; }
-inline bool whole(const End& end) { return !end.old && (end.copy == Guest::running || end.copy == Guest::paused); }
+inline bool whole(const End& end) {
+  return !end.old && end.engine != Engine::following && (end.copy == Guest::running || end.copy == Guest::paused);
+}
 inline bool live(const End& end) { return end.session.at != At::idle; }
 inline int running(const State& s) {
   return int{s.source.copy == Guest::running} + int{s.destination.copy == Guest::running} + int{s.elsewhere};

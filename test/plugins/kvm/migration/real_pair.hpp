@@ -88,9 +88,15 @@ class Pair {
     return wanted;
   }
 
-  void decide(Side side, bool proceed, const std::string& reason = {}) {
+  void decide(Side side, bool proceed, const std::string& reason = {}, bool runs = false) {
     auto& host = side == Side::source ? a : b;
-    REQUIRE(host.migration->decide({ref.migration, ref.domain, proceed, reason}));
+    REQUIRE(host.migration->decide({ref.migration, ref.domain, proceed, reason, runs}));
+  }
+
+  void start_post_copy() {
+    const auto begun = a.migration->start_post_copy(ref);
+    INFO((begun ? "" : begun.error().message) << events());
+    REQUIRE(begun);
   }
 
   // As far as the destination's gate.

@@ -94,6 +94,135 @@ TEST_CASE("bulk channels carry a guest as well") {
   pair.close();
 }
 
+// Its memory is dirtied faster than it could ever be sent.
+TEST_CASE("a guest that never converges runs at the destination while its memory follows") {
+  if (!have_hosts()) return;
+  Pair pair(Guest{.command_line = "fill=48 dirty=40 rate=400"});
+  MigrationOptions options;
+  options.post_copy = true;
+  options.maximum_downtime = Microseconds{1000};
+  options.bandwidth = BytesPerSecond{32 << 20};
+  pair.begin(options);
+  CHECK(pair.b.migration->start_post_copy(pair.ref).error().code == Code::wrong_state);
+  REQUIRE(eventually([&] {
+    pair.carry();
+    return pair.a.migration->progress(pair.ref)->iteration >= 2;
+  }));
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::running);
+  pair.start_post_copy();
+  pair.await(Side::source, Kind::gate);
+  CHECK(pair.a.state(pair.ref.domain) == DomainState::paused);
+  CHECK(pair.a.migration->start_post_copy(pair.ref).error().code == Code::wrong_state);
+  pair.decide(Side::source, true);
+  pair.await(Side::destination, Kind::gate);
+  CHECK(pair.b.state(pair.ref.domain) != DomainState::running);
+  pair.decide(Side::destination, true, {}, true);
+  pair.await(Side::destination, Kind::done);
+  pair.await(Side::source, Kind::done);
+  CHECK(pair.b.state(pair.ref.domain) == DomainState::running);
+  CHECK(pair.b.ticks(pair.ref.domain));
+  REQUIRE(pair.b.migration->activate(pair.ref));
+  CHECK_FALSE(pair.b.context->held.is_held(pair.ref.domain));
+  CHECK(eventually([&] { return pair.a.migration->release(pair.ref).has_value(); }));
+  CHECK_FALSE(pair.a.present(pair.ref.domain));
+  pair.close();
+}
+
+TEST_CASE(
+    "a post-copy that is cut before its gate leaves the guest at the source, one that is refused there is in doubt") {
+  if (!have_hosts()) return;
+  Pair pair(Guest{.command_line = "fill=48 dirty=40 rate=400"});
+  MigrationOptions options;
+  options.post_copy = true;
+  options.maximum_downtime = Microseconds{1000};
+  options.bandwidth = BytesPerSecond{32 << 20};
+  pair.begin(options);
+  REQUIRE(eventually([&] {
+    pair.carry();
+    return pair.a.migration->progress(pair.ref)->iteration >= 2;
+  }));
+  SECTION("cut while it is still pre-copy") {
+    for (auto& relay : pair.relays) relay->cut();
+    pair.await(Side::source, Kind::failed);
+    REQUIRE(eventually([&] { return !pair.b.present(pair.ref.domain); }));
+    pair.check_goes_on_at_source();
+    pair.close();
+  }
+  SECTION("refused at its gate") {
+    pair.start_post_copy();
+    pair.await(Side::source, Kind::gate);
+    pair.decide(Side::source, false, "too late");
+    const auto doubt = pair.await(Side::source, Kind::doubt);
+    CHECK(doubt.detail.find("post-copy had begun") != std::string::npos);
+    REQUIRE(eventually([&] { return !pair.b.present(pair.ref.domain); }));
+    CHECK(pair.a.context->held.is_held(pair.ref.domain));
+    const auto left = pair.a.migration->holding(pair.ref);
+    REQUIRE(left);
+    // Where all of it had been sent before, QEMU calls the migration completed, and libvirt ends what is here.
+    CHECK((left->state == DomainState::crashed || left->moved));
+    CHECK_FALSE(left->migrating);
+    // Nobody lets it go on; what is left of it can be removed.
+    CHECK_FALSE(pair.a.migration->reclaim(pair.ref));
+    CHECK(pair.a.migration->release(pair.ref));
+    CHECK_FALSE(pair.a.present(pair.ref.domain));
+  }
+}
+
+// libvirt itself would let it run there before anybody has said that it may.
+TEST_CASE("a guest that converges before its post-copy begins is loaded paused, as any other") {
+  if (!have_hosts()) return;
+  Pair pair;
+  MigrationOptions options;
+  options.post_copy = true;
+  pair.begin(options);
+  pair.await(Side::source, Kind::gate);
+  CHECK(pair.a.migration->start_post_copy(pair.ref).error().code == Code::wrong_state);
+  pair.decide(Side::source, true);
+  pair.await(Side::destination, Kind::gate);
+  pair.decide(Side::destination, true);
+  pair.await(Side::destination, Kind::done);
+  CHECK(pair.b.state(pair.ref.domain) == DomainState::paused);
+  pair.await(Side::source, Kind::done);
+  CHECK(pair.b.state(pair.ref.domain) == DomainState::paused);
+  REQUIRE(pair.b.migration->activate(pair.ref));
+  CHECK(pair.b.ticks(pair.ref.domain));
+  CHECK(eventually([&] { return pair.a.migration->release(pair.ref).has_value(); }));
+  pair.close();
+}
+
+TEST_CASE("post-copy is refused where it cannot be") {
+  if (!have_hosts()) return;
+  MigrationOptions options;
+  options.post_copy = true;
+  SECTION("with bulk channels") {
+    Pair pair;
+    options.bulk_channels = 2;
+    CHECK(pair.a.migration->start({pair.ref.migration, pair.ref.domain, options}).error().code == Code::unsupported);
+  }
+  SECTION("of a paused guest") {
+    Guest guest;
+    guest.paused = true;
+    Pair pair(guest);
+    CHECK(pair.a.migration->start({pair.ref.migration, pair.ref.domain, options}).error().code == Code::wrong_state);
+  }
+  SECTION("in a session that was not to have it") {
+    Pair pair(Guest{.command_line = "fill=48 dirty=40 rate=400"});
+    options.post_copy = false;
+    options.maximum_downtime = Microseconds{1000};
+    options.bandwidth = BytesPerSecond{32 << 20};
+    pair.begin(options);
+    REQUIRE(eventually([&] {
+      pair.carry();
+      return pair.a.migration->progress(pair.ref)->iteration >= 2;
+    }));
+    CHECK_FALSE(pair.a.migration->start_post_copy(pair.ref));
+    REQUIRE(pair.a.migration->cancel(pair.ref));
+    pair.await(Side::source, Kind::failed);
+    pair.check_goes_on_at_source();
+    pair.close();
+  }
+}
+
 // Another guest's QEMU may run as the same user, whose folder the sockets are in.
 TEST_CASE("who listens in the place of the domain's QEMU gets nothing of the guest") {
   if (!have_hosts()) return;

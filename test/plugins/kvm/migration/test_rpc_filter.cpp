@@ -7,6 +7,7 @@ using namespace vmsec;
 using namespace vmsec::kvm;
 using namespace vmsec::kvm::test;
 using rpc::Action;
+using Load = rpc::DestinationFilter::Load;
 
 namespace {
 
@@ -85,7 +86,7 @@ TEST_CASE("the captured migration passes the filter from its first call to its l
   const auto finish = captured("finish");
   REQUIRE(talk.filter.from_peer(finish).action == Action::hold);
   CHECK_FALSE(talk.filter.finish_sent());
-  const auto sent = message_of(talk.filter.proceed());
+  const auto sent = message_of(talk.filter.proceed(Load::paused));
   CHECK(sent.header.serial == finish.header.serial);
   CHECK(rpc::parse_finish(sent.payload())->cancelled == 0);
   const auto step = talk.filter.from_libvirt(reply_to(finish, captured("finish_reply").payload()));
@@ -277,10 +278,10 @@ TEST_CASE("a prepare with other flags is refused") {
   talk.open();
   SECTION("without paused") {
     const auto call = edited_prepare([](auto& c) { c.flags &= ~std::uint32_t{VIR_MIGRATE_PAUSED}; });
-    check_refused(talk.filter.from_peer(call), call, "lack one of");
+    check_refused(talk.filter.from_peer(call), call, "lack paused");
   }
   SECTION("with one that is not allowed") {
-    const auto flag = GENERATE(as<std::uint32_t>(), VIR_MIGRATE_TUNNELLED, VIR_MIGRATE_OFFLINE, VIR_MIGRATE_POSTCOPY,
+    const auto flag = GENERATE(as<std::uint32_t>(), VIR_MIGRATE_TUNNELLED, VIR_MIGRATE_OFFLINE,
                                VIR_MIGRATE_NON_SHARED_DISK, VIR_MIGRATE_NON_SHARED_INC, VIR_MIGRATE_RDMA_PIN_ALL,
                                VIR_MIGRATE_TLS, VIR_MIGRATE_POSTCOPY_RESUME, 0x80000000U);
     const auto call = edited_prepare([&](auto& c) { c.flags |= flag; });
@@ -290,9 +291,45 @@ TEST_CASE("a prepare with other flags is refused") {
     const auto call = edited_prepare([](auto& c) { c.flags |= VIR_MIGRATE_PARALLEL; });
     check_refused(talk.filter.from_peer(call), call, "parallel channels are not what the session agreed on");
   }
+  SECTION("post-copy where the session has none") {
+    const auto call = edited_prepare([](auto& c) { c.flags |= VIR_MIGRATE_POSTCOPY; });
+    check_refused(talk.filter.from_peer(call), call, "post-copy is not what the session agreed on");
+  }
   SECTION("auto-converge where the session has none") {
     const auto call = edited_prepare([](auto& c) { c.flags |= VIR_MIGRATE_AUTO_CONVERGE; });
     check_refused(talk.filter.from_peer(call), call, "auto-converge is not what the session agreed on");
+  }
+}
+
+TEST_CASE("where a session has post-copy its domain is to run when it is loaded, and not otherwise") {
+  rpc::FilterSetup made = setup();
+  made.post_copy = true;
+  Conversation talk(std::move(made));
+  talk.open();
+  SECTION("without its flag") {
+    const auto call = edited_prepare([](auto&) {});
+    check_refused(talk.filter.from_peer(call), call, "post-copy is not what the session agreed on");
+  }
+  SECTION("with paused as well") {
+    const auto call = edited_prepare([](auto& c) { c.flags |= VIR_MIGRATE_POSTCOPY; });
+    check_refused(talk.filter.from_peer(call), call, "have paused");
+  }
+  SECTION("as libvirt does it") {
+    const auto call = edited_prepare(
+        [](auto& c) { c.flags = (c.flags | VIR_MIGRATE_POSTCOPY) & ~std::uint32_t{VIR_MIGRATE_PAUSED}; });
+    const auto flags = rpc::parse_prepare(call.payload())->flags;
+    CHECK(talk.filter.from_peer(call).action == rpc::Action::forward);
+    talk.filter.from_libvirt(reply_to(call, captured("prepare_reply").payload()));
+    const auto finish = edited_finish([&](auto& c) { c.flags = flags; });
+    REQUIRE(talk.filter.from_peer(finish).action == Action::hold);
+    const auto flags_of = [](const std::string& bytes) {
+      return rpc::parse_finish(message_of(bytes).payload())->flags;
+    };
+    SECTION("it runs where COMMIT has come before") { CHECK(flags_of(talk.filter.proceed(Load::running)) == flags); }
+    SECTION("it waits where COMMIT comes later, and is whole then") {
+      CHECK(flags_of(talk.filter.proceed(Load::paused)) ==
+            ((flags | VIR_MIGRATE_PAUSED) & ~std::uint32_t{VIR_MIGRATE_POSTCOPY}));
+    }
   }
 }
 
@@ -408,7 +445,7 @@ TEST_CASE("a definition to keep that the policy does allow does not get to libvi
   });
   REQUIRE(rpc::parse_finish(call.payload())->cookie.find("<domain") != std::string::npos);
   REQUIRE(talk.filter.from_peer(call).action == Action::hold);
-  const auto sent = rpc::parse_finish(message_of(talk.filter.proceed()).payload());
+  const auto sent = rpc::parse_finish(message_of(talk.filter.proceed(Load::paused)).payload());
   REQUIRE(sent);
   CHECK(sent->cookie.find("<domain") == std::string::npos);
   CHECK(sent->cookie.find(change.second.empty() ? "/srv" : change.second) == std::string::npos);
@@ -468,7 +505,7 @@ TEST_CASE("only libvirt's answer to the finish call says that a domain is loaded
   talk.prepare();
   const auto finish = captured("finish");
   REQUIRE(talk.filter.from_peer(finish).action == Action::hold);
-  talk.filter.proceed();
+  talk.filter.proceed(Load::paused);
   SECTION("an error") {
     talk.filter.from_libvirt(message_of(rpc::error_reply(finish.header, "qemu quit")));
     CHECK(talk.filter.finished());

@@ -1,0 +1,163 @@
+// A guest that runs at its destination before it is whole there.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "fake_host.hpp"
+
+using namespace vmsec;
+using namespace vmsec::migration;
+using namespace vmsec::migration::test;
+
+namespace {
+
+const std::vector<Setting> kAccepted{text_setting("post_copy", "accept-loss"), text_setting("switch_timeout", "2 s")};
+
+MigrateRequest request() {
+  MigrateRequest request;
+  request.domain = kDomain;
+  request.destination = "host-b";
+  request.ticket = "ticket";
+  request.options.post_copy = true;
+  return request;
+}
+
+MigrationStatus run(Pair& pair) {
+  const auto begun = pair.a.module()->migrate(request());
+  INFO((begun ? "" : begun.error().message));
+  REQUIRE(begun);
+  const auto status = pair.a.module()->status({begun->migration, {60'000'000}});
+  REQUIRE(status);
+  return *status;
+}
+
+void resolve(FakeHost& host) {
+  if (const auto module = host.module()) std::ignore = module->resolve({});
+}
+
+}  // namespace
+
+TEST_CASE("a guest runs at the destination while its memory follows, and only there") {
+  Pair pair(kAccepted, kAccepted);
+  pair.a.hypervisor.behaviour.converges = GENERATE(Converges::never, Converges::before, Converges::when_asked);
+  const MigrationStatus status = run(pair);
+  INFO(static_cast<int>(pair.a.hypervisor.behaviour.converges) << ": " << status.cause);
+  REQUIRE(status.state == MigrationState::completed);
+  CHECK(pair.runs_at_destination());
+  CHECK(eventually([&] { return pair.b.undecided() == 0; }));
+  CHECK(pair.b.hypervisor.memory(kDomain) == pair.memory);
+  CHECK_FALSE(pair.b.hypervisor.held(kDomain));
+  CHECK(status.streams == 2);
+  CHECK(status.downtime.value > 0);
+  CHECK(status.guest_bytes.value == pair.memory.size() + 12);
+  CHECK_FALSE(pair.watch.violated());
+}
+
+TEST_CASE("post-copy needs both operators' word") {
+  SECTION("the source's") {
+    Pair pair;
+    const auto begun = pair.a.module()->migrate(request());
+    REQUIRE_FALSE(begun);
+    CHECK(begun.error().code == Code::denied);
+    CHECK(begun.error().message.find("accept-loss") != std::string::npos);
+  }
+  SECTION("the destination's") {
+    Pair pair(kAccepted);
+    const MigrationStatus status = run(pair);
+    CHECK(status.state == MigrationState::failed);
+    CHECK(status.code == Code::denied);
+    CHECK(pair.a.hypervisor.guest_bytes_written() == 0);
+    CHECK(pair.runs_at_source());
+  }
+}
+
+TEST_CASE("post-copy has one stream for the memory") {
+  Pair pair(kAccepted, kAccepted);
+  MigrateRequest wish = request();
+  wish.options.bulk_channels = 2;
+  const auto begun = pair.a.module()->migrate(wish);
+  REQUIRE_FALSE(begun);
+  CHECK(begun.error().code == Code::invalid_argument);
+}
+
+TEST_CASE("a destination that cannot write COMMIT down loads nothing") {
+  Pair pair(kAccepted, kAccepted);
+  pair.b.records_fail_at = "committed";
+  const MigrationStatus status = run(pair);
+  CHECK(status.state == MigrationState::in_doubt);
+  CHECK_FALSE(pair.runs_at_source());
+  CHECK_FALSE(pair.runs_at_destination());
+  pair.b.records_fail_at.clear();
+  // It has given up, and the source hears that: nobody has it whole any more.
+  CHECK(eventually([&] { return pair.b.undecided() == 0; }));
+  resolve(pair.a);
+  CHECK(pair.a.undecided() == 0);
+  CHECK(pair.b.undecided() == 0);
+  CHECK_FALSE(pair.watch.violated());
+}
+
+TEST_CASE("a destination whose hypervisor cannot load what is to run is not in doubt: it is lost") {
+  Pair pair(kAccepted, kAccepted);
+  pair.b.hypervisor.behaviour.fail_load = true;
+  CHECK(run(pair).state == MigrationState::in_doubt);
+  CHECK(eventually([&] { return pair.b.undecided() == 0; }));
+  resolve(pair.a);
+  CHECK(pair.a.undecided() == 0);
+  CHECK_FALSE(pair.runs_at_source());
+  CHECK_FALSE(pair.runs_at_destination());
+}
+
+TEST_CASE("a post-copy whose memory does not follow is in doubt at both ends, and never runs twice") {
+  Pair pair(kAccepted, kAccepted);
+  pair.a.hypervisor.behaviour.memory_is_cut = true;
+  const MigrationStatus status = run(pair);
+  CHECK(status.state == MigrationState::in_doubt);
+  CHECK_FALSE(pair.runs_at_source());
+  resolve(pair.a);
+  resolve(pair.b);
+  CHECK_FALSE(pair.runs_at_source());
+  CHECK_FALSE(pair.watch.violated());
+}
+
+TEST_CASE("a destination that is not proven gets no guest by post-copy either") {
+  Pair pair(kAccepted, kAccepted);
+  pair.a.verdict = Verdict::untrusted;
+  const MigrationStatus status = run(pair);
+  CHECK(status.state == MigrationState::failed);
+  CHECK(pair.runs_at_source());
+}
+
+// Where it may be lost it is; but at no moment do two run it, and what runs is whole.
+TEST_CASE("either end of a post-copy dies at each of its steps: never do both run it") {
+  const bool source = GENERATE(true, false);
+  const When when = GENERATE(When::before, When::after);
+  const Converges converges = GENERATE(Converges::never, Converges::before, Converges::when_asked);
+  std::uint64_t step = 1;
+  for (bool crashed = true; crashed && step < 200; ++step) {
+    Pair pair(kAccepted, kAccepted);
+    pair.a.hypervisor.behaviour.converges = converges;
+    FakeHost& victim = source ? pair.a : pair.b;
+    victim.count_from_zero();
+    victim.crash = Crash{step, when};
+    const auto begun = pair.a.module()->migrate(request());
+    if (begun)
+      REQUIRE(eventually([&] {
+        const auto module = pair.a.module();
+        if (victim.died() || !module) return true;
+        const auto status = module->status({begun->migration, {100'000}});
+        return status && status->state >= MigrationState::completed && status->state != MigrationState::following;
+      }));
+    REQUIRE(eventually([&] { return victim.died() || (pair.runs_at_destination() && pair.b.undecided() == 0); }));
+    crashed = victim.died();
+    if (!crashed) break;
+    INFO("step " << step << ", " << victim.death());
+    victim.restart();
+    for (int round = 0; round < 2; ++round) {
+      resolve(pair.a);
+      resolve(pair.b);
+    }
+    CHECK_FALSE(pair.watch.violated());
+    CHECK_FALSE((pair.runs_at_source() && pair.runs_at_destination()));
+    if (pair.runs_at_source()) CHECK(pair.a.hypervisor.memory(kDomain) == pair.memory);
+  }
+  CHECK(step > 10);
+}
