@@ -69,27 +69,30 @@ class KvmLab:
     def start_agents(self, policy):
         """Configures and starts vmsecd on both hosts under one policy file."""
         for host in HOSTS:
-            enter = [*self.env["TB_ENTER"].split(), host[-1]]
-            agent = Agent(host, self.folder / host, self.build, enter)
-            other = next(peer for peer in HOSTS if peer != host)
-            agent.configure({
-                "host": {"name": host, "listen": f"{self.side(host, 'ADDR')}:{PORT}", "state": str(agent.state),
-                         "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
-                         "plugin_path": [str(agent.programs.plugins)],
-                         "module_path": [str(agent.programs.modules)],
-                         "modules": ["isolation", "throttle", "migration", "measured_boot"], "in_process": ["measured_boot"],
-                         "trust": str(agent.programs.trust)},
-                "identity": self.pki.identity(host),
-                "backend": {"plugin": "kvm", "uri": self.side(host, "URI")},
-                "backend.settings": {
-                    "libvirt_run_dir": self.side(host, "QEMU_PID_DIR"),
-                    "incoming.disk_roots": str(self.folder), "incoming.kernel_roots": str(self.folder),
-                    "incoming.file_roots": "/var/log/libvirt/qemu", **self.settings},
-                "tpm": {"tcti": self.side(host, "TPM_TCTI"), "event_log": self.side(host, "EVENTLOG")},
-                **{f"module.{name}": table for name, table in self.modules.items()},
-                "peer": [{"name": other, "address": self.peer_addresses.get(other, f"{self.side(other, 'ADDR')}:{PORT}")}]})
-            self.agents[host] = agent
-            agent.start()
+            self.start_agent(host, policy)
+
+    def start_agent(self, host, policy):
+        enter = [*self.env["TB_ENTER"].split(), host[-1]]
+        agent = Agent(host, self.folder / host, self.build, enter)
+        other = next(peer for peer in HOSTS if peer != host)
+        agent.configure({
+            "host": {"name": host, "listen": f"{self.side(host, 'ADDR')}:{PORT}", "state": str(agent.state),
+                     "run": str(self.folder / host / "run"), "control": str(agent.socket), "policy": str(policy),
+                     "plugin_path": [str(agent.programs.plugins)],
+                     "module_path": [str(agent.programs.modules)],
+                     "modules": ["isolation", "throttle", "migration", "measured_boot"], "in_process": ["measured_boot"],
+                     "trust": str(agent.programs.trust)},
+            "identity": self.pki.identity(host),
+            "backend": {"plugin": "kvm", "uri": self.side(host, "URI")},
+            "backend.settings": {
+                "libvirt_run_dir": self.side(host, "QEMU_PID_DIR"),
+                "incoming.disk_roots": str(self.folder), "incoming.kernel_roots": str(self.folder),
+                "incoming.file_roots": "/var/log/libvirt/qemu", **self.settings},
+            "tpm": {"tcti": self.side(host, "TPM_TCTI"), "event_log": self.side(host, "EVENTLOG")},
+            **{f"module.{name}": table for name, table in self.modules.items()},
+            "peer": [{"name": other, "address": self.peer_addresses.get(other, f"{self.side(other, 'ADDR')}:{PORT}")}]})
+        self.agents[host] = agent
+        agent.start()
 
     # ---- guests --------------------------------------------------------------
 
