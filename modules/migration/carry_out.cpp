@@ -57,6 +57,8 @@ Status Resolver::act(const OwnershipRecord& record, Step step, const std::string
       return activate(record);
     case Step::discard:
       return discard_copy(context_, {record.migration, record.domain});
+    case Step::unhold:
+      return unhold(record);
     default:
       return write(record, step, why);
   }
@@ -117,6 +119,13 @@ Status Resolver::reclaim(const OwnershipRecord& record) {
 Status Resolver::release(const OwnershipRecord& record) {
   VMSEC_CHECK(release_copy(context_, {record.migration, record.domain}));
   close_session(record);
+  return {};
+}
+
+Status Resolver::unhold(const OwnershipRecord& record) {
+  close_session(record);
+  auto unheld = context_.services.migration->unhold({record.migration, record.domain});
+  if (!unheld) return fail(unheld.error().in("let go of " + record.name));
   return {};
 }
 

@@ -48,6 +48,8 @@ Status check_prepare(const Policy& policy, const PeerContext& from, const Prepar
                                   ": this host's configuration wants suite " + std::string(to_string(policy.suite)));
   VMSEC_CHECK(check_suite(request.suite, request.cipher));
   if (request.options.post_copy) VMSEC_CHECK(check_post_copy(policy));
+  if (request.options.post_copy && request.options.copy_disks)
+    return fail(Code::invalid_argument, "post-copy and copies of disks do not go together");
   if (request.cipher != Cipher::none) return {};
   if (policy.encryption != EncryptionPolicy::allow_none)
     return fail(Code::denied, "cipher none: this host's configuration requires encryption");

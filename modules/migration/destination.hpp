@@ -84,6 +84,7 @@ class Destination {
   void await_decision();
   void give_up(const Error& cause);
   void hold_undecided();
+  void let_owner_have_it();
   void end_session();
   void audit_refusal(const SessionEvent& event) const;
   void audit_unheard_refusals() const;

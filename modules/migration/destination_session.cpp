@@ -244,8 +244,8 @@ void Destination::await_decision() {
 // COMMIT is on record, and the hypervisor says that nothing is left of it here: it can go on nowhere.
 bool Destination::lose(const SessionEvent& event) {
   const Error cause = first_cause().value_or(error_of(Code::unavailable, "the hypervisor gave up: " + event.detail));
-  if (Status written =
-          context_.ledger.advance(migration(), Side::destination, Phase::destination_lost, cause.message, cause.code);
+  if (Status written = context_.ledger.advance(migration(), Side::destination, Phase::destination_lost,
+                                               "LOST: " + cause.message, cause.code);
       !written)
     context_.log(LogLevel::error, "lose migration " + migration().text() + ": " + written.error().message);
   let_it_be_heard();
@@ -286,6 +286,12 @@ void Destination::hold_undecided() {
                                                               : ": the source has not decided"));
 }
 
+// Whatever is left here belongs to no migration any more.
+void Destination::let_owner_have_it() {
+  const auto unheld = context_.services.migration->unhold(session());
+  if (!unheld) context_.log(LogLevel::warning, "let go of domain " + domain().text() + ": " + unheld.error().message);
+}
+
 void Destination::end_session() {
   streams_.stop();
   board_->measure(streams_.totals(), streams_.count());
@@ -299,6 +305,7 @@ void Destination::end_session() {
   }
   audit_unheard_refusals();
   std::ignore = context_.services.migration->close(session());
+  if (phase() == Phase::destination_lost) let_owner_have_it();
   {
     const std::lock_guard lock(mutex_);
     finished_ = true;

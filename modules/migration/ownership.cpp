@@ -16,14 +16,23 @@ bool may_hold_whole(Phase phase) { return phase == Phase::destination_gated || p
 Decision in_doubt(std::string reason) { return {Action::in_doubt, std::move(reason)}; }
 Decision wait(std::string reason) { return {Action::wait, std::move(reason)}; }
 
+// A destination that has written it off never runs what is left of it.
+bool is_gone_there(const EndView& peer) {
+  const Copy copy = copy_of(peer);
+  return gave_up_there(peer.phase) &&
+         (is_gone(copy) || (copy == Copy::broken && peer.phase == Phase::destination_lost));
+}
+
 // COMMIT is durable here: whatever else is true, this end never runs the guest again.
-Decision decide_committed_source(const EndView& own, const std::optional<EndView>& peer) {
-  const bool gone_there = peer && gave_up_there(peer->phase) && is_gone(copy_of(*peer));
+Decision decide_committed_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
+  const bool gone_there = peer && is_gone_there(*peer);
   // Whoever started it here did so anew: what was handed over is nowhere.
   if (gone_there && copy_of(own) == Copy::running && peer->phase != Phase::none)
     return {Action::lost, "COMMIT is written, the destination has no copy, and the guest was started anew here"};
   if (copy_of(own) == Copy::running)
     return in_doubt("COMMIT is written, but the guest runs here: somebody resumed it; stop it by hand");
+  if (!peer && host == PeerHost::fenced)
+    return {Action::lost, "COMMIT is written, and the destination is off for good"};
   if (!peer) return in_doubt("COMMIT is written, the destination does not answer: only it may run the guest");
   if (peer->phase == Phase::active) {
     if (copy_of(own) == Copy::busy) return wait("the hypervisor is still ending what is left here");
@@ -74,10 +83,12 @@ Decision decide_gone_source(const std::optional<EndView>& peer, PeerHost host) {
 }
 
 // Gated, and what is here can go on nowhere: a post-copy broke before COMMIT was written, or the guest crashed.
-Decision decide_broken_source(const std::optional<EndView>& peer) {
+Decision decide_broken_source(const std::optional<EndView>& peer, PeerHost host) {
   if (peer && peer->live) return wait("the destination is still at work on it");
-  if (peer && gave_up_there(peer->phase) && is_gone(copy_of(*peer)))
+  if (peer && is_gone_there(*peer))
     return {Action::lost, "what is here can go on nowhere, and the destination has no copy"};
+  if (!peer && host == PeerHost::fenced)
+    return {Action::lost, "what is here can go on nowhere, and the destination is off for good"};
   return in_doubt(
       "the guest is crashed here: it may have gone on here before. Destroy and undefine it here, and where the "
       "destination has it whole it goes on there");
@@ -87,7 +98,7 @@ Decision decide_undecided_source(const EndView& own, const std::optional<EndView
   const Copy copy = copy_of(own);
   if (copy == Copy::unknown) return in_doubt("the hypervisor does not say what it has of the guest");
   if (copy == Copy::busy) return wait("the hypervisor is still at work on it");
-  if (copy == Copy::broken && own.phase == Phase::source_gated) return decide_broken_source(peer);
+  if (copy == Copy::broken && own.phase == Phase::source_gated) return decide_broken_source(peer, host);
   // Without COMMIT the destination can never run it, reachable or not.
   if (!is_gone(copy)) return {Action::abort, "the guest is still here, and COMMIT was never written"};
   if (own.phase == Phase::started) return {Action::abort, "the guest ended here before anything was switched over"};
@@ -218,10 +229,11 @@ MigrationState state_of(Phase phase) {
       return MigrationState::completed;
     case Phase::source_reclaimed:
     case Phase::source_failed:
-    case Phase::source_lost:
     case Phase::discarded:
-    case Phase::destination_lost:
       return MigrationState::failed;
+    case Phase::source_lost:
+    case Phase::destination_lost:
+      return MigrationState::lost;
     default:
       return MigrationState::in_doubt;
   }
@@ -281,7 +293,7 @@ Decision decide_source_for_peer(const EndView& own, const EndView& peer) {
 Decision decide_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
   if (own.phase == Phase::source_done || own.phase == Phase::source_failed) return {Action::nothing, "finished"};
   if (own.live) return wait("it is still under way here");
-  if (own.phase == Phase::source_committed) return decide_committed_source(own, peer);
+  if (own.phase == Phase::source_committed) return decide_committed_source(own, peer, host);
   if (peer && runs_there(peer->phase)) return decide_overruled_source(own.phase, copy_of(own));
   switch (own.phase) {
     case Phase::source_aborted:

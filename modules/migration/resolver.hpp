@@ -65,6 +65,7 @@ class Resolver {
   Status reclaim(const OwnershipRecord& record);
   Status release(const OwnershipRecord& record);
   Status activate(const OwnershipRecord& record);
+  Status unhold(const OwnershipRecord& record);
   void close_session(const OwnershipRecord& record);
   Status in_doubt(const OwnershipRecord& record, const std::string& why) const;
 

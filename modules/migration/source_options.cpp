@@ -30,10 +30,10 @@ Status check_maximum_time(Microseconds time) {
 
 Status check_post_copy(const Policy& policy) {
   if (policy.post_copy) return {};
-  return fail(
-      Code::denied,
-      "post-copy: this host's configuration refuses it, as a guest is lost where either QEMU, host or link dies "
-      "before its memory has followed; module.migration.post_copy = \"accept-loss\" allows it");
+  return fail(Code::denied,
+              "post-copy: this host's configuration refuses it, as a guest is lost where either hypervisor, agent, "
+              "host or the link dies "
+              "before its memory has followed; module.migration.post_copy = \"accept-loss\" allows it");
 }
 
 Result<SourceOptions> source_options(const Policy& policy, const MigrateRequest& request) {
@@ -48,6 +48,10 @@ Result<SourceOptions> source_options(const Policy& policy, const MigrateRequest&
   if (request.options.post_copy && request.options.bulk_channels != 0 &&
       request.options.bulk_channels != kNoBulkChannels)
     return fail(Code::invalid_argument, "post-copy and bulk channels do not go together");
+  if (request.options.post_copy && request.options.copy_disks)
+    return fail(Code::invalid_argument,
+                "post-copy and copies of disks do not go together: one that breaks would leave the guest's last writes "
+                "to its disks at a host that has not the guest");
   Microseconds& downtime = options.hypervisor.maximum_downtime;
   downtime = either(request.options.maximum_downtime, policy.maximum_downtime);
   if (downtime.value != 0) VMSEC_CHECK(check_maximum_downtime(downtime));

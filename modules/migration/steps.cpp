@@ -7,8 +7,9 @@ using enum Step;
 
 Steps steps_of_source(Action action, Phase phase) {
   switch (action) {
+    // Whoever reads that it is lost may start it anew.
     case Action::lost:
-      return {write_lost};
+      return {unhold, write_lost};
     // The destination is told first: what it holds (a lock of a disk) may be what keeps the guest from going on here.
     case Action::abort:
       return {write_aborted, tell_abort, reclaim, write_reclaimed, write_failed};
@@ -53,7 +54,7 @@ std::string_view to_string(Step step) {
   static constexpr std::string_view kNames[] = {"write aborted", "write reclaimed", "write failed", "write committed",
                                                 "write done",    "write lost",      "write active", "write discarded",
                                                 "tell ABORT",    "tell COMMIT",     "reclaim",      "release",
-                                                "activate",      "discard"};
+                                                "activate",      "discard",         "unhold"};
   return kNames[static_cast<std::size_t>(step)];
 }
 
@@ -81,7 +82,7 @@ std::optional<Phase> phase_of(Side side, Step step) {
   }
 }
 
-bool touches_copy(Step step) { return step == reclaim || step == release || step == activate || step == discard; }
+bool touches_copy(Step step) { return step >= reclaim; }
 
 bool needs_answer(Step step) { return step == write_failed || step == release || step == write_done; }
 
@@ -89,7 +90,7 @@ Steps steps_of(Side side, Action action, Phase phase) {
   return side == Side::source ? steps_of_source(action, phase) : steps_of_destination(action);
 }
 
-Steps steps_of_missing_copy() { return {write_lost}; }
+Steps steps_of_missing_copy() { return {unhold, write_lost}; }
 
 Steps steps_at_start(Copy copy) {
   if (copy != Copy::running) return {write_aborted};

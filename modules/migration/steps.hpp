@@ -27,6 +27,7 @@ enum class Step {
   release,
   activate,
   discard,
+  unhold,
 };
 using Steps = std::vector<Step>;
 
@@ -40,7 +41,7 @@ bool needs_answer(Step step);
 
 // Of a decision, at an end whose record is in this phase. Empty where nothing is to be done.
 Steps steps_of(Side side, Action action, Phase phase);
-// A copy that is gone although COMMIT is written: what takes the place of write_active.
+// A copy that is gone although COMMIT is written: what takes the place of activate and write_active.
 Steps steps_of_missing_copy();
 
 // Of `abort` at the agent's start: a guest that is paused waits for an operator.

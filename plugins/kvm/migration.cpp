@@ -109,7 +109,9 @@ class KvmMigration final : public Migration {
     const auto here = domain_holding(*context_->connection, ref.domain);
     if (here && here->state == DomainState::running && here->migrating)
       return fail(Code::wrong_state,
-                  operation + ": its memory is not whole here: its post-copy is broken, or not over");
+                  operation +
+                      ": its memory is not whole here: its post-copy is not over, or broken; of a broken one destroy "
+                      "the domain at both hosts (virsh destroy), and resolve once more");
     // Before it runs, as nobody removes a guest's disks. Where that cannot be noted it is no reason to
     // withhold the guest: of a migration that has committed nothing is discarded.
     std::ignore = incoming_images(*context_, policy_, ref.migration).keep();
@@ -148,6 +150,14 @@ class KvmMigration final : public Migration {
     const auto source = std::dynamic_pointer_cast<SourceSession>(session);
     if (!source) return fail(Code::wrong_state, "start post-copy of " + ref.domain.text() + ": it comes to this host");
     return source->start_post_copy();
+  }
+
+  Result<Empty> unhold(const SessionRef& ref) override {
+    const std::string operation = "unhold domain " + ref.domain.text();
+    VMSEC_CHECK(no_session_under_way(ref, operation));
+    VMSEC_CHECK(destroy_broken_domain(*context_->connection, ref.domain, operation));
+    context_->held.release(ref.domain);
+    return Empty{};
   }
 
   Result<Empty> release(const SessionRef& ref) override {

@@ -46,13 +46,18 @@ Result<StateAndReason> state_and_reason_of(virDomainPtr domain, const std::strin
   return StateAndReason{state_of(state), reason};
 }
 
+// Of a broken one. It can go on nowhere.
+bool is_left_of_post_copy(const StateAndReason& both) {
+  return both.state == DomainState::paused && both.reason == VIR_DOMAIN_PAUSED_POSTCOPY_FAILED;
+}
+
 // One whose memory follows runs, and some of its vCPUs may go on running when that has broken. What it left behind
 // never does.
 void note_post_copy(const StateAndReason& both, Holding& holding) {
   if (both.state == DomainState::running)
     holding.migrating |=
         both.reason == VIR_DOMAIN_RUNNING_POSTCOPY || both.reason == VIR_DOMAIN_RUNNING_POSTCOPY_FAILED;
-  if (both.state != DomainState::paused || both.reason != VIR_DOMAIN_PAUSED_POSTCOPY_FAILED) return;
+  if (!is_left_of_post_copy(both)) return;
   holding.state = DomainState::crashed;
   holding.migrating = false;
 }
@@ -200,6 +205,15 @@ Status run_domain(const Connection& connection, const Uuid& uuid, const std::str
   const auto now = state_of(domain.get(), operation);
   if (now && *now == DomainState::running) return {};
   return fail(error);
+}
+
+Status destroy_broken_domain(const Connection& connection, const Uuid& uuid, const std::string& operation) {
+  const auto domain = connection.domain(uuid, operation);
+  if (!domain) return domain.error().code == Code::not_found ? Status() : Status(fail(domain.error()));
+  VMSEC_TRY(const StateAndReason both, state_and_reason_of(domain->get(), operation));
+  if (!is_left_of_post_copy(both) || virDomainDestroy(domain->get()) == 0) return {};
+  const Error error = virt_error(operation);
+  return error.code == Code::not_found ? Status() : Status(fail(error));
 }
 
 Status remove_domain(const Connection& connection, const Uuid& uuid, const std::string& operation) {

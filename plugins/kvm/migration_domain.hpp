@@ -23,6 +23,8 @@ Result<TransferProgress> job_progress(const Connection& connection, const Uuid& 
 
 // Runs a paused domain; one that runs is fine already.
 Status run_domain(const Connection& connection, const Uuid& uuid, const std::string& operation);
+// Destroys what a broken post-copy has left of a domain, paused; its definition stays. Any other copy stays as it is.
+Status destroy_broken_domain(const Connection& connection, const Uuid& uuid, const std::string& operation);
 // Destroys a paused domain and its definition; one that is not there is fine.
 // `wrong_state` for a domain that runs.
 Status remove_domain(const Connection& connection, const Uuid& uuid, const std::string& operation);

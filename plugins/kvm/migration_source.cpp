@@ -150,8 +150,9 @@ Status SourceSession::start_call(const StartOutgoing& request) {
   starts_by_itself_ = autostart != 0;
   // COMMIT comes while its definition is still here: after a loss of power this host would start it from its disks.
   if (starts_by_itself_ && request.options.post_copy)
-    return fail(Code::wrong_state,
-                operation + ": post-copy is not for a domain that libvirt starts by itself (autostart)");
+    return fail(
+        Code::wrong_state,
+        operation + ": post-copy is not for a domain that libvirt starts by itself (virsh autostart --disable)");
   const std::uint64_t milliseconds = request.options.maximum_downtime.value / 1000;
   if (request.options.maximum_downtime.value > 0 &&
       virDomainMigrateSetMaxDowntime(domain.get(), std::max<std::uint64_t>(milliseconds, 1), 0) < 0)

@@ -38,6 +38,7 @@ void Incoming::follow(const Control& finish, const Limits& limits) {
   faults.step("destination.runs");
   if (whole) whole = send(Control{.kind = ControlKind::runs, .token = finish.token});
   if (whole) whole = await_rest();
+  if (whole) whole = host_.note_whole(spec_.uuid);
   if (!whole) return lose(whole.error());
   // A source that does not hear it finds out when it resolves: the guest is whole here, and no longer there.
   static_cast<void>(send(Control{.kind = ControlKind::loaded, .token = finish.token}));

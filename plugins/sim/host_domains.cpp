@@ -68,6 +68,7 @@ Status SimHost::define_all() {
     if (record.gone || domains_.contains(uuid)) continue;
     VMSEC_TRY(auto spec, parse_domain(record.configuration, "record of " + uuid.text()));
     VMSEC_CHECK(add(std::move(spec), record.limits, record.held, record.off ? Power::off : Power::as_host));
+    domains_.at(uuid).behind = record.behind;
   }
   return {};
 }
@@ -88,7 +89,8 @@ Status SimHost::define(const std::string& path, const std::map<Uuid, StoredDomai
   // Its file was edited since: that is the later word.
   VMSEC_TRY(const DomainSpec recorded, parse_domain(record->second.configuration, "record of " + spec.uuid.text()));
   if (recorded.vcpus != spec.vcpus) limits.resources.vcpus = spec.vcpus;
-  if (auto added = add(std::move(spec), limits, false); !added) return fail(added.error().in(path));
+  const Power power = record->second.off ? Power::off : Power::as_host;
+  if (auto added = add(std::move(spec), limits, false, power); !added) return fail(added.error().in(path));
   return {};
 }
 

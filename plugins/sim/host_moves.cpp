@@ -95,17 +95,28 @@ Status SimHost::add_loaded(std::shared_ptr<Machine> machine, const Limits& limit
 Status SimHost::run_loaded(const Uuid& uuid) {
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(auto* domain, find(uuid, "run domain"));
+  domain->behind = true;
+  VMSEC_CHECK(write_down(*domain, true, false));
   return let_run(*domain, "loaded by a migration, its memory follows");
+}
+
+Status SimHost::note_whole(const Uuid& uuid) {
+  const std::lock_guard lock(mutex_);
+  VMSEC_TRY(auto* domain, find(uuid, "run domain"));
+  domain->behind = false;
+  return write_down(*domain, domain->held, false);
 }
 
 void SimHost::lose(const Uuid& uuid, const std::string& why) {
   const std::lock_guard lock(mutex_);
   const auto domain = find(uuid, "");
   if (!domain || !(*domain)->machine) return;
-  (*domain)->broken = true;
-  (*domain)->machine->stop();
+  Domain& lost = **domain;
+  lost.broken = lost.behind = true;
+  lost.machine->stop();
   share_cpus();
-  tell(EventKind::domain_stopped, **domain, why);
+  tell(EventKind::domain_stopped, lost, why);
+  if (auto written = write_down(lost, true, false); !written) tell(EventKind::unknown, lost, written.error().message);
 }
 
 Holding SimHost::holding(const Uuid& uuid) {
@@ -131,7 +142,8 @@ Status SimHost::hold(const Uuid& uuid) {
 Status SimHost::take_up(const Uuid& uuid, const std::string& why) {
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(auto* domain, find(uuid, why));
-  if (domain->broken) return fail(Code::wrong_state, why + " " + domain->spec.name + ": its post-copy is broken");
+  if (domain->broken || (domain->behind && !domain->machine))
+    return fail(Code::wrong_state, why + " " + domain->spec.name + ": its post-copy is broken");
   if (!domain->machine) VMSEC_CHECK(power_on(*domain, why + ": booted anew, its memory was lost"));
   const bool was_off = std::exchange(domain->off, false);
   if (domain->held || was_off) VMSEC_CHECK(write_down(*domain, false, false));
@@ -148,6 +160,28 @@ Status SimHost::destroy(const Uuid& uuid, Copy copy) {
   // A file of it in the folder of domains must not bring it back.
   VMSEC_CHECK(write_down(found->second, true, true));
   erase(uuid, copy == Copy::source ? "moved to another host" : "its migration was not committed");
+  return {};
+}
+
+// Off, as a definition that was never started: nothing starts it by itself.
+Status SimHost::unhold(const Uuid& uuid) {
+  const std::lock_guard lock(mutex_);
+  const auto found = domains_.find(uuid);
+  if (found == domains_.end()) return {};
+  Domain& domain = found->second;
+  if (!domain.held && !domain.broken) return {};
+  const bool was_off = std::exchange(domain.off, true), was_behind = std::exchange(domain.behind, false);
+  if (auto written = write_down(domain, false, false); !written) {
+    domain.off = was_off;
+    domain.behind = was_behind;
+    return fail(written.error().in("unhold " + domain.spec.name));
+  }
+  domain.held = domain.stopped = false;
+  if (!std::exchange(domain.broken, false) || !domain.machine) return {};
+  domain.machine->halt();
+  domain.machine.reset();
+  share_cpus();
+  tell(EventKind::domain_stopped, domain, "its broken post-copy is over");
   return {};
 }
 

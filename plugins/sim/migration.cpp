@@ -133,6 +133,10 @@ Result<Empty> SimMigration::release(const SessionRef& request) {
   return resolve("Release", request, [&] { return host_.destroy(request.domain, SimHost::Copy::source); });
 }
 
+Result<Empty> SimMigration::unhold(const SessionRef& request) {
+  return resolve("Unhold", request, [&] { return host_.unhold(request.domain); });
+}
+
 Result<Empty> SimMigration::start_post_copy(const SessionRef& request) {
   VMSEC_CHECK(check_call("StartPostCopy"));
   VMSEC_TRY(auto session, sessions_.find(request.migration, request.domain));

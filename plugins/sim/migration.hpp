@@ -26,6 +26,7 @@ class SimMigration final : public Migration {
   Result<Empty> reclaim(const SessionRef& request) override;
   Result<Empty> release(const SessionRef& request) override;
   Result<Empty> start_post_copy(const SessionRef& request) override;
+  Result<Empty> unhold(const SessionRef& request) override;
 
  private:
   Status check_call(std::string_view method);

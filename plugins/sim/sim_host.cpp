@@ -173,7 +173,8 @@ void SimHost::share_cpus() {
 }
 
 Status SimHost::write_down(const Domain& domain, bool held, bool gone) {
-  return store_.put({domain.spec.uuid, write_domain(domain.spec), domain.limits, held, gone, domain.off});
+  return store_.put(
+      {domain.spec.uuid, write_domain(domain.spec), domain.limits, held, gone, domain.off, domain.behind});
 }
 
 void SimHost::erase(const Uuid& uuid, const std::string& why) {

@@ -69,8 +69,9 @@ class SimHost {
   Result<std::vector<Fd>> check_incoming(const DomainSpec& spec);
   // Adds the loaded copy: paused, held, written down.
   Status add_loaded(std::shared_ptr<Machine> machine, const Limits& limits);
-  // Lets it run, still held: its memory follows.
+  // Lets it run, still held: its memory follows. Written down, and so is that all of it has come.
   Status run_loaded(const Uuid& uuid);
+  Status note_whole(const Uuid& uuid);
 
   // ---- resolving (capability/migration.hpp has the contracts) ----
   Holding holding(const Uuid& uuid);
@@ -78,6 +79,7 @@ class SimHost {
   Status take_up(const Uuid& uuid, const std::string& why);  // activate, reclaim
   enum class Copy { destination, source };
   Status destroy(const Uuid& uuid, Copy copy);
+  Status unhold(const Uuid& uuid);
 
  private:
   struct Domain {
@@ -87,6 +89,7 @@ class SimHost {
     bool paused = false;               // by pause()
     bool stopped = false;              // by a move that is not decided
     bool held = false;
+    bool behind = false;  // its post-copy is not over, or broken: what a restart finds is not booted for it
     bool broken = false;  // by a post-copy
     bool off = false;     // defined, and not started yet
   };

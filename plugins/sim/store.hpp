@@ -12,15 +12,17 @@ struct StoredDomain {
   Uuid domain;
   std::string configuration;  // write_domain()
   Limits limits;
-  bool held = false;  // belongs to a migration that is not decided: nothing starts it
-  bool gone = false;  // it moved away: a file of it in the folder of domains is no reason to have it again
-  bool off = false;   // was defined and not started yet: autostart leaves it off
+  bool held = false;    // belongs to a migration that is not decided: nothing starts it
+  bool gone = false;    // it moved away: a file of it in the folder of domains is no reason to have it again
+  bool off = false;     // was defined and not started yet: autostart leaves it off
+  bool behind = false;  // its post-copy is not over, or broken: its memory was never whole here, or went elsewhere
   static constexpr std::string_view kMessage = "vmsec.sim.StoredDomain";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "domain", &StoredDomain::domain),
                         wire::field(2, "configuration", &StoredDomain::configuration),
                         wire::field(3, "limits", &StoredDomain::limits), wire::field(4, "held", &StoredDomain::held),
-                        wire::field(5, "gone", &StoredDomain::gone), wire::field(6, "off", &StoredDomain::off));
+                        wire::field(5, "gone", &StoredDomain::gone), wire::field(6, "off", &StoredDomain::off),
+                        wire::field(7, "behind", &StoredDomain::behind));
   }
 };
 

@@ -114,6 +114,10 @@ class XenMigration final : public Migration {
     return fail(Code::unsupported, "start post-copy: libxl 4.17 has none");
   }
 
+  Result<Empty> unhold(const SessionRef& request) override {
+    return resolve("unhold domain", request, [](const std::string&) { return Status(); });
+  }
+
   Result<Empty> release(const SessionRef& request) override {
     return resolve("release domain", request,
                    [&](const std::string& what) { return remove_domain(*context_, request.domain, what); });

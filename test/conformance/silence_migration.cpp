@@ -36,6 +36,20 @@ Outcome hold_and_reclaim(Fixture& fixture) {
   return passed();
 }
 
+Outcome hold_and_unhold(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  const auto domains = fixture.open_a<DomainControl>();
+  const auto migration = fixture.open_a<Migration>();
+  (void)migration->reclaim({kSession, domain});  // a muted unhold left it held
+  CONFORMANCE_CHECK(domains->pause({domain}));
+  CONFORMANCE_CHECK(migration->hold({kSession, domain}));
+  CONFORMANCE_CHECK(migration->unhold({kSession, domain}));
+  CONFORMANCE_CHECK(domains->resume({domain}));
+  CONFORMANCE_TRY(const auto info, domains->get({domain}));
+  CONFORMANCE_EXPECT(info.state == DomainState::running, "resumed, it does not run");
+  return passed();
+}
+
 // Is there a session at the destination?
 bool has_session(Fixture& fixture, const Uuid& domain) {
   const auto event = fixture.open_b<Migration>()->progress({kSession, domain});
@@ -121,6 +135,7 @@ Outcome migration_calls_act(Fixture& fixture) {
        {"Close", session_goes},
        {"Holding", holding_is_told},
        {"Hold", hold_and_reclaim},
+       {"Unhold", hold_and_unhold},
        {"Activate", traveller_has_moved, Caller::module},
        {"Reclaim", hold_and_reclaim},
        {"Release", traveller_has_moved, Caller::module},

@@ -24,6 +24,7 @@ std::string state_text(const MigrationStatus& status) {
     case MigrationState::completed:
       return coloured(Colour::green, text);
     case MigrationState::failed:
+    case MigrationState::lost:
       return coloured(Colour::red, text);
     case MigrationState::in_doubt:
       return coloured(Colour::yellow, text);
@@ -82,6 +83,8 @@ std::string runs_at(const MigrationStatus& status, std::optional<DomainState> he
       return here == DomainState::running ? host : "not known here: ask " + peer;
     case MigrationState::switching:
       return "nowhere, for the moment";
+    case MigrationState::lost:
+      return here == DomainState::running ? host + ", started anew" : "nowhere: it can be started anew from its disks";
     default:
       return status.outgoing ? host : peer;
   }
@@ -136,7 +139,7 @@ void print_migrations(const MigrationList& list) {
 
 Exit exit_of(const MigrationStatus& status) {
   if (status.state == MigrationState::in_doubt) return Exit::in_doubt;
-  if (status.state != MigrationState::failed) return Exit::ok;
+  if (status.state != MigrationState::failed && status.state != MigrationState::lost) return Exit::ok;
   return status.code == Code::ok ? Exit::environment : exit_of(status.code);
 }
 
@@ -186,6 +189,9 @@ Failure failure_of(const MigrationStatus& status) {
     return {Error{Code::in_doubt, what + "in doubt: " + status.cause, 0, {}},
             "\"vmsec migrate resolve " + status.migration.text() + "\" brings it to its one end"};
   const Code code = status.code == Code::ok ? Code::internal : status.code;
+  if (status.state == MigrationState::lost)
+    return {Error{code, what + status.cause, 0, {}},
+            "\"vmsec vm start " + vm + "\", where it is defined still, starts it anew from its disks"};
   return {Error{code, what + status.cause + "; " + vm + " runs on at " + runs_at(status, std::nullopt), 0, {}},
           hint_for(status)};
 }

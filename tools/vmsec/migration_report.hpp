@@ -12,7 +12,8 @@
 namespace vmsec::cli {
 
 inline bool has_ended(MigrationState state) {
-  return state == MigrationState::completed || state == MigrationState::failed || state == MigrationState::in_doubt;
+  return state == MigrationState::completed || state == MigrationState::failed || state == MigrationState::in_doubt ||
+         state == MigrationState::lost;
 }
 
 // Turns one status after another into a line: bytes, rate, dirty rate, time left.
@@ -28,7 +29,7 @@ class ProgressMeter {
 };
 
 // Where the guest runs: the one thing that nobody should have to work out. `here`: its state on
-// this host, where this host has it; it is asked only of a migration in doubt.
+// this host, where this host has it; it is asked only of a migration that is in doubt or lost.
 std::string runs_at(const MigrationStatus& status, std::optional<DomainState> here);
 
 // What is known of it, aligned; what is not known has no line.

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kMaximum = 4096;
 
 constexpr std::array<std::string_view, 2> kBegin = {"Start", "Prepare"};
-constexpr std::array<std::string_view, 4> kSettle = {"Activate", "Discard", "Reclaim", "Release"};
+constexpr std::array<std::string_view, 5> kSettle = {"Activate", "Discard", "Reclaim", "Release", "Unhold"};
 constexpr std::array<std::string_view, 8> kCarry = {"Open",   "Next",    "Decide", "Progress",
                                                     "Cancel", "Holding", "Hold",   "StartPostCopy"};
 

@@ -56,6 +56,7 @@ constexpr Act kActs[] = {{"vmsec.DomainControl", "Pause", "domain.pause"},
                          {"vmsec.Migration", "Discard", "session.discard"},
                          {"vmsec.Migration", "Reclaim", "session.reclaim"},
                          {"vmsec.Migration", "Release", "session.release"},
+                         {"vmsec.Migration", "Unhold", "session.unhold"},
                          {"vmsec.Interchange", "Define", "domain.define"},
                          {"vmsec.Interchange", "Start", "domain.start"},
                          {"vmsec.Interchange", "Undefine", "domain.undefine"}};

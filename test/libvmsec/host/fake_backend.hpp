@@ -83,6 +83,7 @@ class FakeBackend final : public Backend, public DomainControl, public Events {
     Result<Empty> reclaim(const SessionRef&) override { return no(); }
     Result<Empty> release(const SessionRef&) override { return no(); }
     Result<Empty> start_post_copy(const SessionRef&) override { return no(); }
+    Result<Empty> unhold(const SessionRef&) override { return no(); }
   };
 
   struct FakeResources final : ResourceControl {

@@ -34,6 +34,7 @@ class Moves final : public Migration {
   Result<Empty> reclaim(const SessionRef&) override { return note("reclaim"); }
   Result<Empty> release(const SessionRef&) override { return note("release"); }
   Result<Empty> start_post_copy(const SessionRef&) override { return note("start_post_copy"); }
+  Result<Empty> unhold(const SessionRef&) override { return note("unhold"); }
 
   std::string calls;
   std::vector<SessionEventKind> events;

@@ -200,11 +200,12 @@ TEST_CASE("a source that has committed never runs the guest again, whatever an o
   pair.b.die();
   const auto fenced = pair.a.module()->resolve({status.migration, "host-b"});
   REQUIRE(fenced);
-  CHECK(fenced->migrations.at(0).state == MigrationState::in_doubt);
+  CHECK(fenced->migrations.at(0).state == MigrationState::lost);
   CHECK(pair.a.hypervisor.state(kDomain) == DomainState::unknown);
+  // It was not off: its copy is whole still, and no other was started anew.
   pair.b.records_fail_at.clear();
   pair.b.restart();
-  REQUIRE(pair.a.module()->resolve({}));
+  REQUIRE(pair.a.module()->resolve({status.migration, {}}));
   CHECK(pair.runs_at_destination());
 }
 
@@ -248,10 +249,11 @@ TEST_CASE("a guest that neither end has any more is called lost") {
   pair.b.restart();
   const auto resolved = pair.a.module()->resolve({});
   REQUIRE(resolved);
-  CHECK(resolved->migrations.at(0).state == MigrationState::failed);
+  CHECK(resolved->migrations.at(0).state == MigrationState::lost);
   CHECK(resolved->migrations.at(0).code == Code::internal);
   CHECK(resolved->migrations.at(0).cause.find("LOST") == 0);
   CHECK(pair.a.audited("migration.lost", Outcome::failed));
+  CHECK_FALSE(pair.a.hypervisor.held(kDomain));
 }
 
 TEST_CASE("a source that cannot reach the destination goes on without it, and the destination never runs") {

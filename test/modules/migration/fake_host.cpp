@@ -182,6 +182,7 @@ class FakeMigration final : public Migration {
   Result<Empty> start_post_copy(const SessionRef& r) override {
     return act("start_post_copy", &Migration::start_post_copy, r);
   }
+  Result<Empty> unhold(const SessionRef& r) override { return act("unhold", &Migration::unhold, r); }
   // Asked again and again: not steps.
   Result<SessionEvent> next(const NextSessionEvent& r) override {
     if (life_->dead) return fail(Code::unavailable, "the agent is dead");
@@ -378,8 +379,9 @@ std::size_t FakeHost::undecided() {
   if (!current) return count;
   const auto list = current->list({});
   if (!list) return count;
+  const auto decided = {MigrationState::completed, MigrationState::failed, MigrationState::lost};
   for (const auto& status : list->migrations)
-    if (status.state != MigrationState::completed && status.state != MigrationState::failed) ++count;
+    if (std::ranges::find(decided, status.state) == decided.end()) ++count;
   return count;
 }
 

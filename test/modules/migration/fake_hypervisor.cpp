@@ -365,6 +365,15 @@ Result<Empty> FakeHypervisor::start_post_copy(const SessionRef& request) {
   return fail(Code::wrong_state, "all was sent before");
 }
 
+Result<Empty> FakeHypervisor::unhold(const SessionRef& request) {
+  const std::lock_guard lock(mutex_);
+  const auto found = guests_.find(request.domain);
+  if (found == guests_.end()) return Empty{};
+  found->second.held = false;
+  if (found->second.state == DomainState::crashed) found->second.state = DomainState::shut_off;
+  return Empty{};
+}
+
 Result<DomainDescription> FakeHypervisor::describe(const DomainRef& domain) {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(domain.domain);
@@ -501,6 +510,7 @@ Result<Empty> FakeHypervisor::activate(const SessionRef& request) {
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
   if (found->second.state == DomainState::crashed) return fail(Code::wrong_state, "its memory is not whole");
+  if (found->second.state == DomainState::shut_off) return fail(Code::wrong_state, "its memory is gone");
   found->second.held = false;
   set_state(request.domain, DomainState::running);
   return Empty{};

@@ -95,6 +95,7 @@ class FakeHypervisor final : public Migration {
   Result<Empty> reclaim(const SessionRef&) override;
   Result<Empty> release(const SessionRef&) override;
   Result<Empty> start_post_copy(const SessionRef&) override;
+  Result<Empty> unhold(const SessionRef&) override;
 
  private:
   struct Guest {

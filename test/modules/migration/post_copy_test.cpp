@@ -30,6 +30,10 @@ MigrationStatus run(Pair& pair) {
   return *status;
 }
 
+MigrationState state_at(FakeHost& host, const MigrationStatus& status) {
+  return host.module()->status({status.migration, {}})->state;
+}
+
 void resolve(FakeHost& host) {
   if (const auto module = host.module()) std::ignore = module->resolve({});
 }
@@ -70,10 +74,14 @@ TEST_CASE("post-copy needs both operators' word") {
   }
 }
 
-TEST_CASE("post-copy has one stream for the memory") {
+TEST_CASE("post-copy has one stream for the memory, and takes no disks along") {
   Pair pair(kAccepted, kAccepted);
   MigrateRequest wish = request();
-  wish.options.bulk_channels = 2;
+  const bool disks = GENERATE(true, false);
+  if (disks)
+    wish.options.copy_disks = true;
+  else
+    wish.options.bulk_channels = 2;
   const auto begun = pair.a.module()->migrate(wish);
   REQUIRE_FALSE(begun);
   CHECK(begun.error().code == Code::invalid_argument);
@@ -114,6 +122,30 @@ TEST_CASE("a post-copy whose memory does not follow is in doubt at both ends, an
   CHECK_FALSE(pair.runs_at_source());
   resolve(pair.a);
   resolve(pair.b);
+  CHECK(state_at(pair.a, status) == MigrationState::in_doubt);
+  CHECK(eventually([&] { return state_at(pair.b, status) == MigrationState::in_doubt; }));
+  CHECK(pair.a.hypervisor.held(kDomain));
+  CHECK(pair.b.hypervisor.held(kDomain));
+
+  SECTION("until an operator destroys what is left at the destination") {
+    pair.b.hypervisor.power_off(kDomain);
+    resolve(pair.b);
+    resolve(pair.a);
+    CHECK(state_at(pair.b, status) == MigrationState::lost);
+    CHECK_FALSE(pair.b.hypervisor.held(kDomain));
+  }
+  SECTION("until an operator says that the destination is off") {
+    pair.b.die();
+    resolve(pair.a);
+    CHECK(state_at(pair.a, status) == MigrationState::in_doubt);
+    REQUIRE(pair.a.module()->resolve({{}, "host-b"}));
+    CHECK(pair.a.audited("migration.fenced", Outcome::succeeded));
+  }
+  CHECK(state_at(pair.a, status) == MigrationState::lost);
+  CHECK(pair.a.audited("migration.lost", Outcome::failed));
+  // Its owner may start it anew.
+  CHECK_FALSE(pair.a.hypervisor.held(kDomain));
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
   CHECK_FALSE(pair.runs_at_source());
   CHECK_FALSE(pair.watch.violated());
 }

@@ -1,6 +1,8 @@
 // A guest that runs at its destination while its memory follows.
 #include <sys/wait.h>
 
+#include <set>
+
 #include "faults.hpp"
 #include "sim_fixture.hpp"
 
@@ -108,7 +110,7 @@ TEST_CASE("a page that is waited for comes though nothing else does") {
   CHECK(picture_of(hosts.b, hosts.vm, hosts.content).wrong == 0);
 }
 
-TEST_CASE("a post-copy whose line is cut leaves a guest that runs nowhere, and can be removed") {
+TEST_CASE("a post-copy whose line is cut leaves a guest that runs nowhere") {
   Following hosts;
   const auto kind = GENERATE(ChannelKind::main, ChannelKind::urgent, ChannelKind::control);
   hosts.move.at_destination_gate = [&] {
@@ -130,10 +132,22 @@ TEST_CASE("a post-copy whose line is cut leaves a guest that runs nowhere, and c
     CHECK_FALSE(host->migration().reclaim(hosts.move.ref));
     CHECK_FALSE(host->control().resume({hosts.vm}));
   }
-  CHECK(hosts.a.migration().release(hosts.move.ref));
-  CHECK(hosts.b.migration().discard(hosts.move.ref));
-  CHECK(state_of(hosts.a, hosts.vm) == DomainState::unknown);
-  CHECK(state_of(hosts.b, hosts.vm) == DomainState::unknown);
+  SECTION("it can be removed") {
+    CHECK(hosts.a.migration().release(hosts.move.ref));
+    CHECK(hosts.b.migration().discard(hosts.move.ref));
+    CHECK(state_of(hosts.a, hosts.vm) == DomainState::unknown);
+    CHECK(state_of(hosts.b, hosts.vm) == DomainState::unknown);
+  }
+  SECTION("it can be started anew, once nobody holds it") {
+    CHECK_FALSE((*hosts.a.backend->interchange())->start({hosts.vm}));
+    REQUIRE(hosts.a.migration().unhold(hosts.move.ref));
+    REQUIRE(hosts.a.migration().unhold(hosts.move.ref));
+    CHECK(state_of(hosts.a, hosts.vm) == DomainState::shut_off);
+    hosts.a.start();
+    CHECK(state_of(hosts.a, hosts.vm) == DomainState::shut_off);
+    REQUIRE((*hosts.a.backend->interchange())->start({hosts.vm}));
+    CHECK(state_of(hosts.a, hosts.vm) == DomainState::running);
+  }
 }
 
 TEST_CASE("a guest that is refused at a gate behind its post-copy's begin does not go on") {
@@ -205,6 +219,14 @@ TEST_CASE("a host that restarts in the middle of a post-copy starts nothing that
   hosts.a.start();
   CHECK(state_of(hosts.a, hosts.vm) != DomainState::running);
   CHECK(hosts.a.migration().holding(hosts.move.ref)->moved);
+  // What came there was never whole: it is not booted for it.
+  hosts.b.start();
+  CHECK(state_of(hosts.b, hosts.vm) == DomainState::shut_off);
+  CHECK_FALSE(hosts.b.migration().activate(hosts.move.ref));
+  CHECK_FALSE((*hosts.b.backend->interchange())->start({hosts.vm}));
+  REQUIRE(hosts.b.migration().unhold(hosts.move.ref));
+  REQUIRE((*hosts.b.backend->interchange())->start({hosts.vm}));
+  CHECK(state_of(hosts.b, hosts.vm) == DomainState::running);
 }
 
 #if !defined(__SANITIZE_THREAD__)
@@ -241,5 +263,9 @@ TEST_CASE("wherever a host's process dies in a post-copy, neither host runs the 
   b.start();
   CHECK(state_of(a, vm) != DomainState::running);
   CHECK(state_of(b, vm) != DomainState::running);
+  // Once it ran there, what a restart finds is no guest that was whole.
+  const SessionRef ref{Uuid(), vm};
+  const std::set<std::string> ran{"source.follows", "destination.runs"};
+  if (ran.contains(step)) CHECK_FALSE(b.migration().activate(ref));
 }
 #endif

@@ -48,9 +48,13 @@ Ending resolve(Context& context, const std::string& id, const std::string& fence
     else
       print_migrations(list);
   });
-  const auto open = std::ranges::any_of(
-      resolved.migrations, [](const MigrationStatus& each) { return each.state == MigrationState::in_doubt; });
-  if (!open) return Exit::ok;
+  const auto any = [&](MigrationState state) {
+    return std::ranges::find(resolved.migrations, state, &MigrationStatus::state) != resolved.migrations.end();
+  };
+  if (!any(MigrationState::in_doubt) && any(MigrationState::lost))
+    return fail_with(Error{Code::internal, "resolve: neither host has the guest any more", 0, {}},
+                     "\"vmsec vm start VM\" at the host that is to have it starts it anew from its disks");
+  if (!any(MigrationState::in_doubt)) return Exit::ok;
   return fail_with(Error{Code::in_doubt, "resolve: some are still in doubt", 0, {}},
                    "start the other host's agent and run it again; if that host is off for good: --fenced HOST");
 }
@@ -87,7 +91,7 @@ Result<BytesPerSecond> bandwidth_of(const std::string& text) {
 }
 
 std::optional<DomainState> state_here(Context& context, const MigrationStatus& status) {
-  if (status.state != MigrationState::in_doubt) return std::nullopt;
+  if (status.state != MigrationState::in_doubt && status.state != MigrationState::lost) return std::nullopt;
   const auto domains = context.open<DomainControl>();
   if (!domains) return std::nullopt;
   const auto domain = (*domains)->get({status.domain});

@@ -269,7 +269,7 @@ class Migration {
   // restart. Each may be repeated.
 
   virtual Result<Holding> holding(const SessionRef&) = 0;
-  // Until activate(), discard() or reclaim(), DomainControl::resume answers `wrong_state`.
+  // Until activate(), discard(), reclaim() or unhold(), DomainControl's resume() and start() answer `wrong_state`.
   virtual Result<Empty> hold(const SessionRef&) = 0;
   // Destination: runs the loaded, paused domain.
   virtual Result<Empty> activate(const SessionRef&) = 0;
@@ -288,6 +288,11 @@ class Migration {
   // destination has of it is not whole until `done`. `wrong_state` where the transfer has not begun, or the gate was
   // reached first: then it is a migration without post-copy. `timeout`: it may begin still, and is to be cancelled.
   virtual Result<Empty> start_post_copy(const SessionRef&) = 0;
+
+  // Either end, needs no session, may be repeated: neither host has the guest any more. What a broken post-copy has
+  // left of it is destroyed; a definition that is here stays, and its owner may start it anew. `wrong_state` while a
+  // session of the domain is under way.
+  virtual Result<Empty> unhold(const SessionRef&) = 0;
 };
 
 template <>
@@ -302,7 +307,8 @@ struct Methods<Migration> {
                            method(11, "Hold", &Migration::hold), method(12, "Activate", &Migration::activate),
                            method(13, "Discard", &Migration::discard), method(14, "Reclaim", &Migration::reclaim),
                            method(15, "Release", &Migration::release),
-                           method(16, "StartPostCopy", &Migration::start_post_copy));
+                           method(16, "StartPostCopy", &Migration::start_post_copy),
+                           method(17, "Unhold", &Migration::unhold));
   }
 };
 
@@ -326,6 +332,7 @@ class Proxy<Migration> final : public Remote<Migration> {
   Result<Empty> reclaim(const SessionRef& r) override { return invoke<14>(r); }
   Result<Empty> release(const SessionRef& r) override { return invoke<15>(r); }
   Result<Empty> start_post_copy(const SessionRef& r) override { return invoke<16>(r); }
+  Result<Empty> unhold(const SessionRef& r) override { return invoke<17>(r); }
 };
 
 }  // namespace vmsec

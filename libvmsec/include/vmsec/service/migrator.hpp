@@ -41,8 +41,9 @@ enum class MigrationState : std::uint32_t {
   switching = 3,     // the guest is stopped
   completed = 4,     // runs at the destination
   failed = 5,        // runs at the source (or was never touched)
-  in_doubt = 6,      // not decided: the source may run it, or neither end, until `resolve`
+  in_doubt = 6,      // not decided: the source may run it, or neither end, until `resolve`; or a post-copy that broke
   following = 7,     // post-copy: it runs at the destination, and what is left of its memory follows
+  lost = 8,          // neither end has it any more: it can be started anew from its disks
 };
 
 inline std::string_view to_string(MigrationState state) {
@@ -63,6 +64,8 @@ inline std::string_view to_string(MigrationState state) {
       return "in doubt";
     case MigrationState::following:
       return "following";
+    case MigrationState::lost:
+      return "lost";
   }
   return "unknown";
 }

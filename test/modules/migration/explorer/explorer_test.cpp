@@ -49,6 +49,8 @@ TEST_CASE("hosts lose their power, and an operator's word about it is true") {
 TEST_CASE("post-copy: what it leaves behind never runs, and nobody is in doubt for ever") {
   check("post-copy, agents, lines", {.post_copy = true});
   check("post-copy, agents, lines, a disk", {.disk_failures = 1, .post_copy = true});
+  check("post-copy, agents, power, a true word",
+        {.links_break = false, .power_fails = true, .fence = Fence::true_word, .post_copy = true});
 }
 
 TEST_CASE("a destination that lies takes nothing from its source") { check("agents, lines, lies", {.liar = true}); }
@@ -58,11 +60,17 @@ TEST_CASE("a word about a host that is not off makes the guest run twice, as the
   CHECK(report.violation == "two hosts run the guest");
 }
 
-TEST_CASE("a wrong word about the destination calls the guest lost; started anew, it runs once") {
+TEST_CASE("a wrong word about the destination before COMMIT calls the guest lost; started anew, it runs once") {
   const Report report =
       look("agents, lines, a wrong word at the source", {.fence = Fence::wrong_at_source, .moves_on = true});
   INFO(report.text() << '\n' << report.trace);
   CHECK(report.violation.empty());
+}
+
+TEST_CASE("behind COMMIT such a word may make a guest that is started anew run twice, as the document says") {
+  const Report report =
+      look("agents, lines, a wrong word behind COMMIT", {.fence = Fence::wrong_after_commit, .moves_on = true});
+  CHECK(report.violation == "two hosts run the guest");
 }
 
 // For script/soak: everything together.

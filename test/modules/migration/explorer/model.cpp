@@ -179,6 +179,10 @@ Model::Move Model::act(const State& from, Side side, Step step) const {
   Move move{from};
   End& end = end_of(move.next, side);
   const End& other = side == Side::source ? from.destination : from.source;
+  if (step == Step::unhold) {
+    if (end.copy == Guest::broken) end.copy = Guest::off;
+    return move;
+  }
   const bool takes = step == Step::release || step == Step::discard;
   if (!takes) {
     if (end.copy == Guest::paused) let_run(move.next, side, &move.violation);
@@ -223,6 +227,7 @@ void Model::expand_steps(Side side, Slot slot, const char* who) {
   }
   if (rules_.epochs && touches_copy(step) && end.superseded != 0)
     return emit(Kind::normal, who, "leaves a later migration's copy", ended);
+  if (step == Step::unhold && works(end.engine)) return emit(Kind::normal, who, "cannot let go of it yet", ended);
   const bool gone = end.copy == Guest::none || end.copy == Guest::off;
   if (step == Step::discard && works(end.engine)) {
     ended.cut = 1;  // it waits; the session's end breaks what its hypervisor is at
@@ -249,7 +254,9 @@ void Model::expand_steps(Side side, Slot slot, const char* who) {
 bool Model::may_fence(Side side) const {
   if (world_.fence == Fence::never) return false;
   if (world_.fence == Fence::wrong_word) return true;
-  if (world_.fence == Fence::wrong_at_source) return side == Side::source;
+  if (world_.fence == Fence::wrong_after_commit) return side == Side::source;
+  if (world_.fence == Fence::wrong_at_source)
+    return side == Side::source && phase_at(s_.source) != Phase::source_committed;
   if (side == Side::source) return s_.destination.off != 0;
   return s_.source.off != 0 && s_.elsewhere == 0 && s_.destination.old == 0;
 }

@@ -275,7 +275,7 @@ void Model::expand_by_hand() {
   ended = s_;
   ended.source.copy = Guest::off;
   if (s_.source.copy == Guest::broken)
-    emit(Kind::recovery, "operator at the source:", "destroys the guest whose post-copy is broken", ended);
+    emit(Kind::fault, "operator at the source:", "destroys the guest whose post-copy is broken, untold", ended);
   const End& there = s_.destination;
   if (s_.source.up == 0 || live(s_.source) || s_.source.copy != Guest::off || s_.elsewhere != 0) return;
   if (s_.source.engine == Engine::leaving || s_.source.told != 0) return;  // then nobody is told to

@@ -34,9 +34,10 @@ struct Rules {
 
 enum class Fence {
   never,
-  true_word,        // the host is off, and the guest has not gone on from it
-  wrong_word,       // whenever the other end does not answer
-  wrong_at_source,  // the same, but only about the destination
+  true_word,           // the host is off, and the guest has not gone on from it
+  wrong_word,          // whenever the other end does not answer
+  wrong_at_source,     // the same, but only about the destination, and before COMMIT is written
+  wrong_after_commit,  // the same, but only about the destination, at any time
 };
 
 // What may go wrong. Whatever may, may any number of times; only disk failures are counted.
