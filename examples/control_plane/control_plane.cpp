@@ -84,7 +84,7 @@ Status migrate(Control& control, const std::string& name, const std::string& hos
   const auto migrator = control.open<Migrator>();
   VMSEC_TRY(MigrationStatus status, migrator->migrate(request));
   while (status.state != MigrationState::completed && status.state != MigrationState::failed &&
-         status.state != MigrationState::in_doubt) {
+         status.state != MigrationState::in_doubt && status.state != MigrationState::lost) {
     VMSEC_TRY(status, migrator->status({status.migration, Microseconds{500'000}}));
     std::printf("%s: %llu MiB sent\n", std::string(to_string(status.state)).c_str(),
                 static_cast<unsigned long long>(status.bytes_sent.value >> 20));

@@ -35,11 +35,22 @@ Status Resolver::take(const OwnershipRecord& record, const Steps& steps, const s
       continue;
     }
     const Status done = act(record, step, why);
-    const bool missing = !done && step == Step::activate && is_gone(copy_of(view_of(record)));
-    if (missing) return take(record, steps_of_missing_copy(), "COMMIT is written, but there is no copy here", nullptr);
+    if (!done && step == Step::activate) return lose_copy(record, done);
+    // Nobody starts what may still be decided otherwise.
+    if (!done && step == Step::write_lost)
+      std::ignore = context_.services.migration->hold({record.migration, record.domain});
     VMSEC_CHECK(done);
   }
   return told;
+}
+
+// What cannot be activated: lost, if it is gone, or was what a broken post-copy has left.
+Status Resolver::lose_copy(const OwnershipRecord& record, const Status& cause) {
+  if (copy_of(view_of(record)) == Copy::broken) std::ignore = act(record, Step::unhold, {});
+  if (is_gone(copy_of(view_of(record))))
+    return take(record, steps_of_missing_copy(), "COMMIT is written, but there is no whole copy here", nullptr);
+  std::ignore = context_.services.migration->hold({record.migration, record.domain});
+  return cause;
 }
 
 Status Resolver::act(const OwnershipRecord& record, Step step, const std::string& why) {

@@ -26,6 +26,7 @@ void LeftOver::begin(const std::vector<OwnershipRecord>& records) {
     const bool undecided = state_of(record.phase) == MigrationState::in_doubt;
     if (undecided && record.phase != Phase::started) not_held_.push_back(record);
     if (undecided && record.side == Side::source) not_decided_.push_back(record);
+    if (state_of(record.phase) == MigrationState::lost) not_let_go_.push_back(record);
   }
   if (!step()) thread_ = std::thread(&LeftOver::run, this);
 }
@@ -44,7 +45,8 @@ void LeftOver::run() {
 bool LeftOver::step() {
   std::erase_if(not_held_, [&](const OwnershipRecord& record) { return resolver_.hold_undecided(record); });
   std::erase_if(not_decided_, [&](const OwnershipRecord& record) { return resolver_.decide_at_start(record); });
-  return not_held_.empty() && not_decided_.empty();
+  std::erase_if(not_let_go_, [&](const OwnershipRecord& record) { return resolver_.let_go_of_lost(record); });
+  return not_held_.empty() && not_decided_.empty() && not_let_go_.empty();
 }
 
 }  // namespace vmsec::migration

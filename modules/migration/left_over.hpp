@@ -30,6 +30,7 @@ class LeftOver {
   Resolver& resolver_;
   std::vector<OwnershipRecord> not_held_;  // a guest whose owner is not decided must not be resumed by hand
   std::vector<OwnershipRecord> not_decided_;
+  std::vector<OwnershipRecord> not_let_go_;  // lost, and perhaps held still
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;

@@ -116,7 +116,11 @@ Result<MigrationList> MigrationModule::resolve(const ResolveMigration& request) 
     return fail(Code::not_found, "resolve migration " + request.migration.text() + ": it is not on record here");
   if (!request.fenced.empty()) VMSEC_CHECK(check_fenced(request.fenced, records));
   MigrationList out;
-  for (const OwnershipRecord& record : records) out.migrations.push_back(resolver_.resolve(record, request.fenced));
+  // One that has committed is taken for lost by that word: its id must be given, as its guest may long run elsewhere.
+  for (const OwnershipRecord& record : records) {
+    const bool heard = !request.migration.is_nil() || record.phase != Phase::source_committed;
+    out.migrations.push_back(resolver_.resolve(record, heard ? request.fenced : std::string()));
+  }
   return out;
 }
 

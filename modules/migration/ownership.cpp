@@ -23,21 +23,34 @@ bool is_gone_there(const EndView& peer) {
          (is_gone(copy) || (copy == Copy::broken && peer.phase == Phase::destination_lost));
 }
 
+// COMMIT is durable here, and the destination does not answer.
+Decision decide_committed_alone(Copy copy, PeerHost host) {
+  if (copy == Copy::busy) return wait("the hypervisor is still ending what is left here");
+  if (host != PeerHost::fenced)
+    return in_doubt("COMMIT is written, the destination does not answer: only it may run the guest");
+  // It may have run there: memory that is old by now is not left to whoever resumes it.
+  if (copy == Copy::stopped || copy == Copy::unknown)
+    return in_doubt("COMMIT is written, and a copy stands still here that the guest may have left: destroy it by hand");
+  return {Action::lost, "COMMIT is written, and the destination is off for good"};
+}
+
 // COMMIT is durable here: whatever else is true, this end never runs the guest again.
 Decision decide_committed_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
+  const Copy copy = copy_of(own);
   const bool gone_there = peer && is_gone_there(*peer);
+  const Copy there = peer ? copy_of(*peer) : Copy::unknown;
+  const bool runs_anew_there = peer && peer->phase == Phase::destination_lost &&
+                               (peer->superseded || there == Copy::running || there == Copy::stopped);
   // Whoever started it here did so anew: what was handed over is nowhere.
-  if (gone_there && copy_of(own) == Copy::running && peer->phase != Phase::none)
+  if (gone_there && !runs_anew_there && copy == Copy::running && peer->phase != Phase::none)
     return {Action::lost, "COMMIT is written, the destination has no copy, and the guest was started anew here"};
-  if (copy_of(own) == Copy::running)
+  if (copy == Copy::running)
     return in_doubt("COMMIT is written, but the guest runs here: somebody resumed it; stop it by hand");
-  if (!peer && host == PeerHost::fenced)
-    return {Action::lost, "COMMIT is written, and the destination is off for good"};
-  if (!peer) return in_doubt("COMMIT is written, the destination does not answer: only it may run the guest");
-  if (peer->phase == Phase::active) {
-    if (copy_of(own) == Copy::busy) return wait("the hypervisor is still ending what is left here");
-    return {Action::complete, "the destination runs it"};
-  }
+  if (!peer) return decide_committed_alone(copy, host);
+  const bool over_there = peer->phase == Phase::active || gone_there || runs_anew_there;
+  if (over_there && copy == Copy::busy) return wait("the hypervisor is still ending what is left here");
+  if (peer->phase == Phase::active) return {Action::complete, "the destination runs it"};
+  if (runs_anew_there) return {Action::complete, "the destination lost it, and it was started anew there"};
   if (peer->phase == Phase::prepared)
     return in_doubt("COMMIT is written, but the destination never had the guest whole");
   if (!gave_up_there(peer->phase)) return {Action::tell_commit, "COMMIT is written"};
@@ -282,6 +295,8 @@ Decision decide_failed(const EndView& own) {
 
 Decision decide_source_for_peer(const EndView& own, const EndView& peer) {
   Decision decision = decide_source(own, peer, PeerHost::standing);
+  if (decision.action == Action::lost)
+    return in_doubt("the destination says that it has no copy: resolve it at this host");
   if (decision.action != Action::complete) return decision;
   if (own.phase == Phase::source_committed) {
     if (copy_of(own) == Copy::none) return decision;

@@ -48,15 +48,15 @@ Resolver::Sight Resolver::look(const OwnershipRecord& record, PeerHost host, con
 
 // The operator's word that the other host is off: on record before it decides anything, and
 // as refused where it is not true.
-Status Resolver::hear_word(const OwnershipRecord& record, const std::optional<EndView>& peer) {
-  if (peer) {
+Status Resolver::hear_word(const OwnershipRecord& record, bool answers) {
+  if (answers) {
     VMSEC_CHECK(context_.audit("migration.fenced", Outcome::refused, record.domain, record.peer,
                                "an operator's word: this host is off; but it answers"));
     return in_doubt(record, record.peer + " was declared to be off, but it answers: resolve without --fenced");
   }
   const EndView own = view_of(record);
   const auto decide = record.side == Side::source ? decide_source : decide_destination;
-  if (decide(own, peer, PeerHost::fenced) == decide(own, peer, PeerHost::standing)) return {};
+  if (decide(own, {}, PeerHost::fenced) == decide(own, {}, PeerHost::standing)) return {};
   return context_.audit("migration.fenced", Outcome::succeeded, record.domain, record.peer,
                         "an operator's word: this host is off, and stays off");
 }
@@ -80,8 +80,12 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   if (sight.silence.empty()) sight.silence = unreachable;
   const auto& [peer, silence] = sight;
   const auto settle = [&]() -> Status {
-    if (host == PeerHost::fenced) VMSEC_CHECK(hear_word(record, peer));
+    // Whoever takes a connection is not off, whatever ails its module.
+    if (host == PeerHost::fenced) VMSEC_CHECK(hear_word(record, peer || line));
     if (record.side == Side::source) return settle_source(record, peer, host, Tell::yes, line ? &*line : nullptr);
+    // COMMIT may come meanwhile.
+    const auto here = context_.here.of(record.migration);
+    const std::lock_guard alone(*here);
     return settle_destination(record, peer, host);
   };
   const Status settled = settle();
@@ -90,6 +94,7 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
 
   const OwnershipRecord after = context_.ledger.find(record.migration, record.side).value_or(record);
   board->settle(after);
+  if (!let_go_of_lost(after)) context_.log(LogLevel::warning, after.name + " is lost, and is held here still");
   if (!settled && state_of(after.phase) == MigrationState::in_doubt) {
     const std::string cause = settled.error().message + (silence.empty() ? "" : " (" + silence + ")");
     std::ignore = context_.audit("migration.resolve", Outcome::in_doubt, record.domain, record.peer, cause);
@@ -115,6 +120,11 @@ bool Resolver::decide_at_start(const OwnershipRecord& record) {
   const auto after = context_.ledger.find(record.migration, Side::source).value_or(record);
   if (const auto board = context_.boards.find(record.migration)) board->settle(after);
   return true;
+}
+
+bool Resolver::let_go_of_lost(const OwnershipRecord& record) {
+  if (state_of(record.phase) != MigrationState::lost) return true;
+  return context_.ledger.superseded(record.migration, record.side) || unhold(record);
 }
 
 bool Resolver::hold_undecided(const OwnershipRecord& record) {

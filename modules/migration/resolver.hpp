@@ -26,6 +26,8 @@ class Resolver {
   bool decide_at_start(const OwnershipRecord& record);
   // The same for a guest whose owner is still not decided: it must not be resumed by hand.
   bool hold_undecided(const OwnershipRecord& record);
+  // Of one that is lost: whoever died over it may have left it held.
+  bool let_go_of_lost(const OwnershipRecord& record);
 
   // The destination's answers.
   Result<DecisionReply> commit(const PeerContext& from, const DecisionRequest& request);
@@ -52,7 +54,7 @@ class Resolver {
     std::string silence;  // why it did not answer
   };
 
-  Status hear_word(const OwnershipRecord& record, const std::optional<EndView>& peer);
+  Status hear_word(const OwnershipRecord& record, bool answers);
   Status settle_source(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host, Tell tell,
                        const Line* line);
   Status settle_destination(const OwnershipRecord& record, const std::optional<EndView>& peer, PeerHost host);
@@ -66,6 +68,7 @@ class Resolver {
   Status release(const OwnershipRecord& record);
   Status activate(const OwnershipRecord& record);
   Status unhold(const OwnershipRecord& record);
+  Status lose_copy(const OwnershipRecord& record, const Status& cause);
   void close_session(const OwnershipRecord& record);
   Status in_doubt(const OwnershipRecord& record, const std::string& why) const;
 

@@ -111,7 +111,7 @@ class KvmMigration final : public Migration {
       return fail(Code::wrong_state,
                   operation +
                       ": its memory is not whole here: its post-copy is not over, or broken; of a broken one destroy "
-                      "the domain at both hosts (virsh destroy), and resolve once more");
+                      "the domain here (virsh destroy), and resolve here, then at its source");
     // Before it runs, as nobody removes a guest's disks. Where that cannot be noted it is no reason to
     // withhold the guest: of a migration that has committed nothing is discarded.
     std::ignore = incoming_images(*context_, policy_, ref.migration).keep();

@@ -38,8 +38,10 @@ void Incoming::follow(const Control& finish, const Limits& limits) {
   faults.step("destination.runs");
   if (whole) whole = send(Control{.kind = ControlKind::runs, .token = finish.token});
   if (whole) whole = await_rest();
-  if (whole) whole = host_.note_whole(spec_.uuid);
   if (!whole) return lose(whole.error());
+  // Of use after a restart alone, when its memory is gone either way.
+  if (auto noted = host_.note_whole(spec_.uuid); !noted)
+    host_.events().add(EventKind::unknown, spec_.uuid, spec_.name, noted.error().message);
   // A source that does not hear it finds out when it resolves: the guest is whole here, and no longer there.
   static_cast<void>(send(Control{.kind = ControlKind::loaded, .token = finish.token}));
   faults.step("destination.answered");

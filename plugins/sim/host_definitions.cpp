@@ -17,9 +17,10 @@ Status SimHost::start(const Uuid& uuid) {
   if (domain->machine)
     return fail(Code::wrong_state, what + (domain->machine->running() ? ": it runs" : ": it is paused; resume it"));
   VMSEC_CHECK(power_on(*domain, "started"));
-  const bool was_off = std::exchange(domain->off, false);
+  const bool was_off = std::exchange(domain->off, false), was_behind = std::exchange(domain->behind, false);
   if (auto written = write_down(*domain, false, false); !written) {
     domain->off = was_off;
+    domain->behind = was_behind;
     domain->machine->halt();
     domain->machine.reset();
     tell(EventKind::domain_stopped, *domain, "its start could not be written down");

@@ -67,8 +67,8 @@ Status SimHost::define_all() {
   for (const auto& [uuid, record] : stored) {
     if (record.gone || domains_.contains(uuid)) continue;
     VMSEC_TRY(auto spec, parse_domain(record.configuration, "record of " + uuid.text()));
-    VMSEC_CHECK(add(std::move(spec), record.limits, record.held, record.off ? Power::off : Power::as_host));
-    domains_.at(uuid).behind = record.behind;
+    const Power power = record.off ? Power::off : Power::as_host;
+    VMSEC_CHECK(add(std::move(spec), record.limits, record.held, power, record.behind));
   }
   return {};
 }
@@ -94,13 +94,18 @@ Status SimHost::define(const std::string& path, const std::map<Uuid, StoredDomai
   return {};
 }
 
-Status SimHost::add(DomainSpec spec, const Limits& limits, bool held, Power power) {
+Status SimHost::add(DomainSpec spec, const Limits& limits, bool held, Power power, bool behind) {
   for (const auto& [uuid, other] : domains_) {
     if (uuid == spec.uuid || other.spec.name == spec.name)
       return fail(Code::already_exists, "define " + spec.name + " " + spec.uuid.text() + ": " + other.spec.name + " " +
                                             uuid.text() + " is here");
   }
-  Domain domain{.spec = std::move(spec), .limits = {}, .machine = nullptr, .held = held, .off = power == Power::off};
+  Domain domain{.spec = std::move(spec),
+                .limits = {},
+                .machine = nullptr,
+                .held = held,
+                .behind = behind,
+                .off = power == Power::off};
   domain.limits = fit(limits, domain.spec);
   VMSEC_CHECK(check_room(domain.spec));
   VMSEC_CHECK(write_down(domain, held, false));

@@ -144,6 +144,8 @@ Status SimHost::take_up(const Uuid& uuid, const std::string& why) {
   VMSEC_TRY(auto* domain, find(uuid, why));
   if (domain->broken || (domain->behind && !domain->machine))
     return fail(Code::wrong_state, why + " " + domain->spec.name + ": its post-copy is broken");
+  if (!domain->machine && !domain->held)
+    return fail(Code::wrong_state, why + " " + domain->spec.name + ": it is off, and no migration holds it");
   if (!domain->machine) VMSEC_CHECK(power_on(*domain, why + ": booted anew, its memory was lost"));
   const bool was_off = std::exchange(domain->off, false);
   if (domain->held || was_off) VMSEC_CHECK(write_down(*domain, false, false));
@@ -170,10 +172,9 @@ Status SimHost::unhold(const Uuid& uuid) {
   if (found == domains_.end()) return {};
   Domain& domain = found->second;
   if (!domain.held && !domain.broken) return {};
-  const bool was_off = std::exchange(domain.off, true), was_behind = std::exchange(domain.behind, false);
+  const bool was_off = std::exchange(domain.off, true);
   if (auto written = write_down(domain, false, false); !written) {
     domain.off = was_off;
-    domain.behind = was_behind;
     return fail(written.error().in("unhold " + domain.spec.name));
   }
   domain.held = domain.stopped = false;

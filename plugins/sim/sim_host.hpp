@@ -100,7 +100,7 @@ class SimHost {
   Status define_all();
   Status define(const std::string& path, const std::map<Uuid, StoredDomain>& stored);
   enum class Power { as_host, off };
-  Status add(DomainSpec spec, const Limits& limits, bool held, Power power = Power::as_host);
+  Status add(DomainSpec spec, const Limits& limits, bool held, Power power = Power::as_host, bool behind = false);
   [[nodiscard]] Result<std::string> disk_path(const DiskSpec& disk) const;
   Result<std::vector<Fd>> open_disks(const DomainSpec& spec, MakeFile make) const;
   [[nodiscard]] Status check_room(const DomainSpec& spec) const;

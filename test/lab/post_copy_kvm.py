@@ -23,6 +23,8 @@ from lab.report import Report  # noqa: E402
 A, B = HOSTS
 GUEST = "web-hot"
 MEMORY = 96  # MiB
+LARGE = "web-large"  # its memory follows for some seconds: time to break it
+LARGE_MEMORY = 640
 SLOW = "20MB/s"
 ROUNDS = 3
 CIPHERS = ("aes-128-gcm", "none")
@@ -106,30 +108,30 @@ class PostCopy:
         """Behind its begin neither host has the guest whole: it may be lost, and is never at both."""
         self.report.section(f"While the memory follows: {what}")
         agent = self.lab.agents[A]
-        agent.vmsec(*self.mover.command(GUEST, A, B, "--post-copy", "--bandwidth", "20MB/s", "--max-downtime", "1ms", "--detach"))
-        wait_for("the memory to follow", lambda: self.mover.latest(A, GUEST)["state"] == "following", 120, 0.02)
-        migration = self.mover.latest(A, GUEST)["migration"]
+        agent.vmsec(*self.mover.command(LARGE, A, B, "--post-copy", "--bandwidth", "200MB/s", "--max-downtime", "1ms", "--detach"))
+        wait_for("the memory to follow", lambda: self.mover.latest(A, LARGE)["state"] == "following", 120, 0.02)
+        migration = self.mover.latest(A, LARGE)["migration"]
         break_it()
         wait_for("the migration's end", lambda: self.state(A, migration) in ("in doubt", "failed", "completed"), 120)
         self.report.check("at the source", self.state(A, migration), self.state(A, migration) == "in doubt", "in doubt")
         if self.lab.agents[B].process.poll() is not None:
             self.lab.agents[B].start()
         wait_for("its end at the destination", lambda: self.state(B, migration) in ("in doubt", "lost", "completed"), 120)
-        self.report.check("the guest runs at the source", "no", not self.lab.runs_on(A, GUEST))
+        self.report.check("the guest runs at the source", "no", not self.lab.runs_on(A, LARGE))
         self.resolve(A, migration, "in doubt", 4)
-        start = agent.show("vm", "start", GUEST)
+        start = agent.show("vm", "start", LARGE)
         self.report.check("it is started at the source meanwhile", "refused", "migration" in start.stderr and start.returncode != 0, "refused")
         # As docs/cli.md has it.
-        if GUEST in self.lab.virsh(B, "list", "--name"):
-            self.lab.virsh(B, "destroy", GUEST)
+        if LARGE in self.lab.virsh(B, "list", "--name"):
+            self.lab.virsh(B, "destroy", LARGE)
         self.resolve(B, migration, "lost", 1)
-        if self.lab.agents[B].domain(GUEST):
-            self.lab.agents[B].vmsec("vm", "undefine", GUEST)
+        if self.lab.agents[B].domain(LARGE):
+            self.lab.agents[B].vmsec("vm", "undefine", LARGE)
         self.resolve(A, migration, "lost", 1)
-        seen = len(self.serial(A))
-        agent.vmsec("vm", "start", GUEST)
-        wait_for("the guest, started anew", lambda: re.search(r"^tick \d+", self.serial(A)[seen:], re.M), 60)
-        self.report.check("started anew, it runs at the source", "yes", self.lab.runs_on(A, GUEST))
+        seen = len(self.lab.serial_text(A, LARGE))
+        agent.vmsec("vm", "start", LARGE)
+        wait_for("the guest, started anew", lambda: re.search(r"^tick \d+", self.lab.serial_text(A, LARGE)[seen:], re.M), 60)
+        self.report.check("started anew, it runs at the source", "yes", self.lab.runs_on(A, LARGE))
 
     def state(self, host, migration):
         listed = self.lab.agents[host].vmsec("migrate", "list")["migrations"]
@@ -158,6 +160,8 @@ class PostCopy:
             self.whole(A)
             self.figures()
             self.not_accepted()
+            self.lab.remove_domain(GUEST)
+            self.lab.create_domain(A, LARGE, LARGE_MEMORY, "dirty=560 rate=20000 faults=1")
             self.broken("the destination's agent is killed", self.kill_agent)
             self.broken("the link is cut", self.cut_link)
         return self.report.print()

@@ -45,6 +45,17 @@ TEST_CASE("a migration's end gives its exit code") {
   CHECK(exit_of(status) == Exit::refused);
   status.code = Code::ok;  // failed without a cause is still no success
   CHECK(exit_of(status) == Exit::environment);
+  status.state = MigrationState::lost;
+  status.code = Code::internal;
+  CHECK(exit_of(status) == Exit::environment);
+  CHECK(has_ended(status.state));
+  CHECK(runs_at(status, std::nullopt).starts_with("not at this host"));
+  CHECK(runs_at(status, DomainState::running) == "this host, started anew");
+  status.outgoing = true;
+  status.peer = "host-b";
+  status.state = MigrationState::following;
+  CHECK_FALSE(has_ended(status.state));
+  CHECK(runs_at(status, std::nullopt) == "host-b");
 }
 
 TEST_CASE("the progress line tells bytes, rate, dirty rate and time left") {

@@ -84,7 +84,10 @@ std::string runs_at(const MigrationStatus& status, std::optional<DomainState> he
     case MigrationState::switching:
       return "nowhere, for the moment";
     case MigrationState::lost:
-      return here == DomainState::running ? host + ", started anew" : "nowhere: it can be started anew from its disks";
+      return here == DomainState::running ? host + ", started anew"
+                                          : "not at this host; neither has its memory: it can be started anew, once";
+    case MigrationState::failed:
+      return status.outgoing ? host : "not at this host: ask " + peer;
     default:
       return status.outgoing ? host : peer;
   }
@@ -186,8 +189,9 @@ Failure failure_of(const MigrationStatus& status) {
   const std::string vm = status.name.empty() ? status.domain.text() : status.name;
   const std::string what = "migrate " + vm + (status.outgoing ? " to " : " from ") + or_dash(status.peer) + ": ";
   if (status.state == MigrationState::in_doubt)
-    return {Error{Code::in_doubt, what + "in doubt: " + status.cause, 0, {}},
-            "\"vmsec migrate resolve " + status.migration.text() + "\" brings it to its one end"};
+    return {
+        Error{Code::in_doubt, what + "in doubt: " + status.cause, 0, {}},
+        "\"vmsec migrate resolve " + status.migration.text() + "\" brings it to its one end, or says what to do first"};
   const Code code = status.code == Code::ok ? Code::internal : status.code;
   if (status.state == MigrationState::lost)
     return {Error{code, what + status.cause, 0, {}},

@@ -84,7 +84,8 @@ void check_source(const EndView& own, const std::optional<EndView>& peer, PeerHo
   }
   if (action == Action::complete) {
     REQUIRE(peer);
-    REQUIRE(committed(peer->phase));
+    const bool anew = peer->phase == Phase::destination_lost && own.phase == Phase::source_committed;
+    REQUIRE((committed(peer->phase) || anew));
     REQUIRE(copy != Copy::running);
     // The destination's word alone destroys nothing, and never counts before our own gate.
     if (own.phase != Phase::source_committed) {
@@ -96,6 +97,8 @@ void check_source(const EndView& own, const std::optional<EndView>& peer, PeerHo
   // Without the other end nothing is given away, and nothing is called lost but on an operator's word.
   if (!peer) REQUIRE_FALSE(gives_away(action));
   if (!peer && host == PeerHost::standing) REQUIRE(action != Action::lost);
+  // Nor on the destination's word alone: somebody here has to ask.
+  if (peer) REQUIRE(decide_source_for_peer(own, *peer).action != Action::lost);
   // What is broken here can go on nowhere.
   if (action == Action::lost)
     REQUIRE((copy == Copy::none || copy == Copy::broken || own.phase == Phase::source_committed));

@@ -120,25 +120,37 @@ TEST_CASE("a post-copy whose memory does not follow is in doubt at both ends, an
   const MigrationStatus status = run(pair);
   CHECK(status.state == MigrationState::in_doubt);
   CHECK_FALSE(pair.runs_at_source());
-  resolve(pair.a);
-  resolve(pair.b);
-  CHECK(state_at(pair.a, status) == MigrationState::in_doubt);
   CHECK(eventually([&] { return state_at(pair.b, status) == MigrationState::in_doubt; }));
   CHECK(pair.a.hypervisor.held(kDomain));
   CHECK(pair.b.hypervisor.held(kDomain));
 
-  SECTION("until an operator destroys what is left at the destination") {
-    pair.b.hypervisor.power_off(kDomain);
+  SECTION("until it is resolved at both") {
     resolve(pair.b);
+    CHECK(state_at(pair.a, status) == MigrationState::in_doubt);
     resolve(pair.a);
     CHECK(state_at(pair.b, status) == MigrationState::lost);
     CHECK_FALSE(pair.b.hypervisor.held(kDomain));
+    CHECK(pair.b.hypervisor.state(kDomain) == DomainState::shut_off);
+  }
+  SECTION("also where it was started anew at the destination before") {
+    resolve(pair.b);
+    pair.b.hypervisor.define(kDomain, pair.memory);
+    resolve(pair.a);
+    CHECK(state_at(pair.b, status) == MigrationState::lost);
+    // It went there after all, and nothing is left here that could be a second one.
+    CHECK(state_at(pair.a, status) == MigrationState::completed);
+    CHECK(pair.a.hypervisor.state(kDomain) == DomainState::unknown);
+    CHECK(pair.runs_at_destination());
+    return;
   }
   SECTION("until an operator says that the destination is off") {
     pair.b.die();
     resolve(pair.a);
     CHECK(state_at(pair.a, status) == MigrationState::in_doubt);
+    // With its id alone: such a guest may long run elsewhere.
     REQUIRE(pair.a.module()->resolve({{}, "host-b"}));
+    CHECK(state_at(pair.a, status) == MigrationState::in_doubt);
+    REQUIRE(pair.a.module()->resolve({status.migration, "host-b"}));
     CHECK(pair.a.audited("migration.fenced", Outcome::succeeded));
   }
   CHECK(state_at(pair.a, status) == MigrationState::lost);
@@ -152,7 +164,8 @@ TEST_CASE("a post-copy whose memory does not follow is in doubt at both ends, an
 
 TEST_CASE("a destination that is not proven gets no guest by post-copy either") {
   Pair pair(kAccepted, kAccepted);
-  pair.a.verdict = Verdict::untrusted;
+  SECTION("before anything is sent") { pair.a.verdict = Verdict::untrusted; }
+  SECTION("revoked before its begin") { pair.a.peer_revoked = true; }
   const MigrationStatus status = run(pair);
   CHECK(status.state == MigrationState::failed);
   CHECK(pair.runs_at_source());
@@ -190,6 +203,7 @@ TEST_CASE("either end of a post-copy dies at each of its steps: never do both ru
     CHECK_FALSE(pair.watch.violated());
     CHECK_FALSE((pair.runs_at_source() && pair.runs_at_destination()));
     if (pair.runs_at_source()) CHECK(pair.a.hypervisor.memory(kDomain) == pair.memory);
+    if (pair.runs_at_destination() && pair.b.undecided() == 0) CHECK(pair.b.hypervisor.memory(kDomain) == pair.memory);
   }
   CHECK(step > 10);
 }

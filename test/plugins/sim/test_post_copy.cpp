@@ -221,10 +221,12 @@ TEST_CASE("a host that restarts in the middle of a post-copy starts nothing that
   CHECK(hosts.a.migration().holding(hosts.move.ref)->moved);
   // What came there was never whole: it is not booted for it.
   hosts.b.start();
+  hosts.b.start();
   CHECK(state_of(hosts.b, hosts.vm) == DomainState::shut_off);
   CHECK_FALSE(hosts.b.migration().activate(hosts.move.ref));
   CHECK_FALSE((*hosts.b.backend->interchange())->start({hosts.vm}));
   REQUIRE(hosts.b.migration().unhold(hosts.move.ref));
+  CHECK_FALSE(hosts.b.migration().activate(hosts.move.ref));
   REQUIRE((*hosts.b.backend->interchange())->start({hosts.vm}));
   CHECK(state_of(hosts.b, hosts.vm) == DomainState::running);
 }

@@ -47,16 +47,22 @@ Ending resolve(Context& context, const std::string& id, const std::string& fence
       std::puts("nothing to resolve");
     else
       print_migrations(list);
+    for (const auto& each : list.migrations)
+      if (each.state == MigrationState::in_doubt || each.state == MigrationState::lost)
+        std::printf("%s: %s\n", each.migration.text().c_str(), each.cause.c_str());
   });
   const auto any = [&](MigrationState state) {
     return std::ranges::find(resolved.migrations, state, &MigrationStatus::state) != resolved.migrations.end();
   };
   if (!any(MigrationState::in_doubt) && any(MigrationState::lost))
-    return fail_with(Error{Code::internal, "resolve: neither host has the guest any more", 0, {}},
-                     "\"vmsec vm start VM\" at the host that is to have it starts it anew from its disks");
+    return fail_with(
+        Error{Code::internal, "resolve: neither host has the guest any more", 0, {}},
+        "resolve at the other host too; then \"vmsec vm start VM\" at one host only starts it anew from its "
+        "disks, and \"vmsec vm undefine VM\" removes what the other has of it");
   if (!any(MigrationState::in_doubt)) return Exit::ok;
   return fail_with(Error{Code::in_doubt, "resolve: some are still in doubt", 0, {}},
-                   "start the other host's agent and run it again; if that host is off for good: --fenced HOST");
+                   "each one's cause is above: start the other host's agent if it is down, and run it again; after a "
+                   "broken post-copy see docs/cli.md; only where the other host is off for good: --fenced HOST");
 }
 
 Ending abort_migration(Context& context, const std::string& id) {
@@ -120,7 +126,8 @@ void add_migrate_control(CLI::App& migrate, Context& context) {
       ->type_name("HOST");
   resolve_command->footer(
       "From both hosts' records it follows who runs the VM. If the other host is lost for good, --fenced HOST\n"
-      "takes your word for it: should that host run after all, the VM may run twice.\n\n"
+      "takes your word for it: should that host run after all, the VM may run twice.\n"
+      "Exit codes: 0 all are decided, 1 a guest is lost, 4 some are in doubt.\n\n"
       "Examples:\n  vmsec migrate resolve\n  vmsec migrate resolve 0b9e4f6a-... --fenced host-b");
   context.on(resolve_command, [&context, id, fenced] { return resolve(context, *id, *fenced); });
 

@@ -110,7 +110,7 @@ struct MigrationStatus {
   bool outgoing = false;
   std::string peer;
   MigrationState state = MigrationState::unknown;
-  std::string cause;     // why it failed or is in doubt
+  std::string cause;     // why it failed, is in doubt or lost
   Code code = Code::ok;  // the cause's
   TransferProgress transfer;
   std::string cipher;  // "AES-128-GCM by OpenSSL 3.0.17 EVP"

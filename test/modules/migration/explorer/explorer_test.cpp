@@ -51,6 +51,8 @@ TEST_CASE("post-copy: what it leaves behind never runs, and nobody is in doubt f
   check("post-copy, agents, lines, a disk", {.disk_failures = 1, .post_copy = true});
   check("post-copy, agents, power, a true word",
         {.links_break = false, .power_fails = true, .fence = Fence::true_word, .post_copy = true});
+  check("post-copy, agents, lines, later migrations", {.moves_on = true, .post_copy = true});
+  check("post-copy, agents, lines, lies", {.liar = true, .post_copy = true});
 }
 
 TEST_CASE("a destination that lies takes nothing from its source") { check("agents, lines, lies", {.liar = true}); }

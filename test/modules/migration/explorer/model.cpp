@@ -181,6 +181,7 @@ Model::Move Model::act(const State& from, Side side, Step step) const {
   const End& other = side == Side::source ? from.destination : from.source;
   if (step == Step::unhold) {
     if (end.copy == Guest::broken) end.copy = Guest::off;
+    end.told = 0;
     return move;
   }
   const bool takes = step == Step::release || step == Step::discard;
@@ -233,7 +234,7 @@ void Model::expand_steps(Side side, Slot slot, const char* who) {
     ended.cut = 1;  // it waits; the session's end breaks what its hypervisor is at
     return emit(Kind::normal, who, "cannot discard yet", ended);
   }
-  if (step == Step::activate && gone) {
+  if (step == Step::activate && (gone || end.copy == Guest::broken)) {
     begin(ended, side, slot, steps_of_missing_copy(), Line::none);
     return emit(Kind::normal, who, "finds no copy to activate", ended);
   }

@@ -188,7 +188,9 @@ void Model::destination_resolves() {
     if (!world_.liar || s_.claim.present == 0) return;
     next = s_;
     next.claim = {1, static_cast<Byte>(Phase::active), 0, Copy::running};
-    return emit(Kind::fault, kResolver, "lies: it runs here", next);
+    emit(Kind::fault, kResolver, "lies: it runs here", next);
+    next.claim = {1, static_cast<Byte>(Phase::destination_lost), 0, Copy::none};
+    return emit(Kind::fault, kResolver, "lies: it is lost", next);
   }
   if (end.resolver.at != At::has_view) return;
   for (const PeerHost host : {PeerHost::standing, PeerHost::fenced}) {

@@ -114,6 +114,7 @@ void Model::expand_destination_engine() {
       return end(Guest::none, Answer::refused, Word::failed, "cannot load it");
     case Engine::following:
       if (s_.cut == 0) return end(Guest::running, Answer::loaded, Word::done, "has all of the guest");
+      end(Guest::broken, Answer::none, Word::doubt, "finds the line cut: what it lacks does not come, and stops it");
       if (live(s_.destination)) next.destination.word = Word::doubt;
       return emit(Kind::normal, kThere, "finds the line cut: what it lacks does not come", next);
     default:
@@ -251,6 +252,17 @@ void Model::expand_later_moves() {
     next.destination.old = 0;
     next.source.old = 1;
     emit(Kind::fault, "operator at the source:", "migrate to the destination once more, which runs it", next);
+  }
+  next = s_;
+  const bool none_there = s_.destination.copy == Guest::none || s_.destination.copy == Guest::off;
+  const bool ended_there = s_.destination.engine == Engine::none || s_.destination.engine == Engine::over;
+  if (free_there && none_there && ended_there && running(s_) == 0 && s_.destination.resolver.at == At::idle &&
+      s_.source.resolver.at == At::idle && s_.source.copy != Guest::paused &&
+      phase_at(s_.destination) == Phase::destination_lost) {
+    next.destination.copy = Guest::running;
+    next.destination.old = 0;
+    next.source.old = 1;
+    emit(Kind::fault, "operator at the destination:", "starts the lost guest anew from its disks", next);
   }
   next = s_;
   const bool gone = s_.source.copy == Guest::none || s_.source.copy == Guest::off;
