@@ -303,7 +303,8 @@ void FakeHypervisor::send_in_halves(const Shared& session) {
   }
   if (!follows) return hand_over(session, control);
   std::ignore = write_all(control, "F");
-  if (behaviour.memory_is_cut) cut(session);
+  // Its own channel alone: the word before it must be heard.
+  if (behaviour.memory_is_cut) ::shutdown(main, SHUT_RDWR);
   std::ignore = write_all(main, part_of(guest, 1, 2));
   ::shutdown(main, SHUT_WR);
   if (read_up_to(control, 1) != "Y") return lose(session);
