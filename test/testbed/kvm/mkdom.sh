@@ -5,15 +5,17 @@
 #   [--writable-disk RAW_FILE]...  the same, writable (migrates only with VIR_MIGRATE_UNSAFE or with its storage)
 #   [--tap DEV [--mac MAC]]  virtio NIC on a tap that libvirt makes
 #   [--vtpm]  TPM 2.0 of the guest's own          [--no-memfd]  private memory (default: a shared memfd, which can be mapped)
+#   [--prefault]  QEMU touches all of its memory when it starts, at a destination before it receives
 # The kernel defaults to $TB_FLAT (DIR/env of hosts.sh). The UUID follows from the name. Serial output is appended to
 # serial-NAME.log in the host's TB_SERIAL_DIR. Domain type qemu: works without /dev/kvm.
 set -euo pipefail
-usage() { sed -n '2,10s/^# \?//p' "$0" >&2; exit 2; }
-name="" mem="" cmdline="" kernel=${TB_FLAT:-${VMSEC_TESTBED:-/tmp/vmsec-testbed}/guest/flat.elf} initrd="" vcpus=1 max_vcpus="" machine=pc-i440fx-7.2 tap="" mac="" vtpm="" memfd=1 disks=()
+usage() { sed -n '2,11s/^# \?//p' "$0" >&2; exit 2; }
+name="" mem="" cmdline="" kernel=${TB_FLAT:-${VMSEC_TESTBED:-/tmp/vmsec-testbed}/guest/flat.elf} initrd="" vcpus=1 max_vcpus="" machine=pc-i440fx-7.2 tap="" mac="" vtpm="" memfd=1 prefault="" disks=()
 while [[ $# -gt 0 ]]; do
     case $1 in
     --vtpm) vtpm=1; shift; continue ;;
     --no-memfd) memfd=""; shift; continue ;;
+    --prefault) prefault=1; shift; continue ;;
     esac
     [[ $# -ge 2 ]] || usage
     case $1 in
@@ -29,12 +31,13 @@ escape() { sed "s/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/'/\&apos;/g" <<< "$1";
 hash=$(printf %s "$name" | md5sum)
 uuid=${hash:0:8}-${hash:8:4}-4${hash:13:3}-8${hash:17:3}-${hash:20:12}
 
+backing=${memfd:+<source type=\'memfd\'/><access mode=\'shared\'/>}${prefault:+<allocation mode=\'immediate\'/>}
 cat <<X
 <domain type='qemu'>
   <name>$(escape "$name")</name>
   <uuid>$uuid</uuid>
   <memory unit='MiB'>$mem</memory>
-${memfd:+  <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
+${backing:+  <memoryBacking>$backing</memoryBacking>
 }  <vcpu current='$vcpus'>${max_vcpus:-$vcpus}</vcpu>
   <os>
     <type arch='x86_64' machine='$machine'>hvm</type>
