@@ -14,15 +14,17 @@ constexpr std::string_view kKnown =
     "max_streams "
     "or max_incoming";
 
+// Of two words, whether it is the second.
+Result<bool> is_second(const Setting& setting, std::string_view first, std::string_view second) {
+  const std::string want = units::quoted(first) + " or " + units::quoted(second);
+  VMSEC_TRY(const std::string_view text, text_of(setting, want));
+  if (text != first && text != second) return fail(Code::invalid_argument, units::quoted(text) + ": want " + want);
+  return text == second;
+}
+
 Status read_encryption(const Setting& setting, Policy& policy) {
-  VMSEC_TRY(const std::string_view text, text_of(setting, "\"required\" or \"allow-none\""));
-  if (text == "required") {
-    policy.encryption = EncryptionPolicy::required;
-  } else if (text == "allow-none") {
-    policy.encryption = EncryptionPolicy::allow_none;
-  } else {
-    return fail(Code::invalid_argument, units::quoted(text) + ": want \"required\" or \"allow-none\"");
-  }
+  VMSEC_TRY(const bool none, is_second(setting, "required", "allow-none"));
+  policy.encryption = none ? EncryptionPolicy::allow_none : EncryptionPolicy::required;
   return {};
 }
 
@@ -38,42 +40,30 @@ Status read_cipher(const Setting& setting, Policy& policy) {
 }
 
 Status read_suite(const Setting& setting, Policy& policy) {
-  VMSEC_TRY(const std::string_view text, text_of(setting, "\"bulk\" or \"tls\""));
-  if (text != "bulk" && text != "tls")
-    return fail(Code::invalid_argument, units::quoted(text) + ": want \"bulk\" or \"tls\"");
-  policy.suite = text == "tls" ? StreamSuite::tls : StreamSuite::bulk;
+  VMSEC_TRY(const bool tls, is_second(setting, "bulk", "tls"));
+  policy.suite = tls ? StreamSuite::tls : StreamSuite::bulk;
   return {};
 }
 
 Status read_accelerator(const Setting& setting, Policy& policy) {
-  VMSEC_TRY(const std::string_view text, text_of(setting, "\"none\" or \"vaes\""));
-  if (text != "none" && text != "vaes")
-    return fail(Code::invalid_argument, units::quoted(text) + ": want \"none\" or \"vaes\"");
-  policy.accelerator = text == "vaes" ? Accelerator::vaes : Accelerator::none;
+  VMSEC_TRY(const bool vaes, is_second(setting, "none", "vaes"));
+  policy.accelerator = vaes ? Accelerator::vaes : Accelerator::none;
   return {};
 }
 
 Status read_attestation(const Setting& setting, Policy& policy) {
-  VMSEC_TRY(const std::string_view text, text_of(setting, "\"required\" or \"none\""));
-  if (text != "required" && text != "none")
-    return fail(Code::invalid_argument, units::quoted(text) + ": want \"required\" or \"none\"");
-  policy.attestation = text == "required" ? AttestationPolicy::required : AttestationPolicy::none;
+  VMSEC_TRY(const bool none, is_second(setting, "required", "none"));
+  policy.attestation = none ? AttestationPolicy::none : AttestationPolicy::required;
   return {};
 }
 
 Status read_non_live(const Setting& setting, Policy& policy) {
-  VMSEC_TRY(const std::string_view text, text_of(setting, "\"refuse\" or \"allow\""));
-  if (text != "refuse" && text != "allow")
-    return fail(Code::invalid_argument, units::quoted(text) + ": want \"refuse\" or \"allow\"");
-  policy.non_live = text == "allow";
+  VMSEC_TRY(policy.non_live, is_second(setting, "refuse", "allow"));
   return {};
 }
 
 Status read_post_copy(const Setting& setting, Policy& policy) {
-  VMSEC_TRY(const std::string_view text, text_of(setting, "\"refuse\" or \"accept-loss\""));
-  if (text != "refuse" && text != "accept-loss")
-    return fail(Code::invalid_argument, units::quoted(text) + ": want \"refuse\" or \"accept-loss\"");
-  policy.post_copy = text == "accept-loss";
+  VMSEC_TRY(policy.post_copy, is_second(setting, "refuse", "accept-loss"));
   return {};
 }
 

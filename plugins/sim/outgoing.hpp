@@ -31,6 +31,7 @@ class Outgoing final : public Session {
   // Each answers an error as long as the guest may go on here.
   Status begin();
   Status precopy();
+  Status stop_guest();
   Status last_pass();
   Status send_pass();
   Status send_lane(std::size_t lane, const std::vector<std::uint64_t>& dirty);

@@ -58,11 +58,7 @@ void Outgoing::run_post_copy() {
 
 // Whatever fails here, the guest goes on.
 Status Outgoing::stop_for_post_copy() {
-  VMSEC_CHECK(trouble());
-  VMSEC_CHECK(host_.stop_for_move(spec_.uuid));
-  stopped_ = true;
-  stopped_at_ = Clock::now();
-  machine_->throttle(0);
+  VMSEC_CHECK(stop_guest());
   // A restart of this host must not start what the destination may run.
   VMSEC_CHECK(host_.hold_for_move(spec_.uuid));
   host_.faults().step("source.held");

@@ -59,12 +59,17 @@ void Outgoing::slow_down(std::uint32_t iteration) {
   machine_->throttle(slowed_);
 }
 
-Status Outgoing::last_pass() {
+Status Outgoing::stop_guest() {
   VMSEC_CHECK(trouble());
   VMSEC_CHECK(host_.stop_for_move(spec_.uuid));
   stopped_ = true;
   stopped_at_ = Clock::now();
   machine_->throttle(0);
+  return {};
+}
+
+Status Outgoing::last_pass() {
+  VMSEC_CHECK(stop_guest());
   VMSEC_CHECK(send_pass());
   VMSEC_TRY(const Limits limits, host_.limits(spec_.uuid, "move domain"));
   const std::string state = wire::encode(machine_->state(limits));

@@ -35,6 +35,16 @@ struct Following {
     play = std::thread([this] { move.finish(); });
     REQUIRE(eventually([&] { return a.migration().progress(move.ref)->iteration >= 1; }));
   }
+  // It runs at the destination, and the bulk of its memory stands still.
+  void begin_and_stall() {
+    move.at_destination_gate = [this] {
+      move.by_kind.at(ChannelKind::main)->hold();
+      return true;
+    };
+    begin();
+    REQUIRE(a.migration().start_post_copy(move.ref));
+    REQUIRE(eventually([&] { return state_of(b, vm) == DomainState::running; }));
+  }
   void end() { play.join(); }
 
   TempDir root;
@@ -86,14 +96,7 @@ TEST_CASE("a guest that never converges runs at the destination while its memory
 
 TEST_CASE("a page that is waited for comes though nothing else does") {
   Following hosts;
-  // The bulk of it stands still: only the channel of what is waited for carries.
-  hosts.move.at_destination_gate = [&] {
-    hosts.move.by_kind.at(ChannelKind::main)->hold();
-    return true;
-  };
-  hosts.begin();
-  REQUIRE(hosts.a.migration().start_post_copy(hosts.move.ref));
-  REQUIRE(eventually([&] { return state_of(hosts.b, hosts.vm) == DomainState::running; }));
+  hosts.begin_and_stall();  // only the channel of what is waited for carries
   CHECK(hosts.b.migration().holding(hosts.move.ref)->migrating);
   CHECK(hosts.b.memory().map({hosts.vm}).error().code == Code::wrong_state);
   for (std::size_t page = 1; page < 2048; page += 97) {
@@ -113,13 +116,7 @@ TEST_CASE("a page that is waited for comes though nothing else does") {
 TEST_CASE("a post-copy whose line is cut leaves a guest that runs nowhere") {
   Following hosts;
   const auto kind = GENERATE(ChannelKind::main, ChannelKind::urgent, ChannelKind::control);
-  hosts.move.at_destination_gate = [&] {
-    hosts.move.by_kind.at(ChannelKind::main)->hold();
-    return true;
-  };
-  hosts.begin();
-  REQUIRE(hosts.a.migration().start_post_copy(hosts.move.ref));
-  REQUIRE(eventually([&] { return state_of(hosts.b, hosts.vm) == DomainState::running; }));
+  hosts.begin_and_stall();
   hosts.move.by_kind.at(kind)->go_on();
   hosts.move.by_kind.at(kind)->cut();
   hosts.end();
@@ -203,13 +200,7 @@ TEST_CASE("post-copy is only where it was agreed on, and not with bulk channels"
 
 TEST_CASE("a host that restarts in the middle of a post-copy starts nothing that it gave away") {
   Following hosts;
-  hosts.move.at_destination_gate = [&] {
-    hosts.move.by_kind.at(ChannelKind::main)->hold();
-    return true;
-  };
-  hosts.begin();
-  REQUIRE(hosts.a.migration().start_post_copy(hosts.move.ref));
-  REQUIRE(eventually([&] { return state_of(hosts.b, hosts.vm) == DomainState::running; }));
+  hosts.begin_and_stall();
   for (auto& pump : hosts.move.pumps) {
     pump->go_on();
     pump->cut();
