@@ -17,6 +17,7 @@ class Kills:
 
     patience = 60.0  # how long resolving may be in doubt
     pause = 0.3  # between two attempts
+    ended = ("completed", "failed")  # what a migration is that is in no doubt
 
     def __init__(self, lab, hosts, folder, seed):
         self.lab, self.hosts = lab, hosts
@@ -54,7 +55,7 @@ class Kills:
             listed = agent.vmsec("migrate", "list")["migrations"]
         except CommandFailed as failure:
             return [f"{host}: {failure}"]
-        return [f"{host}: {entry['state']}: {entry['cause']}" for entry in listed if entry["state"] not in ("completed", "failed")]
+        return [f"{host}: {entry['state']}: {entry['cause']}" for entry in listed if entry["state"] not in self.ended]
 
     def resolve(self):
         """`migrate resolve` at both ends until nothing is in doubt."""

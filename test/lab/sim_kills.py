@@ -55,6 +55,7 @@ class Step:
 class SimKills(Kills):
     patience = 90.0
     pause = 0.1
+    ended = ("completed", "failed", "lost")  # run() judges whether a guest may be lost
 
     def __init__(self, folder, build, seed, victims):
         modules = {"migration": {"attestation": "none", "stall_timeout": "2 s", "switch_timeout": "3 s", "call_timeout": "3 s"}}
