@@ -117,8 +117,10 @@ TEST_CASE("a post-copy whose line is cut leaves a guest that runs nowhere") {
   Following hosts;
   const auto kind = GENERATE(ChannelKind::main, ChannelKind::urgent, ChannelKind::control);
   hosts.begin_and_stall();
-  hosts.move.by_kind.at(kind)->go_on();
   hosts.move.by_kind.at(kind)->cut();
+  // As the migration module does when a stream breaks: who sends to one that stands still does not look at another.
+  for (auto& pump : hosts.move.pumps) pump->cut();
+  for (auto& pump : hosts.move.pumps) pump->go_on();
   hosts.end();
   CHECK(hosts.move.sent.kind == SessionEventKind::doubt);
   CHECK(hosts.move.received.kind == SessionEventKind::doubt);
