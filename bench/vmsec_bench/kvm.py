@@ -9,7 +9,7 @@ from lab.kvm import HOSTS, KvmLab
 from . import kvm_peers, migration, processes
 from .kvm_peers import GUEST, PORTS
 from .relay import LinkRelay
-from .ticks import TickWatch
+from .ticks import PERIOD, TickWatch
 
 A, B = HOSTS
 
@@ -71,7 +71,7 @@ class KvmBench:
     def _start_guest(self):
         block = self.block
         data = 16 + (block.memory - 16) * block.fill // 100
-        words = [f"mem={data}", "verify=0"]
+        words = [f"mem={data}", "verify=0", f"tick={round(PERIOD * 1000)}"]
         if block.dirty_rate:
             words += [f"dirty={max(1, data * block.dirty_set // 100)}", f"rate={block.dirty_rate}"]
         self.lab.remove_domain(GUEST)

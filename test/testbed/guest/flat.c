@@ -9,6 +9,7 @@
  *   dirty=MiB rate=MiB/s   rewrite the first `dirty` MiB of the data area, round and round
  *   faults=1     rewrite them in no order; print how long it took to reach one, where that was over 50 us
  *   verify=MiB/s speed of the continuous check (default 64, 0: never)
+ *   tick=MS      time between two ticks, 10 at least (default 100)
  *   cpu=1        never sleep; print how many loops (of 1000 steps) were done each second: measures a CPU limit
  *   second=1     compute without end on a second CPU, as soon as there is one
  *   disk=1       read the first virtio disk; print bytes each second: measures a disk limit (diskkb=KiB per request,
@@ -16,8 +17,8 @@
  *   diskwrite=N  write the first N requests' worth of the disk instead, one a tick: the marker over and over, and the
  * request's number in the first word; then print `disk written`
  *
- * Serial output: `tick N` ten times a second, N = 1, 2, 3 ... without omission; `verify ok pass=N` or `verify BAD
- * addr=...`; `loops N ms=N`; `disk bytes=N ops=N ms=N`; `dirtied MiB=N`; `fault us=N`.
+ * Serial output: `tick N` ten times a second (see tick=), N = 1, 2, 3 ... without omission; `verify ok pass=N` or
+ * `verify BAD addr=...`; `loops N ms=N`; `disk bytes=N ops=N ms=N`; `dirtied MiB=N`; `fault us=N`.
  *
  * Time comes from the ACPI power management timer (3.579545 MHz), not from counted PIT interrupts: a guest whose CPU is
  * held back misses PIT interrupts, and would measure its own limit wrongly. Both stop while the guest is paused or
@@ -225,6 +226,8 @@ void flat_main(u32 magic, const u32* info) {
 
   u32 second_cpu = number_arg(line, "second", 0);
   if (second_cpu) second_cpu_prepare();
+  u32 period = number_arg(line, "tick", 100);
+  if (period < 1000 / kHz) period = 1000 / kHz;
   u32 tick = 0, next_tick = now_ms(), second = now_ms(), loops = 0, spin = 1, pass = 1;
   u32 dirty_at = 0, dirtied = 0, verify_at = 0, bad = 0, disk_ops = 0;
   u64 disk_bytes = 0;
@@ -240,9 +243,9 @@ void flat_main(u32 magic, const u32* info) {
         words[0] = written;
         disk_submit();
       }
-      next_tick += 100;
+      next_tick += period;
       if ((int)(now - next_tick) >= 0)
-        next_tick = now + 100; /* late: the numbers stay dense, the pace is taken up anew */
+        next_tick = now + period; /* late: the numbers stay dense, the pace is taken up anew */
     }
     if (now - second >= 1000) {
       u32 passed = now - second;
