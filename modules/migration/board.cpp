@@ -29,8 +29,8 @@ void apply(const OwnershipRecord& record, MigrationStatus& status) {
 }  // namespace
 
 void Board::measure(const StreamTotals& totals, std::uint32_t streams) {
-  const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began_);
   update([&](MigrationStatus& status) {
+    const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began_);
     status.streams = streams;
     status.bytes_sent = {totals.wire_bytes};
     status.guest_bytes = {totals.guest_bytes};
@@ -46,6 +46,15 @@ void Board::end(MigrationState state, const std::optional<Error>& cause) {
   status_.cause = cause ? cause->message : "";
   ended_ = true;
   changed_.notify_all();
+}
+
+void Board::reopen() {
+  const std::lock_guard lock(mutex_);
+  began_ = Clock::now();
+  status_.state = MigrationState::preparing;
+  status_.code = Code::ok;
+  status_.cause.clear();
+  ended_ = false;
 }
 
 void Board::settle(const OwnershipRecord& record) {

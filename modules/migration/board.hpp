@@ -28,6 +28,8 @@ class Board {
   void measure(const StreamTotals& totals, std::uint32_t streams);
   // No session is behind it any more.
   void end(MigrationState state, const std::optional<Error>& cause);
+  // A session is behind it again.
+  void reopen();
   // What a record says of a migration whose session is gone.
   void settle(const OwnershipRecord& record);
 
@@ -37,9 +39,9 @@ class Board {
   [[nodiscard]] bool ended() const;
 
  private:
-  const Clock::time_point began_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  Clock::time_point began_;
   bool ended_ = false;
   MigrationStatus status_;
 };

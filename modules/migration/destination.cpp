@@ -48,6 +48,8 @@ Status check_prepare(const Policy& policy, const PeerContext& from, const Prepar
                                   ": this host's configuration wants suite " + std::string(to_string(policy.suite)));
   VMSEC_CHECK(check_suite(request.suite, request.cipher));
   if (request.options.post_copy) VMSEC_CHECK(check_post_copy(policy));
+  if (request.options.recover && !request.options.post_copy)
+    return fail(Code::invalid_argument, "only a post-copy is taken up");
   if (request.options.post_copy && request.options.copy_disks)
     return fail(Code::invalid_argument, "post-copy and copies of disks do not go together");
   if (request.cipher != Cipher::none) return {};
@@ -67,6 +69,14 @@ Status spend_ticket(const Context& context, const PeerContext& from, const Prepa
 
 Destination::Destination(Context& context, PeerContext from, PrepareRequest request)
     : context_(context), from_(std::move(from)), request_(std::move(request)) {
+  // COMMIT is on record, so that it gives up nothing any more.
+  announced_ = commit_heard_ = follows_ = recovers();
+  if (recovers()) committed_ = Clock::now();
+  if (recovers()) board_ = context_.boards.find(request_.migration);
+  if (board_) {
+    board_->reopen();
+    return;
+  }
   MigrationStatus status;
   status.migration = request_.migration;
   status.domain = request_.description.domain;
@@ -94,7 +104,31 @@ Phase Destination::phase() const {
   return record ? record->phase : Phase::none;
 }
 
+// Nothing is written: what is on record stands, whatever becomes of this.
+Result<PrepareReply> Destination::take_up() {
+  const std::string what = "migration " + migration().text();
+  // What the session that broke has left open.
+  std::ignore = context_.services.migration->close(session());
+  Status prepared = context_.audit("migration.recover", Outcome::succeeded, domain(), from_.peer, what);
+  if (prepared)
+    if (auto taken =
+            context_.services.migration->prepare({migration(), domain(), request_.description, request_.options});
+        !taken)
+      prepared = fail(taken.error());
+  if (!prepared) {
+    std::ignore = context_.audit("migration.recover", Outcome::failed, domain(), from_.peer,
+                                 what + ": " + prepared.error().message);
+    finished_ = true;
+    if (const auto record = context_.ledger.find(migration(), Side::destination)) board_->settle(*record);
+    return fail(prepared.error());
+  }
+  board_->update([](MigrationStatus& status) { status.state = MigrationState::following; });
+  thread_ = std::thread(&Destination::run, this);
+  return PrepareReply{kProtocolVersion, request_.cipher, context_.policy.encryption, request_.suite};
+}
+
 Result<PrepareReply> Destination::prepare() {
+  if (recovers()) return take_up();
   const auto refuse = [&](const Error& cause) {
     std::ignore = context_.audit("migration.accept", Outcome::refused, domain(), from_.peer,
                                  "migration " + migration().text() + ": " + cause.message);
@@ -105,6 +139,7 @@ Result<PrepareReply> Destination::prepare() {
   OwnershipRecord record{migration(), Side::destination,         Phase::prepared,
                          domain(),    request_.description.name, from_.peer};
   record.cipher = implementation_of(request_.suite, {request_.cipher, context_.policy.accelerator});
+  record.algorithm = request_.cipher;
   record.epoch = request_.epoch;
   // Before the hypervisor does anything: what a crash leaves behind is then known.
   if (Status begun = context_.ledger.begin(std::move(record)); !begun) return refuse(begun.error());
@@ -199,7 +234,7 @@ Status Destination::switch_over(const PeerContext& from, const SwitchRequest& re
   {
     const std::lock_guard lock(mutex_);
     // A guest may come to its end after post-copy was announced, and before it began: then a manifest follows.
-    const bool again = switching_ && (!announced_ || commit_heard_ || request.post_copy);
+    const bool again = recovers() || (switching_ && (!announced_ || commit_heard_ || request.post_copy));
     if (again || decided_ || cause_) return fail(Code::wrong_state, "switch over: asked twice, or given up");
     if (request.post_copy && !request_.options.post_copy) {
       cause_ = Error{Code::denied, "switch over: post-copy was not asked for when this host prepared", 0, {}};

@@ -37,7 +37,8 @@ class Destination {
   Destination& operator=(const Destination&) = delete;
 
   // Of a request that was checked, and whose ticket is spent: writes the record,
-  // prepares; then the session runs in a thread of its own. After an error nothing is left.
+  // prepares; then the session runs in a thread of its own. After an error nothing is left. Of one that is on record as
+  // committed, and is taken up, all stays as it was then.
   Result<PrepareReply> prepare();
 
   Result<JoinReply> join(const PeerContext& from, const JoinRequest& request);
@@ -61,6 +62,9 @@ class Destination {
   [[nodiscard]] Microseconds cpu() const { return {streams_.totals().cpu_microseconds}; }
 
  private:
+  [[nodiscard]] bool recovers() const { return request_.options.recover; }
+  Result<PrepareReply> take_up();
+
   struct Pending {
     StreamName name;
     std::string nonce;

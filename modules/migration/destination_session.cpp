@@ -86,7 +86,8 @@ std::optional<Error> Destination::first_cause() const {
   const std::lock_guard lock(mutex_);
   if (cause_) return cause_;
   // COMMIT was said: who has said it may be gone and the guest still come.
-  if (commit_heard_ && Clock::now() - committed_ < context_.policy.switch_timeout) return std::nullopt;
+  const bool comes = commit_heard_ && !recovers();
+  if (comes && Clock::now() - committed_ < context_.policy.switch_timeout) return std::nullopt;
   if (disconnected_) return error_of(Code::unavailable, "the source is gone");
   if (stopping_) return error_of(Code::cancelled, "this agent stops");
   // What breaks once all has arrived is only the end of the connection.
@@ -253,6 +254,11 @@ bool Destination::lose(const SessionEvent& event) {
 }
 
 void Destination::give_up(const Error& cause) {
+  if (recovers()) {
+    std::ignore = context_.audit("migration.recover", Outcome::failed, domain(), from_.peer,
+                                 "migration " + migration().text() + ": " + cause.message);
+    return;
+  }
   // Refused where COMMIT is written: then it is not ours to give up.
   if (Status written = context_.ledger.advance(migration(), Side::destination, Phase::destination_aborted,
                                                cause.message, cause.code);

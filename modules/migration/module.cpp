@@ -150,6 +150,11 @@ Result<MigrationStatus> MigrationModule::set(const SetMigration& request) {
   return source->board()->status();
 }
 
+Result<MigrationStatus> MigrationModule::recover(const MigrationRef& reference) {
+  VMSEC_TRY(const auto board, resolver_.recover(reference.migration));
+  return board->status();
+}
+
 // ---- for the other host's agent ----------------------------------------------------
 
 Result<PeerReply> MigrationModule::incoming_call(const IncomingCall& call) {
@@ -161,8 +166,10 @@ Result<PeerReply> MigrationModule::incoming_call(const IncomingCall& call) {
                                           std::to_string(limit) + " are allowed");
   switch (static_cast<Call>(call.method)) {
     case Call::prepare:
-      return answer<PrepareRequest>(
-          call, [&](PrepareRequest request) { return sessions_.start_destination(from, std::move(request)); });
+      return answer<PrepareRequest>(call, [&](PrepareRequest request) {
+        if (request.options.recover) return resolver_.take_up(from, std::move(request));
+        return sessions_.start_destination(from, std::move(request));
+      });
     case Call::switch_over:
       return answer<SwitchRequest>(call, [&](const SwitchRequest& request) -> Result<Empty> {
         const auto session = sessions_.destination(request.migration);

@@ -26,6 +26,7 @@ class MigrationModule final : public Migrator, public PeerHandler {
   Result<MigrationList> resolve(const ResolveMigration&) override;
   Result<MigrationStatus> abort(const MigrationRef&) override;
   Result<MigrationStatus> set(const SetMigration&) override;
+  Result<MigrationStatus> recover(const MigrationRef&) override;
 
   Result<PeerReply> incoming_call(const IncomingCall&) override;
   Result<PeerReply> incoming_stream(const IncomingStream&) override;

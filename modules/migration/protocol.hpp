@@ -73,7 +73,8 @@ struct OwnershipRecord {
   UnixSeconds changed;
   std::string cipher;
   std::string attested;
-  std::uint64_t epoch = 0;  // counts this domain's migrations: the highest is the one that may touch its copy
+  std::uint64_t epoch = 0;            // counts this domain's migrations: the highest is the one that may touch its copy
+  Cipher algorithm = Cipher::policy;  // what `cipher` is an implementation of: of all of its streams
   static constexpr std::string_view kMessage = "vmsec.migration.OwnershipRecord";
   static constexpr auto fields() {
     return wire::fields(
@@ -83,7 +84,7 @@ struct OwnershipRecord {
         wire::field(7, "cause", &OwnershipRecord::cause), wire::field(8, "code", &OwnershipRecord::code),
         wire::field(9, "started", &OwnershipRecord::started), wire::field(10, "changed", &OwnershipRecord::changed),
         wire::field(11, "cipher", &OwnershipRecord::cipher), wire::field(12, "attested", &OwnershipRecord::attested),
-        wire::field(13, "epoch", &OwnershipRecord::epoch));
+        wire::field(13, "epoch", &OwnershipRecord::epoch), wire::field(14, "algorithm", &OwnershipRecord::algorithm));
   }
 };
 

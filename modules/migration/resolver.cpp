@@ -103,6 +103,37 @@ MigrationStatus Resolver::resolve(const OwnershipRecord& stale, const std::strin
   return board->status();
 }
 
+Result<std::shared_ptr<Board>> Resolver::recover(const Uuid& migration) {
+  const std::string what = "recover migration " + migration.text();
+  // Nobody calls it lost meanwhile.
+  const auto own_lock = locks_.of(migration);
+  const std::lock_guard lock(*own_lock);
+  const auto record = context_.ledger.find(migration, Side::source);
+  if (!record) {
+    const auto incoming = context_.ledger.find(migration, Side::destination);
+    if (incoming) return fail(Code::not_found, what + ": it came to this host; recover it at " + incoming->peer);
+    return fail(Code::not_found, what + ": it is not on record here");
+  }
+  const EndView own = view_of(*record);
+  if (own.live) return fail(Code::already_exists, what + ": it is under way");
+  if (own.phase != Phase::source_committed || own.superseded)
+    return fail(Code::wrong_state, what + ": the record here is " + std::string(to_string(own.phase)) +
+                                       ": only a post-copy that broke is taken up");
+  if (copy_of(own) != Copy::broken)
+    return fail(Code::wrong_state, what + ": nothing of a broken post-copy is here; resolve it");
+  VMSEC_CHECK(context_.audit("migration.recover", Outcome::unknown, record->domain, record->peer,
+                             "migration " + migration.text() + ": asked for"));
+  // What the session that broke has left open.
+  close_session(*record);
+  return sessions_.recover_source(*record);
+}
+
+Result<PrepareReply> Resolver::take_up(const PeerContext& from, PrepareRequest request) {
+  const auto own_lock = locks_.of(request.migration);
+  const std::lock_guard lock(*own_lock);
+  return sessions_.start_destination(from, std::move(request));
+}
+
 bool Resolver::decide_at_start(const OwnershipRecord& record) {
   const auto own_lock = locks_.of(record.migration);
   const std::lock_guard lock(*own_lock);

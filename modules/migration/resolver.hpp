@@ -12,7 +12,8 @@ namespace vmsec::migration {
 
 // Any thread. Locks: a migration's own lock is held while it is resolved, and
 // only the source's end is asked meanwhile for something that takes its lock;
-// the destination's answers (commit, abort, query) do not. So no two ends
+// the destination's answers (commit, abort, query) do not, and no source asks with its lock held for what takes it
+// there (a PREPARE that takes one up). So no two ends
 // wait for each other. What they do here, and a hold at the start, is done one
 // at a time (Context::here): a hold that came after COMMIT would withhold a guest for good.
 class Resolver {
@@ -28,6 +29,11 @@ class Resolver {
   bool hold_undecided(const OwnershipRecord& record);
   // Of one that is lost: whoever died over it may have left it held.
   bool let_go_of_lost(const OwnershipRecord& record);
+
+  // Takes up what broke after COMMIT: of the source. Begins only; see Migrator::recover.
+  Result<std::shared_ptr<Board>> recover(const Uuid& migration);
+  // Of the destination: nobody resolves it meanwhile.
+  Result<PrepareReply> take_up(const PeerContext& from, PrepareRequest request);
 
   // The destination's answers.
   Result<DecisionReply> commit(const PeerContext& from, const DecisionRequest& request);

@@ -37,10 +37,39 @@ Status Sessions::check_place(const PrepareRequest& request) const {
   VMSEC_CHECK(check_free(request.description.domain));
   if (destinations_.contains(id) || context_.ledger.find(id, Side::destination))
     return fail(Code::already_exists, "migration " + id.text() + " is known here already");
-  if (destinations_.size() >= context_.policy.max_incoming)
-    return fail(Code::limit_exceeded, "accept migration " + id.text() + ": " +
-                                          std::to_string(context_.policy.max_incoming) + " are under way already");
-  return {};
+  return check_room(id);
+}
+
+// Under the lock.
+Status Sessions::check_room(const Uuid& migration) const {
+  if (destinations_.size() < context_.policy.max_incoming) return {};
+  return fail(Code::limit_exceeded, "accept migration " + migration.text() + ": " +
+                                        std::to_string(context_.policy.max_incoming) + " are under way already");
+}
+
+// Under the lock. The record is what a ticket is elsewhere: COMMIT of this very source, and no end.
+Status Sessions::check_broken(const PeerContext& from, const PrepareRequest& request) const {
+  const std::string what = "take up migration " + request.migration.text();
+  const auto record = context_.ledger.find(request.migration, Side::destination);
+  if (!record || record->peer != from.peer || record->domain != request.description.domain)
+    return fail(Code::not_found, what + ": with " + from.peer + " it is not on record here");
+  if (record->phase != Phase::destination_committed || context_.ledger.superseded(record->migration, record->side))
+    return fail(Code::wrong_state, what + ": the record here is " + std::string(to_string(record->phase)));
+  if (record->algorithm != request.cipher)
+    return fail(Code::denied, what + ": cipher " + std::string(to_string(request.cipher)) + ": it began with " +
+                                  std::string(to_string(record->algorithm)));
+  if (destinations_.contains(request.migration)) return fail(Code::already_exists, what + ": it is under way here");
+  return check_room(request.migration);
+}
+
+Sessions::Incoming Sessions::admit_again(const PeerContext& from, PrepareRequest request) {
+  const std::lock_guard lock(mutex_);
+  reap();
+  VMSEC_CHECK(check_broken(from, request));
+  const Uuid id = request.migration;
+  auto session = std::make_shared<Destination>(context_, from, std::move(request));
+  destinations_[id] = session;
+  return session;
 }
 
 // Whoever has no ticket takes no place, however briefly: neither one of max_incoming nor
@@ -48,6 +77,7 @@ Status Sessions::check_place(const PrepareRequest& request) const {
 // of it costs no ticket here.
 Sessions::Incoming Sessions::admit(const PeerContext& from, PrepareRequest request) {
   VMSEC_CHECK(check_prepare(context_.policy, from, request));
+  if (request.options.recover) return admit_again(from, std::move(request));
   {
     const std::lock_guard lock(mutex_);
     reap();
@@ -61,6 +91,17 @@ Sessions::Incoming Sessions::admit(const PeerContext& from, PrepareRequest reque
   auto session = std::make_shared<Destination>(context_, from, std::move(request));
   destinations_[id] = session;
   return session;
+}
+
+Result<std::shared_ptr<Board>> Sessions::recover_source(const OwnershipRecord& record) {
+  const std::lock_guard lock(mutex_);
+  reap();
+  if (sources_.contains(record.migration))
+    return fail(Code::already_exists, "migration " + record.migration.text() + " is under way");
+  VMSEC_TRY(std::shared_ptr<Source> source, Source::recover(context_, record));
+  auto board = source->board();
+  sources_[record.migration] = std::move(source);
+  return board;
 }
 
 Result<PrepareReply> Sessions::start_destination(const PeerContext& from, PrepareRequest request) {

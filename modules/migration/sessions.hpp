@@ -19,6 +19,8 @@ class Sessions {
   // `already_exists` while another migration of the domain is under way or not
   // decided, `limit_exceeded` beyond the policy's number.
   Result<std::shared_ptr<Board>> start_source(MigrateRequest request);
+  // Takes up an outgoing one; whether it may be is the caller's to know.
+  Result<std::shared_ptr<Board>> recover_source(const OwnershipRecord& record);
   Result<PrepareReply> start_destination(const PeerContext& from, PrepareRequest request);
 
   [[nodiscard]] std::shared_ptr<Source> source(const Uuid& migration);
@@ -32,6 +34,9 @@ class Sessions {
   Status check_free(const Uuid& domain) const;
   Status check_place(const PrepareRequest& request) const;
   Incoming admit(const PeerContext& from, PrepareRequest request);
+  Incoming admit_again(const PeerContext& from, PrepareRequest request);
+  Status check_broken(const PeerContext& from, const PrepareRequest& request) const;
+  Status check_room(const Uuid& migration) const;
   void reap();
 
   Context& context_;

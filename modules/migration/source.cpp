@@ -29,6 +29,10 @@ Source::Source(Context& context, MigrateRequest request, SourceOptions options, 
       options_(options),
       migration_(migration),
       secret_(std::move(secret)) {
+  if (recovers()) {
+    take_up();
+    return;
+  }
   MigrationStatus status;
   status.migration = migration_;
   status.domain = request_.domain;
@@ -46,6 +50,32 @@ Result<std::unique_ptr<Source>> Source::start(Context& context, MigrateRequest r
   VMSEC_TRY(std::string secret, random_bytes(kSecretSize));
   std::unique_ptr<Source> source(
       new Source(context, std::move(request), std::move(options), migration, std::move(secret)));
+  source->thread_ = std::thread(&Source::run, source.get());
+  return source;
+}
+
+// It has its record and its board; its guest runs at the destination.
+void Source::take_up() {
+  board_ = context_.boards.find(migration_);
+  if (!board_) board_ = context_.boards.add(*context_.ledger.find(migration_, Side::source));
+  board_->reopen();
+  recorded_ = announced_ = post_copy_ = true;
+  stage_ = Stage::proceeding;
+  lift_limit();
+}
+
+Result<std::unique_ptr<Source>> Source::recover(Context& context, const OwnershipRecord& record) {
+  VMSEC_CHECK(check_post_copy(context.policy));
+  MigrateRequest request;
+  request.domain = record.domain;
+  request.destination = record.peer;
+  request.cipher = record.algorithm;
+  request.options.post_copy = request.options.recover = true;
+  SourceOptions options;
+  options.hypervisor = request.options;
+  VMSEC_TRY(std::string secret, random_bytes(kSecretSize));
+  std::unique_ptr<Source> source(
+      new Source(context, std::move(request), std::move(options), record.migration, std::move(secret)));
   source->thread_ = std::thread(&Source::run, source.get());
   return source;
 }
@@ -131,9 +161,14 @@ Status Source::ask_destination() {
 }
 
 Status Source::begin_session() {
+  // What is taken up sends before its gate.
+  if (recovers()) VMSEC_CHECK(check_destination());
   VMSEC_TRY(std::ignore, context_.services.migration->start({migration_, request_.domain, options_.hypervisor}));
   session_open_ = true;
-  board_->update([](MigrationStatus& status) { status.state = MigrationState::transferring; });
+  if (recovers()) deadline_ = Clock::now() + context_.policy.switch_timeout;
+  board_->update([&](MigrationStatus& status) {
+    status.state = recovers() ? MigrationState::following : MigrationState::transferring;
+  });
   return {};
 }
 
@@ -153,16 +188,23 @@ Status Source::prepare() {
   const Status proven = evidence_->obtain();
   board_->update([&](MigrationStatus& status) { status.attested = evidence_->text(); });
   VMSEC_CHECK(proven);
+  // What is taken up has spent its ticket.
+  if (!recovers()) VMSEC_CHECK(put_on_record());
+  VMSEC_CHECK(ask_destination());
+  if ((abort_requested_ && !recovers()) || stopping_) return fail(Code::cancelled, "aborted on request");
+  evidence_->keep();
+  return begin_session();
+}
+
+Status Source::put_on_record() {
   VMSEC_CHECK(spend_ticket());
   OwnershipRecord record{migration_, Side::source, Phase::started, request_.domain, description_.name, peer_.peer};
   record.cipher = implementation();
+  record.algorithm = cipher_;
   record.attested = evidence_->text();
   VMSEC_CHECK(context_.ledger.begin(std::move(record)));
   recorded_ = true;
-  VMSEC_CHECK(ask_destination());
-  if (abort_requested_ || stopping_) return fail(Code::cancelled, "aborted on request");
-  evidence_->keep();
-  return begin_session();
+  return {};
 }
 
 void Source::follow() {
@@ -214,7 +256,7 @@ bool Source::handle(SessionEvent event) {
       std::ignore = context_.audit("migration.rpc", Outcome::refused, request_.domain, peer_.peer, event.detail);
       return true;
     case SessionEventKind::doubt:
-      end_in_doubt(Error{Code::in_doubt, "the hypervisor cannot tell who has the guest: " + event.detail, 0, {}});
+      end_doubtful(event.detail);
       return false;
   }
   return true;

@@ -23,6 +23,8 @@ class Source {
  public:
   // Begins in a thread of its own. What happens is on the board. `invalid_argument` for options that cannot be meant.
   static Result<std::unique_ptr<Source>> start(Context& context, MigrateRequest request);
+  // The same for one that is on record as committed, and whose post-copy has broken.
+  static Result<std::unique_ptr<Source>> recover(Context& context, const OwnershipRecord& record);
   ~Source();  // gives up what is not past its gate; what is stays in doubt
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
@@ -45,12 +47,14 @@ class Source {
 
   Source(Context& context, MigrateRequest request, SourceOptions options, Uuid migration, std::string secret);
 
+  void take_up();
   void run();
   // Before the first byte.
   Status prepare();
   Status check_cipher();
   [[nodiscard]] std::string implementation() const;
   Status spend_ticket();
+  Status put_on_record();
   Status ask_destination();
   Status begin_session();
   // While it transfers.
@@ -71,11 +75,13 @@ class Source {
   Status commit_first();
   // Post-copy: its first half lies before the gate.
   [[nodiscard]] bool wants_post_copy() const;
+  [[nodiscard]] bool recovers() const { return request_.options.recover; }
   void begin_post_copy();
   Status announce_post_copy();
   void commit();
   void end_failed(const Error& cause);
   void end_in_doubt(const Error& cause);
+  void end_doubtful(const std::string& detail);
   void tell_abort(const Error& cause);
   // After COMMIT: until nothing of the copy is left here.
   Status let_go();

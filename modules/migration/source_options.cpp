@@ -38,6 +38,8 @@ Status check_post_copy(const Policy& policy) {
 
 Result<SourceOptions> source_options(const Policy& policy, const MigrateRequest& request) {
   SourceOptions options;
+  if (request.options.recover)
+    return fail(Code::invalid_argument, "a broken post-copy is taken up by its migration's id");
   options.hypervisor = request.options;
   options.hypervisor.stop_and_copy = policy.non_live;  // the operator's word, not the caller's
   options.hypervisor.bandwidth = {};

@@ -49,9 +49,10 @@ Status Source::announce_post_copy() {
 
 void Source::pass_gate() {
   if (!post_copy_) gate_ = Clock::now();
-  board_->update([](MigrationStatus& status) { status.state = MigrationState::switching; });
+  if (!recovers()) board_->update([](MigrationStatus& status) { status.state = MigrationState::switching; });
   Status checked = cause_ ? Status(fail(*cause_)) : Status();
-  if (checked) checked = post_copy_ ? commit_first() : check_gate();
+  // Of what is taken up all is decided.
+  if (checked && !recovers()) checked = post_copy_ ? commit_first() : check_gate();
   deadline_ = Clock::now() + context_.policy.switch_timeout;
   GateDecision decision{migration_, request_.domain, checked.has_value(), {}};
   if (!checked) {
@@ -126,7 +127,7 @@ void Source::commit() {
   if (Status done = context_.ledger.advance(migration_, Side::source, Phase::source_done, "acknowledged"); !done)
     context_.log(LogLevel::warning, "close migration " + migration_.text() + ": " + done.error().message);
   board_->update([&](MigrationStatus& status) {
-    status.downtime = {static_cast<std::uint64_t>(downtime_.count())};
+    if (!recovers()) status.downtime = {static_cast<std::uint64_t>(downtime_.count())};
     status.peer_cpu = reply->cpu;
     status.attested = evidence_->text();
   });
@@ -159,8 +160,11 @@ void Source::end_failed(const Error& cause) {
   if (!cause_) cause_ = cause;
   const auto record = context_.ledger.find(migration_, Side::source);
   if (record) {
-    if (record->phase == Phase::source_committed)
-      return end_in_doubt(Error{Code::in_doubt, "COMMIT is written, and it is not loaded: " + cause_->message, 0, {}});
+    if (record->phase == Phase::source_committed) {
+      const std::string what =
+          recovers() ? "its post-copy is broken still: " : "COMMIT is written, and it is not loaded: ";
+      return end_in_doubt(Error{Code::in_doubt, what + cause_->message, 0, {}});
+    }
     const Decision decision = decide_failed(context_.view(migration_, request_.domain, record->phase, false));
     if (decision.action == Action::in_doubt)
       return end_in_doubt(Error{Code::in_doubt, cause_->message + "; " + decision.reason, 0, {}});
@@ -190,6 +194,14 @@ void Source::end_in_doubt(const Error& cause) {
   // Before its gate a guest cannot have left: whatever ails, it is not withheld from its owner.
   if (record && record->phase != Phase::started) std::ignore = context_.services.migration->hold(session());
   end_session(MigrationState::in_doubt, Error{Code::in_doubt, cause.message, cause.native, cause.native_source});
+}
+
+// The hypervisor's own word.
+void Source::end_doubtful(const std::string& detail) {
+  std::string why = recovers() ? "its post-copy is broken still: " : "the hypervisor cannot tell who has the guest: ";
+  why += detail;
+  if (cause_) why = cause_->message + "; " + why;
+  end_in_doubt(Error{Code::in_doubt, std::move(why), 0, {}});
 }
 
 void Source::end_session(MigrationState state, const std::optional<Error>& cause) {

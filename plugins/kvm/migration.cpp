@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "context.hpp"
 #include "domain_policy.hpp"
@@ -178,6 +179,8 @@ class KvmMigration final : public Migration {
   }
 
   static Status check_options(const MigrationOptions& options) {
+    if (options.recover && (!options.post_copy || options.copy_disks))
+      return fail(Code::invalid_argument, "recover a migration: only a post-copy is taken up");
     if (options.post_copy && options.bulk_channels > 0)
       return fail(Code::unsupported, "migrate with post-copy and bulk channels: QEMU has not both");
     if (options.bulk_channels <= kBulkLimit) return {};
@@ -187,6 +190,7 @@ class KvmMigration final : public Migration {
 
   template <class Make>
   Result<Empty> add(const SessionRef& ref, Make&& make) {
+    const auto ended = take_ended(ref);
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [migration, session] : sessions_)
@@ -204,6 +208,18 @@ class KvmMigration final : public Migration {
     if (!session) return fail(session.error());
     sessions_.emplace(ref.migration, *session);
     return Empty{};
+  }
+
+  // Nobody has closed it. Its threads end outside of the lock.
+  std::vector<std::shared_ptr<Session>> take_ended(const SessionRef& ref) {
+    std::vector<std::shared_ptr<Session>> taken;
+    const std::lock_guard lock(mutex_);
+    std::erase_if(sessions_, [&](const auto& each) {
+      const bool old = each.second->ref().domain == ref.domain && each.second->ended();
+      if (old) taken.push_back(each.second);
+      return old;
+    });
+    return taken;
   }
 
   std::shared_ptr<Session> session_of(const SessionRef& ref) {

@@ -16,6 +16,8 @@ using std::chrono::seconds;
 constexpr seconds kPrepareWait{30};
 constexpr milliseconds kGonePause{50};
 constexpr int kGoneTries = 300;
+constexpr milliseconds kRecoveryPause{10};
+constexpr seconds kRecoveryWait{10};
 
 rpc::FilterSetup setup_of(const PrepareIncoming& request, const SessionFolder& folder, const IncomingPolicy& policy,
                           const std::vector<CopiedDisk>& disks) {
@@ -27,8 +29,9 @@ rpc::FilterSetup setup_of(const PrepareIncoming& request, const SessionFolder& f
   setup.bulk_channels = request.options.bulk_channels;
   setup.auto_converge = request.options.auto_converge;
   setup.post_copy = request.options.post_copy;
-  setup.images = [policy, expected = setup.domain, xml = setup.configuration] {
-    return check_images(policy, expected, xml);
+  setup.recover = request.options.recover;
+  setup.images = [policy, expected = setup.domain, xml = setup.configuration, opened = setup.recover] {
+    return opened ? Status() : check_images(policy, expected, xml);
   };
   for (const CopiedDisk& disk : disks) setup.disks.push_back(disk.target);
   setup.disks_uri = "unix://" + folder.disk_socket();
@@ -41,6 +44,14 @@ Result<std::vector<CopiedDisk>> disks_of(const PrepareIncoming& request) {
   auto disks = copied_disks(request.description.configuration, request.description.disks);
   if (!disks) return fail(disks.error().in("incoming domain " + request.description.name));
   return disks;
+}
+
+// What this host has of the domain before: nothing, or what a broken post-copy has left.
+Status check_here(const Context& context, const PrepareIncoming& request, const IncomingPolicy& policy, bool shared) {
+  const std::string& name = request.description.name;
+  if (request.options.recover) return expect_behind(*context.connection, request.domain, name);
+  if (shared) VMSEC_CHECK(check_images(policy, {request.domain, name}, request.description.configuration));
+  return expect_absent(*context.connection, request.domain, name);
 }
 
 }  // namespace
@@ -68,7 +79,9 @@ DestinationSession::DestinationSession(std::shared_ptr<Context> context, const P
       bulk_channels_(request.options.bulk_channels),
       disks_(disks.size()),
       images_(incoming_images(*context_, policy, request.migration)),
-      filter_(setup_of(request, folder_, policy, disks)) {}
+      filter_(setup_of(request, folder_, policy, disks)),
+      recovers_(request.options.recover),
+      runs_(recovers_) {}
 
 Result<std::shared_ptr<DestinationSession>> DestinationSession::prepare(std::shared_ptr<Context> context,
                                                                         const PrepareIncoming& request,
@@ -76,8 +89,7 @@ Result<std::shared_ptr<DestinationSession>> DestinationSession::prepare(std::sha
   const ExpectedDomain expected{request.domain, request.description.name};
   VMSEC_CHECK(check_domain(policy, expected, request.description.configuration));
   VMSEC_TRY(const std::vector<CopiedDisk> disks, disks_of(request));
-  if (disks.empty()) VMSEC_CHECK(check_images(policy, expected, request.description.configuration));
-  VMSEC_CHECK(expect_absent(*context->connection, request.domain, request.description.name));
+  VMSEC_CHECK(check_here(*context, request, policy, disks.empty()));
   VMSEC_TRY(SessionFolder folder, SessionFolder::create(context->options.run_dir, request.migration,
                                                         context->setting("qemu_user", ""), Listener::qemu));
   std::shared_ptr<DestinationSession> session(
@@ -291,6 +303,7 @@ void DestinationSession::fail_session(const std::string& why) {
     const Status removed = images_.discard();
     return finish(SessionEventKind::failed, removed ? why : why + "; " + removed.error().message);
   }
+  if (recovers_) return finish(SessionEventKind::doubt, why);
   finish(SessionEventKind::doubt, why + "; and it is not known yet whether libvirt has destroyed what it prepared");
 }
 
@@ -299,6 +312,7 @@ bool DestinationSession::is_gone() const {
     const auto here = domain_holding(*context_->connection, ref_.domain);
     if (!here && here.error().code == Code::unavailable) return false;
     if (here && !here->present) return true;
+    if (here && recovers_) return false;
     // A definition that libvirt kept of a guest that it could not load; one that was to run may have, and ended.
     if (here && here->state == DomainState::shut_off && !here->migrating && runs_) return false;
     if (here && here->state == DomainState::shut_off && !here->migrating)
@@ -316,10 +330,27 @@ void DestinationSession::finish(SessionEventKind kind, const std::string& detail
   data_changed_.notify_all();
 }
 
+// Asked for the end of a post-copy that its QEMU has not yet taken up, libvirt calls it broken; and a QEMU that loses
+// its channel just then may not be able to try again.
+Status DestinationSession::await_recovery() const {
+  const auto until = std::chrono::steady_clock::now() + kRecoveryWait;
+  while (std::chrono::steady_clock::now() < until && !ended_) {
+    const auto again = follows_again(*context_->connection, ref_.domain);
+    if (again && *again) return {};
+    std::this_thread::sleep_for(kRecoveryPause);
+  }
+  return fail(Code::timeout, "decide " + about() + ": QEMU has not taken it up");
+}
+
 Result<Empty> DestinationSession::decide(const GateDecision& decision) {
+  const Status recovered = recovers_ && decision.proceed ? await_recovery() : Status();
   VMSEC_CHECK(in_pump([&]() -> Status {
     if (!held_ || ended_) return fail(Code::wrong_state, "decide " + about() + ": it does not wait at its gate");
     held_ = false;
+    if (!recovered) {
+      fail_session(recovered.error().message);
+      return {};
+    }
     if (!decision.proceed) refusal_ = decision.reason;
     if (!decision.proceed) {
       libvirt_.send(filter_.cancel());

@@ -35,6 +35,7 @@ class DestinationSession final : public Session {
   Result<ChannelEnd> open_disk(const OpenChannel& channel);
   [[nodiscard]] Result<Fd> connect_to_qemu(const std::string& path) const;
   Status await_prepared(std::uint32_t place);
+  Status await_recovery() const;
   Status make_images(const std::vector<CopiedDisk>& disks, const IncomingPolicy& policy,
                      const PrepareIncoming& request) const;
 
@@ -61,7 +62,8 @@ class DestinationSession final : public Session {
   bool control_opened_ = false;
   bool held_ = false;  // Finish waits at the gate
   std::optional<std::string> refusal_;
-  bool runs_ = false;  // libvirt was told to load it running
+  const bool recovers_;  // what its post-copy has left here stays, whatever comes
+  bool runs_ = false;    // libvirt was told to load it running
 
   std::mutex data_mutex_;
   std::condition_variable data_changed_;

@@ -234,6 +234,25 @@ Status remove_domain(const Connection& connection, const Uuid& uuid, const std::
   return {};
 }
 
+// Of any other domain libvirt would refuse it, and forget what its job is at.
+Status expect_behind(const Connection& connection, const Uuid& uuid, const std::string& name) {
+  const std::string operation = "take up the post-copy of domain " + uuid.text();
+  VMSEC_TRY(const DomainPtr domain, connection.domain(uuid, operation));
+  VMSEC_TRY(const StateAndReason both, state_and_reason_of(domain.get(), operation));
+  if (name != virDomainGetName(domain.get())) return fail(Code::wrong_state, operation + ": it has another name here");
+  if (both.state == DomainState::running && both.reason == VIR_DOMAIN_RUNNING_POSTCOPY_FAILED) return {};
+  return fail(Code::wrong_state, operation +
+                                     ": it does not run here with a post-copy that has broken; if it runs, and "
+                                     "is whole, resolve the migration");
+}
+
+Result<bool> follows_again(const Connection& connection, const Uuid& uuid) {
+  const std::string operation = "look at the post-copy of domain " + uuid.text();
+  VMSEC_TRY(const DomainPtr domain, connection.domain(uuid, operation));
+  VMSEC_TRY(const StateAndReason both, state_and_reason_of(domain.get(), operation));
+  return both.state == DomainState::running && both.reason == VIR_DOMAIN_RUNNING_POSTCOPY;
+}
+
 Status expect_absent(const Connection& connection, const Uuid& uuid, const std::string& name) {
   const std::string operation = "prepare for domain " + uuid.text();
   VMSEC_TRY(const Holding holding, domain_holding(connection, uuid));

@@ -28,6 +28,10 @@ Status destroy_broken_domain(const Connection& connection, const Uuid& uuid, con
 // Destroys a paused domain and its definition; one that is not there is fine.
 // `wrong_state` for a domain that runs.
 Status remove_domain(const Connection& connection, const Uuid& uuid, const std::string& operation);
+// Refuses where the domain is not what an incoming post-copy that broke has left, running.
+Status expect_behind(const Connection& connection, const Uuid& uuid, const std::string& name);
+// Whether its post-copy is on again.
+Result<bool> follows_again(const Connection& connection, const Uuid& uuid);
 // Refuses where a domain of this UUID or this name is here.
 Status expect_absent(const Connection& connection, const Uuid& uuid, const std::string& name);
 

@@ -27,6 +27,14 @@ bool in_post_copy(virDomainPtr domain) {
          (reason == VIR_DOMAIN_PAUSED_POSTCOPY || reason == VIR_DOMAIN_PAUSED_POSTCOPY_FAILED);
 }
 
+// What libvirt has kept of one that broke, and takes up.
+bool is_left_of_post_copy(virDomainPtr domain) {
+  int state = 0;
+  int reason = 0;
+  return virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+         reason == VIR_DOMAIN_PAUSED_POSTCOPY_FAILED;
+}
+
 // Parameters of virDomainMigrateToURI3.
 class Parameters {
  public:
@@ -140,7 +148,11 @@ Status SourceSession::start_call(const StartOutgoing& request) {
   VMSEC_TRY(DomainPtr domain, call_connection_->domain(request.domain, operation));
   int state = 0;
   if (virDomainGetState(domain.get(), &state, nullptr, 0) < 0) return fail(virt_error(operation));
-  was_paused_ = state == VIR_DOMAIN_PAUSED;
+  const bool recovers = request.options.recover;
+  if (recovers && !is_left_of_post_copy(domain.get()))
+    return fail(Code::wrong_state, operation + ": no post-copy of it has broken");
+  post_copy_ = recovers;
+  was_paused_ = state == VIR_DOMAIN_PAUSED && !recovers;
   if (was_paused_ && request.options.post_copy)
     return fail(Code::wrong_state, operation + ": post-copy is for a domain that runs");
   const int persistent = virDomainIsPersistent(domain.get());
@@ -168,6 +180,7 @@ void SourceSession::call(const DomainPtr& domain, const StartOutgoing& request, 
   Parameters parameters;
   unsigned flags = VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_LIVE;
   flags |= request.options.post_copy ? VIR_MIGRATE_POSTCOPY : VIR_MIGRATE_PAUSED;
+  if (request.options.recover) flags |= VIR_MIGRATE_POSTCOPY_RESUME;
   if (persistent) flags |= VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
   if (disks_are_shared(*context_, description_.configuration, disks_)) flags |= VIR_MIGRATE_UNSAFE;
   bool ready = parameters.text(VIR_MIGRATE_PARAM_URI, data_uri(folder_));
@@ -489,7 +502,11 @@ Result<Empty> SourceSession::close() {
   if (ended_) return Empty{};
   if (in_doubt_)
     return fail(Code::wrong_state, "close " + about() + ": it is in doubt; reclaim or release the domain first");
-  if (!done_) VMSEC_CHECK(cancel());
+  if (const auto cancelled = done_ ? Result<Empty>(Empty{}) : cancel(); !cancelled) {
+    if (!post_copy_) return cancelled;
+    // Behind its begin libvirt does not let it go on, whatever it hears.
+    post([this] { peer_closed("its session is closed"); });
+  }
   if (wait_ended(kEndWait)) return Empty{};
   return fail(Code::timeout, "close " + about() + ": libvirt has not ended the migration");
 }

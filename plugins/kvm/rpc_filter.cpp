@@ -142,8 +142,10 @@ Status DestinationFilter::check_flags(std::uint32_t flags) const {
   if (((flags & VIR_MIGRATE_PAUSED) != 0) == setup_.post_copy)
     return denied("flags " + hexadecimal(flags) + (setup_.post_copy ? " have" : " lack") + " paused");
   const std::uint32_t copies = setup_.disks.empty() ? 0 : kFlagsOfCopies;
-  if (const std::uint32_t others = flags & ~(kFlagsAllowed | copies); others != 0)
+  const std::uint32_t resumes = setup_.recover ? VIR_MIGRATE_POSTCOPY_RESUME : 0;
+  if (const std::uint32_t others = flags & ~(kFlagsAllowed | copies | resumes); others != 0)
     return denied("flags " + hexadecimal(others) + " are not allowed");
+  if ((flags & resumes) != resumes) return denied("the session is to take up a post-copy that broke");
   if ((flags & copies) != copies) return denied("copies of disks are not what the session agreed on");
   if (((flags & VIR_MIGRATE_PARALLEL) != 0) != (setup_.bulk_channels > 0))
     return denied("parallel channels are not what the session agreed on");

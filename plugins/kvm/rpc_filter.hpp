@@ -48,6 +48,8 @@ struct FilterSetup {
   bool auto_converge = false;
   // The domain may be loaded running, its memory still at the source.
   bool post_copy = false;
+  // And it is: what is left of its memory follows after all.
+  bool recover = false;
 };
 
 // No descriptor, no clock. One thread.

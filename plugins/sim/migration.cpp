@@ -18,6 +18,8 @@ Status SimMigration::check_options(const MigrationOptions& options) {
   if (options.copy_disks)
     return fail(Code::unsupported,
                 "migrate with copies of disks: the simulated hypervisor copies none; both hosts must see them");
+  if (options.recover)
+    return fail(Code::unsupported, "take up a post-copy that broke: the simulated hypervisor cannot");
   if (options.post_copy && options.bulk_channels > 0)
     return fail(Code::unsupported, "migrate with post-copy and bulk channels: the simulated hypervisor has not both");
   if (options.bulk_channels <= kBulkMaximum) return {};

@@ -19,6 +19,7 @@ Status check_options(const MigrationOptions& options) {
     return fail(Code::unsupported, "migrate with a maximum downtime: libxl 4.17 takes none");
   if (options.auto_converge)
     return fail(Code::unsupported, "migrate with auto-converge: libxl 4.17 does not slow a guest down");
+  if (options.recover) return fail(Code::unsupported, "take up a post-copy that broke: libxl 4.17 has none");
   if (options.post_copy) return fail(Code::unsupported, "migrate with post-copy: libxl 4.17 has none");
   return {};
 }

@@ -6,7 +6,8 @@
 The guest rewrites most of its memory, in no order, faster than the migration may send it, and says how long it waited for each page. Pre-copy
 gives up; post-copy moves it, and back, with AES-128-GCM and with no encryption in turn. Its whole memory is checked from inside afterwards.
 Then what goes wrong: a host whose operator has not accepted what post-copy may cost; and a destination's agent that dies while the memory
-follows, or a link that is cut: the guest must not run at the source until it is said to be lost, and is started anew. Needs root.
+follows, or a link that is cut: the guest is taken up, and whole at the destination; or it must not run at the source until it is said to be
+lost, and is started anew. Needs root.
 """
 import pathlib
 import re
@@ -44,8 +45,8 @@ class PostCopy:
         self.waits = {cipher: [] for cipher in CIPHERS}
         self.downtimes = {cipher: [] for cipher in CIPHERS}
 
-    def serial(self, host):
-        return self.lab.serial_text(host, GUEST)
+    def serial(self, host, guest=GUEST):
+        return self.lab.serial_text(host, guest)
 
     def refused(self, what, status, word):
         self.report.check(what, f"{status['state']}: ... {status['cause'][-70:]}", status["state"] == "failed" and word in status["cause"],
@@ -69,11 +70,11 @@ class PostCopy:
         self.report.check("pages that it waited for", len(waits), len(waits) > 0, "> 0")
         self.report.check("the source has it no more", "yes", self.lab.agents[source].domain(GUEST) is None)
 
-    def whole(self, host):
+    def whole(self, host, guest=GUEST):
         """Each page is what the guest wrote last, wherever it was then."""
-        seen = len(self.serial(host))
-        wait_for("two checks of the memory", lambda: self.serial(host)[seen:].count("verify ") >= 2, 120)
-        text = self.serial(host)
+        seen = len(self.serial(host, guest))
+        wait_for("two checks of the memory", lambda: self.serial(host, guest)[seen:].count("verify ") >= 2, 120)
+        text = self.serial(host, guest)
         self.report.check("its memory, checked from inside", "whole", "verify ok" in text[seen:] and "verify BAD" not in text)
 
     def figures(self):
@@ -104,9 +105,8 @@ class PostCopy:
         enter = [*self.lab.env["TB_ENTER"].split(), B[-1]]
         subprocess.run([*enter, "ss", "-K", "( sport = :7443 or dport = :7443 )"], check=True, capture_output=True)
 
-    def broken(self, what, break_it):
-        """Behind its begin neither host has the guest whole: it may be lost, and is never at both."""
-        self.report.section(f"While the memory follows: {what}")
+    def break_post_copy(self, break_it):
+        """In doubt at both ends; the migration's id."""
         agent = self.lab.agents[A]
         agent.vmsec(*self.mover.command(LARGE, A, B, "--post-copy", "--bandwidth", "200MB/s", "--max-downtime", "1ms", "--detach"))
         wait_for("the memory to follow", lambda: self.mover.latest(A, LARGE)["state"] == "following", 120, 0.02)
@@ -118,6 +118,29 @@ class PostCopy:
             self.lab.agents[B].start()
         wait_for("its end at the destination", lambda: self.state(B, migration) in ("in doubt", "lost", "completed"), 120)
         self.report.check("the guest runs at the source", "no", not self.lab.runs_on(A, LARGE))
+        return migration
+
+    def recovered(self, what, break_it):
+        """What both QEMUs have of it is enough."""
+        self.report.section(f"While the memory follows: {what}, and it is taken up")
+        migration = self.break_post_copy(break_it)
+        refused = self.lab.agents[B].show("migrate", "recover", migration)
+        self.report.check("at the destination", "refused", refused.returncode != 0 and f"recover it at {A}" in refused.stderr, f"recover it at {A}")
+        done = self.lab.agents[A].show("migrate", "recover", migration)
+        states = [self.state(host, migration) for host in HOSTS]
+        self.report.check("at the source", f"{', '.join(states)}; exit code {done.returncode} {done.stderr[-200:]}",
+                          (states, done.returncode) == (["completed"] * 2, 0), "completed at both")
+        self.report.check("the guest runs at the destination", "yes", self.lab.runs_on(B, LARGE))
+        self.report.check("the source has it no more", "yes", self.lab.agents[A].domain(LARGE) is None)
+        self.whole(B, LARGE)
+        back = self.mover.migrate(LARGE, B, A, "--post-copy", "--max-downtime", "1ms")
+        self.report.check("it moves back", f"{back['state']} {back['cause']}", back["state"] == "completed", "completed")
+
+    def lost(self, what, break_it):
+        """Behind its begin neither host has the guest whole: it may be lost, and is never at both."""
+        self.report.section(f"While the memory follows: {what}, and it is given up")
+        migration = self.break_post_copy(break_it)
+        agent = self.lab.agents[A]
         self.resolve(A, migration, "in doubt", 4)
         start = agent.show("vm", "start", LARGE)
         self.report.check("it is started at the source meanwhile", "refused", "migration" in start.stderr and start.returncode != 0, "refused")
@@ -162,8 +185,9 @@ class PostCopy:
             self.not_accepted()
             self.lab.remove_domain(GUEST)
             self.lab.create_domain(A, LARGE, LARGE_MEMORY, "dirty=560 rate=20000 faults=1")
-            self.broken("the destination's agent is killed", self.kill_agent)
-            self.broken("the link is cut", self.cut_link)
+            for each in (self.recovered, self.lost):
+                each("the destination's agent is killed", self.kill_agent)
+                each("the link is cut", self.cut_link)
         return self.report.print()
 
 

@@ -40,6 +40,7 @@ const std::vector<Words> kCommands = {{"host", "info"},
                                       {"migrate", "status"},
                                       {"migrate", "list"},
                                       {"migrate", "resolve"},
+                                      {"migrate", "recover"},
                                       {"migrate", "abort"},
                                       {"attest"},
                                       {"attest", "enrol"},
@@ -240,5 +241,5 @@ TEST_CASE("the completion script is good bash and completes commands") {
   REQUIRE(std::system(command.c_str()) == 0);
   const std::string out = read_file(folder / "out");
   INFO(out);
-  CHECK(out == "policy pki plugin\nundefine\ncheck diff apply\nresolve\n--destination-cert\nkvm sim\n");
+  CHECK(out == "policy pki plugin\nundefine\ncheck diff apply\nresolve recover\n--destination-cert\nkvm sim\n");
 }

@@ -333,7 +333,7 @@ void FakeHypervisor::receive_in_halves(const Shared& session) {
   const bool proceeds = wait_word(session) == Word::proceed && !behaviour.fail_load;
   if (proceeds && session->runs) {
     const std::lock_guard lock(mutex_);
-    guests_[session->domain] = {guest, DomainState::paused, true};
+    guests_[session->domain] = {guest, DomainState::paused, true, true};
     set_state(session->domain, DomainState::running);
   }
   if (proceeds) guest += read_up_to(main, size - guest.size());
@@ -342,16 +342,73 @@ void FakeHypervisor::receive_in_halves(const Shared& session) {
     return finish(session, SessionEventKind::failed, "refused to load it");
   }
   if (guest.size() != size) {
-    set_state(session->domain, DomainState::crashed);
+    if (!behaviour.runs_on) set_state(session->domain, DomainState::crashed);
     return finish(session, SessionEventKind::doubt, "its memory did not follow");
   }
   {
     const std::lock_guard lock(mutex_);
     if (!session->runs) guests_[session->domain] = {guest, DomainState::paused, true};
     guests_[session->domain].memory = guest;
+    guests_[session->domain].behind = false;
   }
   finish(session, SessionEventKind::done, {});
   std::ignore = write_all(control, "Y");
+}
+
+void FakeHypervisor::send_again(const Shared& session) {
+  const std::string guest = memory(session->domain);
+  SessionEvent event;
+  const int control = add_channel(session, ChannelKind::control, 0, &event);
+  push(session, std::move(event));
+  SessionEvent channel;
+  const int main = add_channel(session, ChannelKind::main, 0, &channel);
+  push(session, std::move(channel));
+  push(session, {SessionEventKind::gate, ChannelKind::unknown, 0, {}, {}});
+  if (wait_word(session) == Word::proceed) {
+    std::ignore = write_all(control, "F");
+    if (behaviour.memory_is_cut) ::shutdown(main, SHUT_RDWR);
+    std::ignore = write_all(main, length_prefix(guest.size())) && write_all(main, guest);
+    ::shutdown(main, SHUT_WR);
+  }
+  if (read_up_to(control, 1) != "Y") return lose(session);
+  erase(session->domain);
+  finish(session, SessionEventKind::done, {});
+}
+
+void FakeHypervisor::receive_again(const Shared& session) {
+  const auto breaks = [&] {
+    cut(session);
+    if (!behaviour.runs_on) set_state(session->domain, DomainState::crashed);
+    finish(session, SessionEventKind::doubt, "its memory did not follow");
+  };
+  const int control = wait_channel(session, ChannelKind::control, 0);
+  const int main = wait_channel(session, ChannelKind::main, 0);
+  if (read_up_to(control, 1) != "F") return breaks();
+  push(session, {SessionEventKind::gate, ChannelKind::unknown, 0, {}, {}});
+  if (wait_word(session) != Word::proceed || !session->runs) return breaks();
+  set_state(session->domain, DomainState::running);
+  const std::string length = read_up_to(main, 12);
+  const std::size_t size = length.size() == 12 ? std::stoul(length) : 0;
+  const std::string guest = read_up_to(main, size);
+  if (size == 0 || guest.size() != size) return breaks();
+  {
+    const std::lock_guard lock(mutex_);
+    guests_[session->domain].memory = guest;
+    guests_[session->domain].behind = false;
+  }
+  finish(session, SessionEventKind::done, {});
+  std::ignore = write_all(control, "Y");
+}
+
+// What a broken post-copy has left, or nothing.
+Status FakeHypervisor::check_left(const Uuid& domain, bool recovers) {
+  if (!recovers) return {};
+  const auto found = guests_.find(domain);
+  if (found == guests_.end()) return fail(Code::not_found, "no such guest");
+  const DomainState state = found->second.state;
+  const bool broken = state == DomainState::crashed || (state == DomainState::running && found->second.behind);
+  if (!broken) return fail(Code::wrong_state, "no post-copy of it has broken");
+  return {};
 }
 
 Result<Empty> FakeHypervisor::start_post_copy(const SessionRef& request) {
@@ -386,27 +443,34 @@ Result<DomainDescription> FakeHypervisor::describe(const DomainRef& domain) {
 Result<Empty> FakeHypervisor::start(const StartOutgoing& request) {
   const std::lock_guard lock(mutex_);
   if (!guests_.contains(request.domain)) return fail(Code::not_found, "no such guest");
+  VMSEC_CHECK(check_left(request.domain, request.options.recover));
   auto session = std::make_shared<Session>();
   session->domain = request.domain;
   session->options = request.options;
   sessions_[request.migration] = session;
-  session->thread =
-      std::thread([this, session] { session->options.post_copy ? send_in_halves(session) : send_guest(session); });
+  session->thread = std::thread([this, session] {
+    if (session->options.recover) return send_again(session);
+    session->options.post_copy ? send_in_halves(session) : send_guest(session);
+  });
   return Empty{};
 }
 
 Result<Empty> FakeHypervisor::prepare(const PrepareIncoming& request) {
   const std::lock_guard lock(mutex_);
   if (behaviour.refuse_prepare) return fail(Code::denied, "this host's policy refuses the configuration");
-  if (guests_.contains(request.domain)) return fail(Code::already_exists, "the guest is here");
+  VMSEC_CHECK(check_left(request.domain, request.options.recover));
+  if (guests_.contains(request.domain) && !request.options.recover)
+    return fail(Code::already_exists, "the guest is here");
   if (request.options.copy_disks && request.description.disks.empty())
     return fail(Code::unsupported, "this hypervisor copies no disks");
   auto session = std::make_shared<Session>();
   session->domain = request.domain;
   session->options = request.options;
   sessions_[request.migration] = session;
-  session->thread = std::thread(
-      [this, session] { session->options.post_copy ? receive_in_halves(session) : receive_guest(session); });
+  session->thread = std::thread([this, session] {
+    if (session->options.recover) return receive_again(session);
+    session->options.post_copy ? receive_in_halves(session) : receive_guest(session);
+  });
   return Empty{};
 }
 
@@ -492,6 +556,7 @@ Result<Holding> FakeHypervisor::holding(const SessionRef& request) {
   if (found == guests_.end()) return holding;
   holding.present = true;
   holding.state = found->second.state;
+  if (found->second.behind && holding.state == DomainState::running) holding.migrating = true;
   return holding;
 }
 
@@ -510,7 +575,8 @@ Result<Empty> FakeHypervisor::activate(const SessionRef& request) {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(request.domain);
   if (found == guests_.end()) return fail(Code::not_found, "no such guest");
-  if (found->second.state == DomainState::crashed) return fail(Code::wrong_state, "its memory is not whole");
+  if (found->second.state == DomainState::crashed || found->second.behind)
+    return fail(Code::wrong_state, "its memory is not whole");
   if (found->second.state == DomainState::shut_off) return fail(Code::wrong_state, "its memory is gone");
   found->second.held = false;
   set_state(request.domain, DomainState::running);

@@ -51,6 +51,7 @@ struct Behaviour {
   std::size_t hang_after = 0;              // the source sends so many bytes and then nothing; 0: all
   Converges converges = Converges::never;  // of a session that may have post-copy
   bool memory_is_cut = false;              // in a post-copy, while it follows
+  bool runs_on = false;                    // a destination then, until it needs a page
 };
 
 class FakeHypervisor final : public Migration {
@@ -102,6 +103,7 @@ class FakeHypervisor final : public Migration {
     std::string memory;
     DomainState state = DomainState::running;
     bool held = false;
+    bool behind = false;  // a post-copy has not brought all of its memory
   };
   enum class Word { none, proceed, refuse, cancelled };
   struct Session {
@@ -128,6 +130,9 @@ class FakeHypervisor final : public Migration {
   // The same with post-copy: half of the memory before the gate, half behind it.
   void send_in_halves(const Shared& session);
   void receive_in_halves(const Shared& session);
+  // What a broken one has left behind is sent again, all of it.
+  void send_again(const Shared& session);
+  void receive_again(const Shared& session);
   void lose(const Shared& session);
   bool wait_post_copy(const Shared& session);
   void finish(const Shared& session, SessionEventKind kind, std::string detail);
@@ -137,6 +142,7 @@ class FakeHypervisor final : public Migration {
   static void push(const Shared& session, SessionEvent event);
   static void cut(const Shared& session);
   void set_state(const Uuid& domain, DomainState state);
+  Status check_left(const Uuid& domain, bool recovers);
   void erase(const Uuid& domain);
   Shared find(const Uuid& migration);
 

@@ -34,6 +34,13 @@ MigrationState state_at(FakeHost& host, const MigrationStatus& status) {
   return host.module()->status({status.migration, {}})->state;
 }
 
+MigrationStatus recover(Pair& pair, const MigrationStatus& broken) {
+  const auto begun = pair.a.module()->recover({broken.migration, {}});
+  INFO((begun ? "" : begun.error().message));
+  REQUIRE(begun);
+  return *pair.a.module()->status({broken.migration, {60'000'000}});
+}
+
 void resolve(FakeHost& host) {
   if (const auto module = host.module()) std::ignore = module->resolve({});
 }
@@ -159,6 +166,140 @@ TEST_CASE("a post-copy whose memory does not follow is in doubt at both ends, an
   CHECK_FALSE(pair.a.hypervisor.held(kDomain));
   CHECK(pair.a.hypervisor.state(kDomain) == DomainState::shut_off);
   CHECK_FALSE(pair.runs_at_source());
+  CHECK_FALSE(pair.watch.violated());
+}
+
+TEST_CASE("a post-copy that broke is taken up: the guest is whole at its destination, and nowhere else") {
+  Pair pair(kAccepted, kAccepted);
+  pair.b.hypervisor.behaviour.runs_on = GENERATE(true, false);
+  pair.a.hypervisor.behaviour.memory_is_cut = true;
+  const MigrationStatus broken = run(pair);
+  REQUIRE(broken.state == MigrationState::in_doubt);
+  const bool there = eventually([&] { return state_at(pair.b, broken) == MigrationState::in_doubt; });
+  INFO(to_string(state_at(pair.b, broken)) << ": " << pair.b.module()->status({broken.migration, {}})->cause);
+  REQUIRE(there);
+
+  SECTION("at once") {}
+  SECTION("after it was tried in vain") {
+    CHECK(recover(pair, broken).state == MigrationState::in_doubt);
+    CHECK(eventually([&] { return state_at(pair.b, broken) == MigrationState::in_doubt; }));
+    CHECK(pair.a.hypervisor.held(kDomain));
+    CHECK(pair.b.hypervisor.held(kDomain));
+  }
+  SECTION("after it was resolved in vain at its source") {
+    resolve(pair.a);
+    CHECK(state_at(pair.a, broken) == MigrationState::in_doubt);
+    if (!pair.b.hypervisor.behaviour.runs_on) return;  // what cannot run any more is lost by that
+  }
+  SECTION("after both agents have died") {
+    for (FakeHost* host : {&pair.a, &pair.b}) {
+      host->die();
+      host->restart();
+    }
+  }
+  pair.a.hypervisor.behaviour.memory_is_cut = false;
+  const MigrationStatus status = recover(pair, broken);
+  INFO(status.cause);
+  CHECK(status.state == MigrationState::completed);
+  CHECK(status.migration == broken.migration);
+  CHECK(pair.runs_at_destination());
+  CHECK(eventually([&] { return pair.b.undecided() == 0; }));
+  CHECK(pair.a.undecided() == 0);
+  CHECK(pair.b.hypervisor.memory(kDomain) == pair.memory);
+  CHECK_FALSE(pair.b.hypervisor.held(kDomain));
+  CHECK(pair.a.hypervisor.state(kDomain) == DomainState::unknown);
+  CHECK(pair.b.audited("migration.recover", Outcome::succeeded));
+  CHECK_FALSE(pair.watch.violated());
+  const auto again = pair.a.module()->recover({status.migration, {}});
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == Code::wrong_state);
+}
+
+TEST_CASE("only what has broken behind COMMIT is taken up, from its source") {
+  Pair pair(kAccepted, kAccepted);
+  const auto refused = [&](FakeHost& host, const Uuid& migration) {
+    const auto begun = host.module()->recover({migration, {}});
+    REQUIRE_FALSE(begun);
+    return begun.error();
+  };
+  SECTION("not one that is unknown") { CHECK(refused(pair.a, *random_uuid()).code == Code::not_found); }
+  SECTION("not one that has ended well") {
+    const MigrationStatus done = run(pair);
+    REQUIRE(done.state == MigrationState::completed);
+    CHECK(refused(pair.a, done.migration).code == Code::wrong_state);
+  }
+  SECTION("not by a migration's request") {
+    MigrateRequest wish = request();
+    wish.options.recover = true;
+    const auto begun = pair.a.module()->migrate(wish);
+    REQUIRE_FALSE(begun);
+    CHECK(begun.error().code == Code::invalid_argument);
+  }
+  SECTION("not at its destination, and not once it is lost") {
+    pair.a.hypervisor.behaviour.memory_is_cut = true;
+    const MigrationStatus broken = run(pair);
+    REQUIRE(eventually([&] { return state_at(pair.b, broken) == MigrationState::in_doubt; }));
+    CHECK(refused(pair.b, broken.migration).message.find("host-a") != std::string::npos);
+    resolve(pair.b);
+    // The destination's record says so; here nothing was lost before it was asked.
+    const MigrationStatus again = recover(pair, broken);
+    CHECK(again.state == MigrationState::in_doubt);
+    CHECK(again.cause.find("lost") != std::string::npos);
+    resolve(pair.a);
+    CHECK(refused(pair.a, broken.migration).code == Code::wrong_state);
+  }
+}
+
+TEST_CASE("a destination takes up only what it has of this very source, and which has broken") {
+  Pair pair(kAccepted, kAccepted);
+  pair.a.hypervisor.behaviour.memory_is_cut = true;
+  const MigrationStatus broken = run(pair);
+  REQUIRE(eventually([&] { return state_at(pair.b, broken) == MigrationState::in_doubt; }));
+  PeerContext from{"host-a", "host-b", "certificate of host-a", "c", 81, {}};
+  PrepareRequest wish{kProtocolVersion, broken.migration, {}, *pair.a.hypervisor.describe({kDomain})};
+  wish.options.post_copy = wish.options.recover = true;
+  wish.cipher = Cipher::aes_128_gcm;
+  wish.encryption = EncryptionPolicy::required;
+  wish.secret = std::string(32, 's');
+  wish.suite = StreamSuite::bulk;
+  Code expected = Code::not_found;
+  SECTION("not of another host") { from.peer = "host-c"; }
+  SECTION("not of another migration") { wish.migration = *random_uuid(); }
+  SECTION("not another domain") { wish.description.domain = *random_uuid(); }
+  SECTION("not without post-copy") {
+    wish.options.post_copy = false;
+    expected = Code::invalid_argument;
+  }
+  SECTION("not unencrypted, and not with another cipher than it began with") {
+    wish.cipher = GENERATE(Cipher::none, Cipher::aes_256_gcm);
+    expected = Code::denied;
+  }
+  SECTION("not once it is lost") {
+    resolve(pair.b);
+    expected = Code::wrong_state;
+  }
+  SECTION("not what is not broken") {
+    pair.b.hypervisor.power_off(kDomain);
+    expected = Code::wrong_state;
+  }
+  const auto reply =
+      pair.b.module()->incoming_call({from, static_cast<std::uint32_t>(Call::prepare), wire::encode(wish)});
+  REQUIRE_FALSE(reply);
+  INFO(reply.error().message);
+  CHECK(reply.error().code == expected);
+  CHECK_FALSE(pair.runs_at_destination());
+  CHECK_FALSE(pair.watch.violated());
+}
+
+TEST_CASE("a destination that is not proven any more takes nothing up") {
+  Pair pair(kAccepted, kAccepted);
+  pair.a.hypervisor.behaviour.memory_is_cut = true;
+  const MigrationStatus broken = run(pair);
+  REQUIRE(eventually([&] { return state_at(pair.b, broken) == MigrationState::in_doubt; }));
+  pair.a.hypervisor.behaviour.memory_is_cut = false;
+  pair.a.verdict = Verdict::untrusted;
+  CHECK(recover(pair, broken).state == MigrationState::in_doubt);
+  CHECK(pair.b.hypervisor.state(kDomain) == DomainState::crashed);
   CHECK_FALSE(pair.watch.violated());
 }
 

@@ -25,6 +25,8 @@ void add_migrate(CLI::App& app, Context& context);
 void add_migrate_control(CLI::App& migrate, Context& context);
 // Of a migration in doubt: the VM's state on this host, where it has it. Else nothing is asked.
 std::optional<DomainState> state_here(Context& context, const MigrationStatus& status);
+// Shows one that has begun to its end, with its report; with `detach` only its id.
+Ending follow_migration(Context& context, Migrator& migrator, const MigrationStatus& begun, bool detach);
 // A rate, or "unlimited"; 0 is an error.
 Result<BytesPerSecond> bandwidth_of(const std::string& text);
 void add_attest(CLI::App& app, Context& context);

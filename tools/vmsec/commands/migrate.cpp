@@ -134,30 +134,7 @@ Ending migrate(Context& context, const Wish& wish) {
   VMSEC_TRY(const auto migrator, context.open<Migrator>());
   if (!wish.detach) watch_interrupt();
   VMSEC_TRY(const auto begun, migrator->migrate(request));
-  const std::string id = begun.migration.text();
-  if (wish.detach) {
-    context.print(begun, [&](const MigrationStatus&) {
-      std::printf("%s\n", id.c_str());
-      std::fprintf(stderr, "vmsec: \"vmsec migrate status %s\" says how it goes\n", id.c_str());
-    });
-    return Exit::ok;
-  }
-  auto ended = stay_with(*migrator, begun);
-  if (!ended) return fail_with(ended.error(), "\"vmsec migrate status " + id + "\" says how it went");
-  // A failure before the first guest byte is told by its cause alone.
-  const bool failed = ended->state == MigrationState::failed;
-  if (context.options.json)
-    Context::print_json(to_json(*ended));
-  else if (!failed || ended->guest_bytes.value > 0)
-    print_report(*ended, state_here(context, *ended));
-  if (!has_ended(ended->state)) {
-    std::fprintf(stderr,
-                 "vmsec: interrupted; the migration goes on: \"vmsec migrate status %s\", or \"... abort %s\"\n",
-                 id.c_str(), id.c_str());
-    return Exit::environment;
-  }
-  if (ended->state == MigrationState::completed) return Exit::ok;
-  return std::unexpected(failure_of(*ended));
+  return follow_migration(context, *migrator, begun, wish.detach);
 }
 
 void add_wish(CLI::App& command, const std::shared_ptr<Wish>& wish, bool vm_required) {
@@ -216,6 +193,33 @@ Ending start(Context& context, const Wish& wish) {
 }
 
 }  // namespace
+
+Ending follow_migration(Context& context, Migrator& migrator, const MigrationStatus& begun, bool detach) {
+  const std::string id = begun.migration.text();
+  if (detach) {
+    context.print(begun, [&](const MigrationStatus&) {
+      std::printf("%s\n", id.c_str());
+      std::fprintf(stderr, "vmsec: \"vmsec migrate status %s\" says how it goes\n", id.c_str());
+    });
+    return Exit::ok;
+  }
+  auto ended = stay_with(migrator, begun);
+  if (!ended) return fail_with(ended.error(), "\"vmsec migrate status " + id + "\" says how it went");
+  // A failure before the first guest byte is told by its cause alone.
+  const bool failed = ended->state == MigrationState::failed;
+  if (context.options.json)
+    Context::print_json(to_json(*ended));
+  else if (!failed || ended->guest_bytes.value > 0)
+    print_report(*ended, state_here(context, *ended));
+  if (!has_ended(ended->state)) {
+    std::fprintf(stderr,
+                 "vmsec: interrupted; the migration goes on: \"vmsec migrate status %s\", or \"... abort %s\"\n",
+                 id.c_str(), id.c_str());
+    return Exit::environment;
+  }
+  if (ended->state == MigrationState::completed) return Exit::ok;
+  return std::unexpected(failure_of(*ended));
+}
 
 void add_migrate(CLI::App& app, Context& context) {
   auto wish = std::make_shared<Wish>();

@@ -1,7 +1,8 @@
-// vmsec migrate status, list, resolve, abort, set.
+// vmsec migrate status, list, resolve, recover, abort, set.
 #include <algorithm>
 
 #include "commands/commands.hpp"
+#include "interrupt.hpp"
 #include "migration_report.hpp"
 #include "vmsec/units.hpp"
 
@@ -62,7 +63,16 @@ Ending resolve(Context& context, const std::string& id, const std::string& fence
   if (!any(MigrationState::in_doubt)) return Exit::ok;
   return fail_with(Error{Code::in_doubt, "resolve: some are still in doubt", 0, {}},
                    "each one's cause is above: start the other host's agent if it is down, and run it again; after a "
-                   "broken post-copy see docs/cli.md; only where the other host is off for good: --fenced HOST");
+                   "broken post-copy \"vmsec migrate recover ID\", or see docs/cli.md; only where the other host is "
+                   "off for good: --fenced HOST");
+}
+
+Ending recover(Context& context, const std::string& id, bool detach) {
+  VMSEC_TRY(const Uuid migration, Uuid::parse(id));
+  VMSEC_TRY(const auto migrator, context.open<Migrator>());
+  if (!detach) watch_interrupt();
+  VMSEC_TRY(const auto begun, migrator->recover(MigrationRef{migration, {}}));
+  return follow_migration(context, *migrator, begun, detach);
 }
 
 Ending abort_migration(Context& context, const std::string& id) {
@@ -130,6 +140,17 @@ void add_migrate_control(CLI::App& migrate, Context& context) {
       "Exit codes: 0 all are decided, 1 a guest is lost, 4 some are in doubt.\n\n"
       "Examples:\n  vmsec migrate resolve\n  vmsec migrate resolve 0b9e4f6a-... --fenced host-b");
   context.on(resolve_command, [&context, id, fenced] { return resolve(context, *id, *fenced); });
+
+  auto detach = std::make_shared<bool>(false);
+  auto* recover_command = migrate.add_subcommand("recover", "Take up a post-copy that broke, from its source (kvm)");
+  recover_command->add_option("ID", *id, "The migration's id")->required();
+  recover_command->add_flag("--detach", *detach, "Return at once");
+  recover_command->footer(
+      "Where both QEMUs live still, what is left of the VM's memory follows after all. What fails leaves both as they\n"
+      "were: it may be tried again.\n"
+      "Exit codes: 0 the VM is whole at the destination, 4 still in doubt; others as of migrate.\n\n"
+      "Examples:\n  vmsec migrate recover 0b9e4f6a-5d27-4f53-8d3c-94a1c2b7e801");
+  context.on(recover_command, [&context, id, detach] { return recover(context, *id, *detach); });
 
   auto* abort_command = migrate.add_subcommand("abort", "Stop a migration; the VM goes on at the source");
   abort_command->add_option("ID", *id, "The migration's id")->required();

@@ -79,6 +79,7 @@ struct MigrationOptions {
   bool auto_converge = false;       // a guest that writes faster than it can be sent may be slowed down;
                                     // `unsupported` where the hypervisor cannot
   bool post_copy = false;           // start_post_copy() may be called; `unsupported` where the hypervisor cannot
+  bool recover = false;             // takes up a post-copy of this migration that has broken; see Migration::start
   static constexpr std::string_view kMessage = "vmsec.MigrationOptions";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "bulk_channels", &MigrationOptions::bulk_channels),
@@ -87,7 +88,8 @@ struct MigrationOptions {
                         wire::field(4, "stop_and_copy", &MigrationOptions::stop_and_copy),
                         wire::field(5, "copy_disks", &MigrationOptions::copy_disks),
                         wire::field(6, "auto_converge", &MigrationOptions::auto_converge),
-                        wire::field(7, "post_copy", &MigrationOptions::post_copy));
+                        wire::field(7, "post_copy", &MigrationOptions::post_copy),
+                        wire::field(8, "recover", &MigrationOptions::recover));
   }
 };
 
@@ -249,6 +251,10 @@ class Migration {
   // Source. Begins to send; the session's events tell how it goes. `unsupported`,
   // before the guest is touched, for one that the hypervisor cannot move while it runs,
   // unless stop_and_copy.
+  // With recover (and post_copy), at both ends: what is left of the guest's memory follows after all. The source's gate
+  // comes at once, then the destination's, which is told to go on with `runs`; then `done`. What fails leaves both
+  // copies as they were: `doubt`. `wrong_state` where no post-copy has broken here, `unsupported` where the hypervisor
+  // cannot.
   virtual Result<Empty> start(const StartOutgoing&) = 0;
   // Destination. Makes ready to receive this domain and no other. Refuses a
   // domain that is already here. For disks that are copied it makes the images, and

@@ -192,6 +192,10 @@ class Migrator {
   // Of the domain's outgoing migration, at once, and on record. `not_found` where none is under way,
   // `invalid_argument` for a bandwidth by which nothing would move.
   virtual Result<MigrationStatus> set(const SetMigration&) = 0;
+  // Takes up an outgoing migration whose post-copy has broken: what is left of the guest's memory follows. Begins, and
+  // answers at once; it ends `completed`, or `in doubt` as before. `not_found`: not on record here as an outgoing one;
+  // `wrong_state`: its post-copy has not broken, or what it left here is gone; `already_exists`: it is under way.
+  virtual Result<MigrationStatus> recover(const MigrationRef&) = 0;
 };
 
 template <>
@@ -200,7 +204,8 @@ struct Methods<Migrator> {
   static constexpr auto table() {
     return std::make_tuple(method(1, "Migrate", &Migrator::migrate), method(2, "Status", &Migrator::status),
                            method(3, "List", &Migrator::list), method(4, "Resolve", &Migrator::resolve),
-                           method(5, "Abort", &Migrator::abort), method(6, "Set", &Migrator::set));
+                           method(5, "Abort", &Migrator::abort), method(6, "Set", &Migrator::set),
+                           method(7, "Recover", &Migrator::recover));
   }
 };
 
@@ -214,6 +219,7 @@ class Proxy<Migrator> final : public Remote<Migrator> {
   Result<MigrationList> resolve(const ResolveMigration& r) override { return invoke<4>(r); }
   Result<MigrationStatus> abort(const MigrationRef& r) override { return invoke<5>(r); }
   Result<MigrationStatus> set(const SetMigration& r) override { return invoke<6>(r); }
+  Result<MigrationStatus> recover(const MigrationRef& r) override { return invoke<7>(r); }
 };
 
 }  // namespace vmsec

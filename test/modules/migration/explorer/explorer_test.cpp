@@ -55,6 +55,16 @@ TEST_CASE("post-copy: what it leaves behind never runs, and nobody is in doubt f
   check("post-copy, agents, lines, lies", {.liar = true, .post_copy = true});
 }
 
+TEST_CASE("a post-copy that broke is taken up, and breaks again: what it leaves behind never runs") {
+  check("post-copy that is taken up, agents, lines, a disk", {.disk_failures = 1, .post_copy = true, .recovers = true});
+  check("post-copy that is taken up, agents, lines, guests", {.guests_die = true, .post_copy = true, .recovers = true});
+  check("post-copy that is taken up, agents, power, a true word",
+        {.links_break = false, .power_fails = true, .fence = Fence::true_word, .post_copy = true, .recovers = true});
+  check("post-copy that is taken up, agents, lines, later migrations",
+        {.moves_on = true, .post_copy = true, .recovers = true});
+  check("post-copy that is taken up, agents, lines, lies", {.liar = true, .post_copy = true, .recovers = true});
+}
+
 TEST_CASE("a destination that lies takes nothing from its source") { check("agents, lines, lies", {.liar = true}); }
 
 TEST_CASE("a word about a host that is not off makes the guest run twice, as the document says") {

@@ -65,6 +65,7 @@ class Model {
   void source_announces();
   void source_begins();
   void source_commits();
+  void source_recovers();
   void source_starts();
   void source_answers();
   void source_resolves();
@@ -72,6 +73,7 @@ class Model {
   // ---- the destination
   void expand_destination();
   void destination_prepares();
+  void destination_recovers();
   void destination_follows();
   void destination_gated();
   void destination_follows_commit();

@@ -25,6 +25,7 @@ void Model::expand_destination() {
   const End& end = s_.destination;
   if (end.up == 0) return;
   destination_prepares();
+  destination_recovers();
   switch (end.session.at) {
     case At::follows:
       destination_follows();
@@ -54,6 +55,18 @@ void Model::destination_prepares() {
   State refused = s_;
   refused.prepare = Message::none;
   write(Side::destination, Phase::prepared, kAnswer, "takes PREPARE: write prepared", next, refused);
+}
+
+// What is on record stands, and nothing is written.
+void Model::destination_recovers() {
+  const End& end = s_.destination;
+  if (s_.recover != Message::sent || live(end) || end.superseded != 0 || s_.cut == 0) return;
+  if (phase_at(end) != Phase::destination_committed || end.engine != Engine::following) return;
+  State next = s_;
+  next.recover = Message::answered;
+  next.destination.session.at = At::follows;
+  next.destination.word = Word::none;
+  emit(Kind::normal, kAnswer, "takes it up", next);
 }
 
 void Model::destination_follows() {

@@ -12,6 +12,8 @@ const Steps kCommitted{Step::write_committed, Step::tell_commit, Step::release, 
 const Steps kFollowed{Step::tell_commit, Step::release, Step::write_done};
 const Steps kFailed{Step::write_reclaimed, Step::tell_abort, Step::write_failed};
 
+bool copy_is_broken(const End& end) { return end.copy == Guest::broken && !works(end.engine); }
+
 // The hypervisor is told to give up, or notices: its guest goes on.
 void give_up(State& state, const char** violation) {
   End& source = state.source;
@@ -57,10 +59,20 @@ void Model::expand_source() {
     case At::commits:
       source_commits();
       break;
+    case At::recovers:
+      source_recovers();
+      break;
     default:
       expand_steps(Side::source, &End::session, kSession);
   }
   expand_steps(Side::source, &End::resolver, kResolver);
+  if (world_.recovers && !live(source) && source.resolver.at == At::idle && source.superseded == 0 &&
+      phase_at(source) == Phase::source_committed && copy_is_broken(source)) {
+    State next = s_;
+    next.source.session.at = At::recovers;
+    next.recover = Message::sent;
+    emit(Kind::fault, "operator at the source:", "recover", next);
+  }
   source_starts();
   source_answers();
   source_resolves();
@@ -221,6 +233,21 @@ void Model::source_commits() {
   move.next.source.engine = Engine::handed;
   move.next.finish = 1;
   emit(Kind::normal, kSession, "tells the hypervisor to proceed, whether or not COMMIT was heard", move);
+}
+
+// Its hypervisor's gate is passed at once: all is decided.
+void Model::source_recovers() {
+  State next = s_;
+  finish(next, Side::source, &End::session);
+  emit(Kind::normal, kSession, "does not take it up: no answer, refused, or evidence too old", next);
+  next = s_;
+  const bool there = s_.destination.engine == Engine::following && live(s_.destination) && s_.cut != 0;
+  if (s_.recover != Message::answered || !there || !copy_is_broken(s_.source)) return;
+  next.source.session.at = At::follows;
+  next.source.engine = Engine::handed;
+  next.answer = Answer::none;
+  next.cut = 0;
+  emit(Kind::normal, kSession, "takes it up: the memory follows again", next);
 }
 
 // LeftOver: once, when the agent was started; again as long as it is to wait.

@@ -282,6 +282,7 @@ void Model::expand_by_hand() {
   State ended = s_;
   ended.destination.copy = Guest::off;
   ended.destination.engine = Engine::over;
+  ended.destination.word = live(s_.destination) ? Word::failed : Word::none;
   if (s_.destination.engine == Engine::following && s_.cut != 0)
     emit(Kind::recovery, "operator at the destination:", "destroys the guest whose post-copy is broken", ended);
   ended = s_;

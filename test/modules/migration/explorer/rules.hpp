@@ -51,6 +51,7 @@ struct World {
   bool moves_on = false;   // later migrations of the same guest, to a third host and back
   bool liar = false;       // the destination claims to have committed
   bool post_copy = false;  // may be asked for. A guest is lost where it fails
+  bool recovers = false;   // or it is taken up
 };
 
 }  // namespace vmsec::migration::explorer

@@ -36,6 +36,7 @@ enum class At : Byte {
   announces,  // source's session: SWITCH, for post-copy
   begins,     // source's session: post-copy is announced, `gated` is written, the hypervisor not yet told
   commits,    // source's session: COMMIT is to be written, or is written and the hypervisor not yet told
+  recovers,   // source's session: PREPARE, of a post-copy that has broken
   gated,      // a session: `gated` is to be written, or is written and the hypervisor not yet told
   waits,      // destination's session: loaded
   has_view,   // a resolver
@@ -87,6 +88,7 @@ struct State {
   Byte runs;          // the destination's hypervisor was told so
   Byte verified;
   Message prepare;
+  Message recover;  // PREPARE once more, of a post-copy that has broken
   Message switching;
   Byte commit_sent;  // a message that was sent may arrive never, later, and again
   Byte abort_sent;

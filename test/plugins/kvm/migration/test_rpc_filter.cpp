@@ -333,6 +333,26 @@ TEST_CASE("where a session has post-copy its domain is to run when it is loaded,
   }
 }
 
+TEST_CASE("where a session takes up a post-copy its call says so") {
+  rpc::FilterSetup made = setup();
+  made.post_copy = made.recover = true;
+  SECTION("as libvirt does it") {
+    Conversation talk(std::move(made));
+    talk.open();
+    const auto call = edited_prepare([](auto& c) {
+      c.flags = (c.flags | VIR_MIGRATE_POSTCOPY | VIR_MIGRATE_POSTCOPY_RESUME) & ~std::uint32_t{VIR_MIGRATE_PAUSED};
+    });
+    CHECK(talk.filter.from_peer(call).action == rpc::Action::forward);
+  }
+  SECTION("a fresh one would make a second domain") {
+    Conversation talk(std::move(made));
+    talk.open();
+    const auto call = edited_prepare(
+        [](auto& c) { c.flags = (c.flags | VIR_MIGRATE_POSTCOPY) & ~std::uint32_t{VIR_MIGRATE_PAUSED}; });
+    check_refused(talk.filter.from_peer(call), call, "the session is to take up a post-copy that broke");
+  }
+}
+
 TEST_CASE("a prepare with other parameters is refused") {
   Conversation talk(setup());
   talk.open();
