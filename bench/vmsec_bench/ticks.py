@@ -1,4 +1,5 @@
 """Downtime as the guest saw it, from the ticks that it prints on its serial line."""
+import os
 import pathlib
 import re
 import threading
@@ -7,6 +8,7 @@ import time
 TICK = re.compile(rb"^tick (\d+)\r?\n", re.M)
 PERIOD = 0.01  # the shortest that the guest has
 POLL = 0.004
+READ = 1 << 16
 
 
 class TickWatch:
@@ -15,6 +17,7 @@ class TickWatch:
     def __init__(self, log_a, log_b):
         self.paths = {"a": pathlib.Path(log_a), "b": pathlib.Path(log_b)}
         self.at = {host: path.stat().st_size if path.exists() else 0 for host, path in self.paths.items()}
+        self.logs = {}  # descriptors: opened once, as this looks often
         self.seen = []  # (time, host)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -27,6 +30,8 @@ class TickWatch:
         self.stopping.set()
         self.thread.join()
         self._poll()
+        for log in self.logs.values():
+            os.close(log)
 
     def _run(self):
         while not self.stopping.wait(POLL):
@@ -35,11 +40,10 @@ class TickWatch:
     def _poll(self):
         for host, path in self.paths.items():
             try:
-                with open(path, "rb") as log:
-                    log.seek(self.at[host])
-                    text = log.read()
+                log = self.logs.get(host) or self.logs.setdefault(host, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
             except FileNotFoundError:
                 continue
+            text = os.pread(log, READ, self.at[host])
             last = None
             for last in TICK.finditer(text):
                 self.seen.append((time.monotonic(), host))
