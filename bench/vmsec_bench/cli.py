@@ -61,6 +61,7 @@ def add_migrate(migrate):
     add("--pattern", default="sequential", help="in which order: sequential, hot, uniform (sequential; kvm has no other)")
     add("--fill", default="100", help="per cent of its memory that holds noise; the rest are zero pages (100)")
     add("--link", action="append", help="none, or rate=,delay=,jitter=,loss= for vmsec-link; may be repeated (none)")
+    add("--max-downtime", default="0", help="ms that the hypervisor aims at; 0: its own, QEMU's being 300 (0)")
     add("--cipher", default="aes-128-gcm,none", help="of vmsec's ways: " + ", ".join(ways.CIPHERS) + " (%(default)s)")
     add("--suite", default="bulk", help="bulk, tls (bulk)")
     add("--accelerator", default="evp", help="evp, vaes (evp)")

@@ -23,12 +23,13 @@ METRICS = (
     Metric("throughput", "Throughput of guest memory", "MB/s", 1e-6, 0),
     Metric("downtime_s", "Downtime as the guest saw it", "ms", 1e3, 0),
     Metric("cpu_s", "CPU of both ends' processes", "s"),
+    Metric("transfer_cpu_s", "The same from the first memory on the wire", "s"),
     Metric("busy_s", "Busy time of the whole machine", "s"),
     Metric("wire_bytes", "Bytes on the wire", "MB", 1e-6, 0),
     Metric("iterations", "Iterations", "", 1, 0),
-    Metric("rss_agents", "Peak memory of agents and workers, both ends", "MB", 1e-6, 0),
+    Metric("rss_agents", "Peak memory of an agent and its workers, the larger end", "MB", 1e-6, 0),
 )
-RATIOS = ("transfer_s", "job_s", "command_s", "cpu_s")
+RATIOS = ("transfer_s", "job_s", "command_s", "cpu_s", "transfer_cpu_s")
 
 
 def summary(values, seed=1):

@@ -1,6 +1,7 @@
 """Migrations between two libvirt hosts in network namespaces (test/testbed/kvm)."""
 import os
 import pathlib
+import subprocess
 import time
 
 from lab.agent import wait_for
@@ -12,6 +13,9 @@ from .relay import LinkRelay
 from .ticks import PERIOD, TickWatch
 
 A, B = HOSTS
+# Linux's own default for TCP: what a machine sets for itself, such as BBR with its timers, would measure that.
+CONGESTION = "cubic"
+BEGUN = 1 << 20  # bytes on the wire: past all handshakes, and before any memory to speak of
 
 
 class KvmBench:
@@ -28,6 +32,9 @@ class KvmBench:
         self.lab.__enter__()
         policy = self.folder / "policy.toml"
         policy.write_text(migration.POLICY)
+        for side in "ab":
+            subprocess.run([*self.lab.env["TB_ENTER"].split(), side, "sysctl", "-q", "-w", f"net.ipv4.tcp_congestion_control={CONGESTION}"],
+                           check=True, capture_output=True, text=True)
         self.namespaces = {os.stat(f"/run/netns/{self.lab.side(host, 'NETNS')}").st_ino: host for host in HOSTS}
         return self
 
@@ -78,6 +85,8 @@ class KvmBench:
         # Answers at its first tick: its memory is filled. Both QEMUs touch theirs before the clock starts: the first touch of a page costs
         # more than its way here does.
         self.lab.create_domain(A, GUEST, block.memory, " ".join(words), more=["--prefault"])
+        if block.max_downtime:
+            self.lab.virsh(A, "migrate-setmaxdowntime", GUEST, str(block.max_downtime))
 
     def ticket(self):
         self.tickets += 1
@@ -91,8 +100,10 @@ class KvmBench:
         self._start_guest()
         carrier = kvm_peers.carrier(self, way)
         with TickWatch(self.lab.serial(A, GUEST), self.lab.serial(B, GUEST)) as ticks:
-            with carrier, processes.Sampler(lambda: processes.of_namespaces(self.namespaces)) as sampler:
-                wire, busy, start = self._wire_bytes(), processes.busy_seconds(), time.monotonic()
+            wire = self._wire_bytes()
+            sampler = processes.Sampler(lambda: processes.of_namespaces(self.namespaces), lambda: self._wire_bytes() - wire >= BEGUN)
+            with carrier, sampler:
+                busy, start = processes.busy_seconds(), time.monotonic()
                 status = carrier.migrate()
                 seconds, busy, wire = time.monotonic() - start, processes.busy_seconds() - busy, self._wire_bytes() - wire
             wait_for("the guest at its destination", lambda: self.lab.runs_on(B, GUEST), 20)
@@ -122,9 +133,13 @@ class KvmBench:
 
 def cost(sampler):
     """CPU seconds of both ends, and memory. The link and this program are no part of either end."""
-    cpu = sampler.cpu()
-    total = sum(seconds for roles in cpu.values() for role, seconds in roles.items() if role != "link")
-    return {"cpu": cpu, "cpu_s": round(total, 3), "rss": sampler.peak, "rss_agents": sampler.peak_agents}
+    whole, transfer = sampler.cpu(), sampler.cpu_since_begun()
+    return {"cpu": whole, "cpu_s": total(whole), "transfer_cpu": transfer, "transfer_cpu_s": total(transfer), "rss": sampler.peak,
+            "rss_agents": sampler.peak_agents}
+
+
+def total(cpu):
+    return cpu and round(sum(seconds for roles in cpu.values() for role, seconds in roles.items() if role != "link"), 3)
 
 
 def from_job(job):

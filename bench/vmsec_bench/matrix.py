@@ -23,11 +23,13 @@ class Block:
     pattern: str
     fill: int        # per cent of the memory that holds noise; the rest are zero pages
     link: str        # "none", or what vmsec-link is told
+    max_downtime: int = 0  # ms that the hypervisor aims at; 0: its own
 
     def title(self):
         load = "idle" if self.dirty_rate == 0 else f"{self.dirty_rate} MiB/s written to {self.dirty_set} % of it, {self.pattern}"
         link = "direct link" if self.link == "none" else f"link {self.link}"
-        return f"{self.hypervisor}: guest of {self.memory} MiB, {self.fill} % noise, {load}; {link}"
+        aim = f"; downtime of at most {self.max_downtime} ms aimed at" if self.max_downtime else ""
+        return f"{self.hypervisor}: guest of {self.memory} MiB, {self.fill} % noise, {load}; {link}{aim}"
 
     def key(self):
         return "/".join(str(value) for value in dataclasses.astuple(self))
@@ -60,7 +62,8 @@ def blocks(options):
             units.whole_numbers("--dirty-set", options.dirty_set, 1, 100),
             units.choices("--pattern", options.pattern, PATTERNS),
             units.whole_numbers("--fill", options.fill, 1, 100),
-            units.unique("--link", [parse_link(link) for link in options.link or ["none"]]))
+            units.unique("--link", [parse_link(link) for link in options.link or ["none"]]),
+            units.whole_numbers("--max-downtime", options.max_downtime, 0, 60000))
     found = {}
     for combination in itertools.product(*axes):
         block = Block(*combination)

@@ -16,11 +16,12 @@ class MigrationFailed(Exception):
     """This cell has no figures, and why."""
 
 
-def migrate(agent, name, destination, ticket, way):
+def migrate(agent, name, destination, ticket, way, max_downtime=0):
     """By `vmsec migrate`; its report."""
     bulk = ["--bulk-channels", way.streams if way.streams > 1 else 0]
+    aim = ["--max-downtime", f"{max_downtime} ms"] if max_downtime else []
     try:
-        status = agent.vmsec("migrate", name, "--to", destination, "--ticket", ticket, "--cipher", way.cipher, *bulk)
+        status = agent.vmsec("migrate", name, "--to", destination, "--ticket", ticket, "--cipher", way.cipher, *bulk, *aim)
     except CommandFailed as failure:
         raise MigrationFailed(str(failure)) from None
     if status["state"] != "completed":

@@ -1,7 +1,8 @@
 """What processes cost: CPU seconds and memory of all that belong to a host, by role, while a migration runs.
 
-Read from /proc every 50 ms, for a process that ends takes its figures with it: of such a one the last 50 ms may be missing. What
-a process waited for and we never saw is in its parent's figures for ended children.
+Read from /proc every 50 ms, for a process that ends takes its figures with it: of such a one the last 50 ms may be missing. New
+ones are looked for each second, and count from their start. What a process waited for and we never saw is in its parent's figures
+for ended children.
 """
 import os
 import pathlib
@@ -10,7 +11,7 @@ import time
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-STEP, SCAN = 0.05, 0.2
+STEP, SCAN = 0.05, 1.0
 ROLES = {"qemu": "qemu", "libvirtd": "libvirtd", "vmsecd": "vmsecd", "socat": "socat", "virsh": "client", "vmsec": "client",
          "vmsec-link": "link"}
 AGENTS = ("vmsecd", "worker")
@@ -24,12 +25,15 @@ class Process:
         self.first = None if known_before else (0.0, 0.0)
         self.own = self.children = 0.0
         self.parent, self.name, self.rss, self.alive = 0, "", 0, True
+        self.stat = -1  # opened once, as it is read often
 
     def read(self):
         try:
-            text = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
+            if self.stat < 0:
+                self.stat = os.open(f"/proc/{self.pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            text = os.pread(self.stat, 4096, 0).decode()
         except (FileNotFoundError, ProcessLookupError):
-            self.alive, self.rss = False, 0
+            self.end()
             return
         head, _, tail = text.rpartition(")")
         fields = tail.split()
@@ -40,6 +44,12 @@ class Process:
         self.children = (int(fields[13]) + int(fields[14])) / TICK
         self.rss = int(fields[21]) * PAGE
         self.first = self.first or (self.own, self.children)
+
+    def end(self):
+        self.alive, self.rss = False, 0
+        if self.stat >= 0:
+            os.close(self.stat)
+        self.stat = -1
 
     def used(self):
         return self.own - self.first[0] if self.first else 0.0
@@ -60,11 +70,12 @@ def role_of(process, by_pid):
 
 
 class Sampler:
-    """`find()` answers {pid: host} of the processes that belong to a host, without their descendants."""
+    """`find()` answers {pid: host} of the processes that belong to a host, without their descendants; `begun()` whether what
+    `cpu_since_begun` is about has begun."""
 
-    def __init__(self, find):
-        self.find, self.by_pid, self.stopping = find, {}, threading.Event()
-        self.peak, self.peak_agents, self.next_scan = {}, 0, 0.0
+    def __init__(self, find, begun=lambda: False):
+        self.find, self.begun, self.by_pid, self.stopping = find, begun, {}, threading.Event()
+        self.peak, self.peak_agents, self.next_scan, self.before = {}, 0, 0.0, None
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self):
@@ -77,12 +88,16 @@ class Sampler:
         self.stopping.set()
         self.thread.join()
         self._sample()
+        for process in self.by_pid.values():
+            process.end()
 
     def _run(self):
         while not self.stopping.wait(STEP):
             if time.monotonic() >= self.next_scan:
                 self._scan(known_before=False)
             self._sample()
+            if self.before is None and self.begun():
+                self.before = self.cpu()
 
     def _scan(self, known_before):
         self.next_scan = time.monotonic() + SCAN
@@ -94,15 +109,17 @@ class Sampler:
                 self.by_pid[pid] = Process(pid, host, known_before)
 
     def _sample(self):
-        sums = {}
+        sums, agents = {}, {}
         for process in self.by_pid.values():
             if process.alive:
                 process.read()
                 role = role_of(process, self.by_pid)
                 sums[role] = sums.get(role, 0) + process.rss
+                if role in AGENTS:
+                    agents[process.host] = agents.get(process.host, 0) + process.rss
         for role, rss in sums.items():
             self.peak[role] = max(self.peak.get(role, 0), rss)
-        self.peak_agents = max(self.peak_agents, sum(sums.get(role, 0) for role in AGENTS))
+        self.peak_agents = max(self.peak_agents, *agents.values(), 0)
 
     def cpu(self):
         """{host: {role: seconds}}."""
@@ -112,6 +129,13 @@ class Sampler:
             role = role_of(process, self.by_pid)
             roles[role] = roles.get(role, 0.0) + process.used() + self._unseen_children(process)
         return {host: {role: round(seconds, 3) for role, seconds in roles.items()} for host, roles in found.items()}
+
+    def cpu_since_begun(self):
+        """{host: {role: seconds}}; None where begun() never was."""
+        if self.before is None:
+            return None
+        return {host: {role: round(seconds - self.before.get(host, {}).get(role, 0.0), 3) for role, seconds in roles.items()}
+                for host, roles in self.cpu().items()}
 
     def _unseen_children(self, process):
         seen = sum(child.used() for child in self.by_pid.values() if child.parent == process.pid and not child.alive)

@@ -80,7 +80,7 @@ class SimBench:
         hosts = {self.lab.agents[host].pid(): host for host in HOSTS}
         with processes.Sampler(lambda: hosts) as sampler:
             busy, start = processes.busy_seconds(), time.monotonic()
-            status = migration.migrate(self.lab.agents[A], GUEST, B, ticket, way)
+            status = migration.migrate(self.lab.agents[A], GUEST, B, ticket, way, self.block.max_downtime)
             seconds, busy = time.monotonic() - start, processes.busy_seconds() - busy
         return {"command_s": seconds, "busy_s": busy, **cost(sampler), **from_status(status)}
 

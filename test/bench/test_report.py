@@ -94,7 +94,7 @@ class Results(unittest.TestCase):
 
     def test_csv_has_the_same_columns_in_each_line(self):
         rows = list(csv.reader(io.StringIO(report.as_csv(results()))))
-        self.assertEqual({len(row) for row in rows}, {15})
+        self.assertEqual({len(row) for row in rows}, {16})
         self.assertIn("256", {row[1] for row in rows})
 
     def test_the_text_names_what_is_not_there_and_what_failed(self):
