@@ -34,6 +34,7 @@ struct WorkerBudget {
   // What it keeps across restarts (vmsec.Records), keys and values.
   Bytes records{std::uint64_t{16} << 20};
   std::uint32_t record_count = 4096;
+  std::vector<std::uint32_t> cpus;  // of the host, which its threads run on; empty: any
 };
 
 struct HostOptions {

@@ -5,6 +5,7 @@
 
 #include "vmsec/host.hpp"
 #include "vmsec/policy.hpp"
+#include "vmsec/section.hpp"
 #include "vmsec/units.hpp"
 
 namespace vmsec {
@@ -149,6 +150,20 @@ class OptionsReader {
     return take_value(setting, parse_size(setting.text), Bytes{64 << 10}, options_.audit_file_size);
   }
 
+  Status take_cpus(const Setting& setting, std::vector<std::uint32_t>& cpus) const {
+    constexpr std::uint32_t kLargest = 4095;  // beyond any host's
+    if (setting.type != SettingType::list || setting.list.empty())
+      return at(setting, "must be a list of this host's CPUs, as [2, 3]");
+    cpus.clear();
+    for (const std::string& element : setting.list) {
+      const auto cpu = number_of(element, kLargest);
+      if (!cpu) return at(setting, "\"" + element + "\" is no CPU: must be a list of this host's CPUs, as [2, 3]");
+      if (std::ranges::find(cpus, *cpu) != cpus.end()) return at(setting, "CPU " + element + " is listed twice");
+      cpus.push_back(*cpu);
+    }
+    return {};
+  }
+
   // [worker.NAME]: what the module's process may take.
   Status take_budget(const Setting& setting, const std::string& rest) {
     const auto dot = rest.find('.');
@@ -159,6 +174,7 @@ class OptionsReader {
     if (key == "descriptors") return take_number(setting, 32, 1 << 20, budget.descriptors);
     if (key == "threads") return take_number(setting, 4, 1 << 16, budget.threads);
     if (key == "record_count") return take_number(setting, 16, 1 << 20, budget.record_count);
+    if (key == "cpus") return take_cpus(setting, budget.cpus);
     if (key == "calls") return take_number(setting, 100, 10'000'000, budget.calls);
     if (key != "memory" && key != "cpu" && key != "deadline" && key != "records") return at(setting, "unknown key");
     if (setting.type != SettingType::text) return at(setting, "must be a text");

@@ -115,6 +115,8 @@ Status Life::start() {
     if (cause_) process_->kill();
   }
   far_.reset();
+  // The program waits for its setup, and has one thread.
+  if (!plan_.budget.cpus.empty()) VMSEC_CHECK(process_->pin(plan_.budget.cpus));
   // Where the host runs out of memory, a module is to end before a guest. It is no matter of safety: done where it can
   // be.
   std::ofstream("/proc/" + std::to_string(process_->id()) + "/oom_score_adj") << 1000;

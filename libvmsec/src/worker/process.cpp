@@ -9,11 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <sstream>
 
 namespace vmsec::worker {
@@ -111,6 +113,23 @@ Process::~Process() {
 }
 
 void Process::kill() const { ::syscall(SYS_pidfd_send_signal, fd_.get(), SIGKILL, nullptr, 0); }
+
+Status Process::pin(const std::vector<std::uint32_t>& cpus) const {
+  const std::size_t most = std::ranges::max(cpus) + 1;
+  const std::unique_ptr<cpu_set_t, decltype(&::__sched_cpufree)> set(CPU_ALLOC(most), &::__sched_cpufree);
+  if (!set) return fail(Code::unavailable, "pin to CPUs: no memory");
+  const std::size_t size = CPU_ALLOC_SIZE(most);
+  CPU_ZERO_S(size, set.get());
+  std::string named;
+  for (const std::uint32_t cpu : cpus) {
+    CPU_SET_S(cpu, size, set.get());
+    named += (named.empty() ? "" : ", ") + std::to_string(cpu);
+  }
+  if (::sched_setaffinity(id_, size, set.get()) == 0) return {};
+  const std::string what = "run on CPUs " + named + " alone";
+  return errno == EINVAL ? fail(Code::invalid_argument, what + ": this machine has none of them for the agent")
+                         : fail(errno_error(what, errno, Code::unavailable));
+}
 
 ProcessEnd Process::wait() {
   siginfo_t info{};

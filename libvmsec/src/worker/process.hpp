@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <string>
+#include <vector>
 
 #include "vmsec/fd.hpp"
 
@@ -39,6 +40,9 @@ class Process {
   [[nodiscard]] int id() const { return id_; }
   [[nodiscard]] const Fd& watch() const { return fd_; }  // readable: it has ended
   void kill() const;
+  // Its threads-to-be run on these CPUs alone; of them, those that are there. Before it has more than one thread.
+  // `invalid_argument`: none of them is there.
+  [[nodiscard]] Status pin(const std::vector<std::uint32_t>& cpus) const;
   ProcessEnd wait();  // once
   [[nodiscard]] ProcessUse use() const;
   [[nodiscard]] std::size_t descriptors() const;  // 0: not known

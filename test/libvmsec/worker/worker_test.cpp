@@ -1,8 +1,13 @@
 // A module in its own process, over a fake backend: as a Host runs it.
 #include "worker/worker_instance.hpp"
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "libvmsec/host/toys.hpp"
@@ -29,7 +34,41 @@ bool skipped(const Result<std::unique_ptr<loader::ModuleInstance>>& instance) {
   return true;
 }
 
+// What the kernel says of each child of this process, as in /proc/PID/status.
+std::vector<std::string> of_children(const std::string& field) {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream status(entry.path() / "status");
+    std::string parent;
+    std::string value;
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("PPid:\t")) parent = line.substr(6);
+      if (line.starts_with(field + ":\t")) value = line.substr(field.size() + 2);
+    }
+    if (parent == std::to_string(::getpid())) found.push_back(value);
+  }
+  return found;
+}
+
 }  // namespace
+
+TEST_CASE("a worker runs on the CPUs that its budget names, and not at all where none of them is there") {
+  Apart apart;
+  cpu_set_t ours;
+  REQUIRE(::sched_getaffinity(0, sizeof ours, &ours) == 0);
+  std::uint32_t last = CPU_SETSIZE - 1;
+  while (!CPU_ISSET(last, &ours)) --last;
+  worker::WorkerOptions options;
+  options.budget.cpus = {last, 4095};
+  const auto instance = apart.start(std::move(options));
+  if (skipped(instance)) return;
+  CHECK(of_children("Cpus_allowed_list") == std::vector{std::to_string(last)});
+  worker::WorkerOptions nowhere;
+  nowhere.budget.cpus = {4095};
+  const auto refused = apart.start(std::move(nowhere));
+  CHECK(code_of(refused) == Code::invalid_argument);
+  CHECK_THAT(message_of(refused), Catch::Contains("module toy") && Catch::Contains("run on CPUs 4095 alone"));
+}
 
 TEST_CASE("a worker that is not there is an error that names it: there is no other carrier to fall back to") {
   Apart apart;
