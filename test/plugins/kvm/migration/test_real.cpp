@@ -82,6 +82,20 @@ TEST_CASE("a guest that has moved runs at the destination, and only there") {
   virDomainFree(domain);
 }
 
+// With post-copy allowed, and not begun: of a guest that dirties its memory faster than it could ever be sent.
+static void begin_second_pass(Pair& pair) {
+  MigrationOptions options;
+  options.post_copy = true;
+  options.maximum_downtime = Microseconds{1000};
+  options.bandwidth = BytesPerSecond{32 << 20};
+  pair.begin(options);
+  CHECK(pair.b.migration->start_post_copy(pair.ref).error().code == Code::wrong_state);
+  REQUIRE(eventually([&] {
+    pair.carry();
+    return pair.a.migration->progress(pair.ref)->iteration >= 2;
+  }));
+}
+
 TEST_CASE("bulk channels carry a guest as well") {
   if (!have_hosts()) return;
   Pair pair;
@@ -94,20 +108,10 @@ TEST_CASE("bulk channels carry a guest as well") {
   pair.close();
 }
 
-// Its memory is dirtied faster than it could ever be sent.
 TEST_CASE("a guest that never converges runs at the destination while its memory follows") {
   if (!have_hosts()) return;
   Pair pair(Guest{.command_line = "fill=48 dirty=40 rate=400"});
-  MigrationOptions options;
-  options.post_copy = true;
-  options.maximum_downtime = Microseconds{1000};
-  options.bandwidth = BytesPerSecond{32 << 20};
-  pair.begin(options);
-  CHECK(pair.b.migration->start_post_copy(pair.ref).error().code == Code::wrong_state);
-  REQUIRE(eventually([&] {
-    pair.carry();
-    return pair.a.migration->progress(pair.ref)->iteration >= 2;
-  }));
+  begin_second_pass(pair);
   CHECK(pair.a.state(pair.ref.domain) == DomainState::running);
   pair.start_post_copy();
   pair.await(Side::source, Kind::gate);
@@ -132,15 +136,7 @@ TEST_CASE(
     "a post-copy that is cut before its gate leaves the guest at the source, one that is refused there is in doubt") {
   if (!have_hosts()) return;
   Pair pair(Guest{.command_line = "fill=48 dirty=40 rate=400"});
-  MigrationOptions options;
-  options.post_copy = true;
-  options.maximum_downtime = Microseconds{1000};
-  options.bandwidth = BytesPerSecond{32 << 20};
-  pair.begin(options);
-  REQUIRE(eventually([&] {
-    pair.carry();
-    return pair.a.migration->progress(pair.ref)->iteration >= 2;
-  }));
+  begin_second_pass(pair);
   SECTION("cut while it is still pre-copy") {
     for (auto& relay : pair.relays) relay->cut();
     pair.await(Side::source, Kind::failed);
