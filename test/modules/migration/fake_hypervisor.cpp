@@ -169,6 +169,13 @@ int FakeHypervisor::add_channel(const Shared& session, ChannelKind kind, std::ui
   return pair[0];
 }
 
+int FakeHypervisor::offer_channel(const Shared& session, ChannelKind kind, std::uint32_t index) {
+  SessionEvent event;
+  const int end = add_channel(session, kind, index, &event);
+  push(session, std::move(event));
+  return end;
+}
+
 int FakeHypervisor::wait_channel(const Shared& session, ChannelKind kind, std::uint32_t index) {
   std::unique_lock lock(session->mutex);
   session->changed.wait(lock,
@@ -187,14 +194,10 @@ void FakeHypervisor::send_guest(const Shared& session) {
   const std::string guest = memory(session->domain);
   const std::size_t parts = session->options.bulk_channels + 1;
   std::vector<int> fds;
-  SessionEvent event;
-  const int control = add_channel(session, ChannelKind::control, 0, &event);
-  push(session, std::move(event));
+  const int control = offer_channel(session, ChannelKind::control);
   for (std::size_t i = 0; i < parts; ++i) {
-    SessionEvent channel;
     const auto kind = i == 0 ? ChannelKind::main : ChannelKind::bulk;
-    fds.push_back(add_channel(session, kind, i == 0 ? 0 : static_cast<std::uint32_t>(i - 1), &channel));
-    push(session, std::move(channel));
+    fds.push_back(offer_channel(session, kind, i == 0 ? 0 : static_cast<std::uint32_t>(i - 1)));
   }
   bool sent = !behaviour.never_sends;
   for (std::size_t i = 0; i < parts && sent; ++i) {
@@ -281,12 +284,8 @@ bool FakeHypervisor::wait_post_copy(const Shared& session) {
 
 void FakeHypervisor::send_in_halves(const Shared& session) {
   const std::string guest = memory(session->domain);
-  SessionEvent event;
-  const int control = add_channel(session, ChannelKind::control, 0, &event);
-  push(session, std::move(event));
-  SessionEvent channel;
-  const int main = add_channel(session, ChannelKind::main, 0, &channel);
-  push(session, std::move(channel));
+  const int control = offer_channel(session, ChannelKind::control);
+  const int main = offer_channel(session, ChannelKind::main);
   bool sent = write_all(main, length_prefix(guest.size())) && write_all(main, part_of(guest, 0, 2));
   written_ += guest.size() / 2;
   const bool follows = sent && wait_post_copy(session);
@@ -357,12 +356,8 @@ void FakeHypervisor::receive_in_halves(const Shared& session) {
 
 void FakeHypervisor::send_again(const Shared& session) {
   const std::string guest = memory(session->domain);
-  SessionEvent event;
-  const int control = add_channel(session, ChannelKind::control, 0, &event);
-  push(session, std::move(event));
-  SessionEvent channel;
-  const int main = add_channel(session, ChannelKind::main, 0, &channel);
-  push(session, std::move(channel));
+  const int control = offer_channel(session, ChannelKind::control);
+  const int main = offer_channel(session, ChannelKind::main);
   push(session, {SessionEventKind::gate, ChannelKind::unknown, 0, {}, {}});
   if (wait_word(session) == Word::proceed) {
     std::ignore = write_all(control, "F");

@@ -137,6 +137,8 @@ class FakeHypervisor final : public Migration {
   bool wait_post_copy(const Shared& session);
   void finish(const Shared& session, SessionEventKind kind, std::string detail);
   int add_channel(const Shared& session, ChannelKind kind, std::uint32_t index, SessionEvent* event);
+  // The same of a source, which tells of each channel as it comes.
+  int offer_channel(const Shared& session, ChannelKind kind, std::uint32_t index = 0);
   int wait_channel(const Shared& session, ChannelKind kind, std::uint32_t index);
   Word wait_word(const Shared& session);
   static void push(const Shared& session, SessionEvent event);
