@@ -1,7 +1,7 @@
 #include "config.hpp"
 
-#include "ek_certificate.hpp"
-#include "files.hpp"
+#include "evidence/ek_certificate.hpp"
+#include "evidence/files.hpp"
 #include "vmsec/section.hpp"
 
 namespace vmsec::boot {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "bytes.hpp"
-#include "digest.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/digest.hpp"
 
 namespace vmsec::boot {
 namespace {

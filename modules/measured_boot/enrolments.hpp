@@ -4,8 +4,8 @@
 #include <mutex>
 #include <vector>
 
+#include "evidence/tpm_public.hpp"
 #include "messages.hpp"
-#include "tpm_public.hpp"
 #include "vmsec/service/attestation.hpp"
 #include "vmsec/service/journal.hpp"
 #include "vmsec/service/records.hpp"

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "bytes.hpp"
+#include "evidence/bytes.hpp"
 #include "prover.hpp"
 
 namespace vmsec::boot {

@@ -1,9 +1,9 @@
 #include "prover.hpp"
 
-#include "bytes.hpp"
-#include "credential.hpp"
-#include "digest.hpp"
-#include "secret.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/credential.hpp"
+#include "evidence/digest.hpp"
+#include "evidence/secret.hpp"
 
 namespace vmsec::boot {
 namespace {

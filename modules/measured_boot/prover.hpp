@@ -5,7 +5,7 @@
 #pragma once
 
 #include "messages.hpp"
-#include "tpm.hpp"
+#include "tpm/tpm.hpp"
 #include "vmsec/capability/boot_evidence.hpp"
 #include "vmsec/service/journal.hpp"
 #include "vmsec/service/peers.hpp"

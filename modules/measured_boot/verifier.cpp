@@ -1,10 +1,10 @@
 #include "verifier.hpp"
 
-#include "bytes.hpp"
-#include "credential.hpp"
-#include "digest.hpp"
-#include "ek_certificate.hpp"
-#include "secret.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/credential.hpp"
+#include "evidence/digest.hpp"
+#include "evidence/ek_certificate.hpp"
+#include "evidence/secret.hpp"
 
 namespace vmsec::boot {
 namespace {

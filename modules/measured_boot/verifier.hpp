@@ -6,7 +6,7 @@
 
 #include "config.hpp"
 #include "enrolments.hpp"
-#include "evidence.hpp"
+#include "evidence/judge.hpp"
 #include "peer_link.hpp"
 #include "prover.hpp"
 #include "vmsec/service/attestation.hpp"

@@ -1,10 +1,10 @@
 #include <catch2/catch.hpp>
 
-#include "credential.hpp"
+#include "evidence/credential.hpp"
+#include "evidence/soft_key.hpp"
 #include "hosts.hpp"
 #include "paths.hpp"
-#include "soft_key.hpp"
-#include "tpm.hpp"
+#include "tpm/tpm.hpp"
 
 namespace vmsec::boot::test {
 namespace {

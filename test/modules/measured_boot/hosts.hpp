@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "event_logs.hpp"
+#include "evidence/event_logs.hpp"
 #include "measured_boot.hpp"
 #include "swtpm.hpp"
 

@@ -2,12 +2,12 @@
 #include <catch2/catch.hpp>
 #include <sstream>
 
-#include "event_logs.hpp"
+#include "evidence/event_logs.hpp"
+#include "evidence/replay.hpp"
 #include "paths.hpp"
 #include "prover.hpp"
-#include "replay.hpp"
 #include "swtpm.hpp"
-#include "tpm.hpp"
+#include "tpm/tpm.hpp"
 
 namespace vmsec::boot::test {
 namespace {

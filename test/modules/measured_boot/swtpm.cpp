@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "replay.hpp"
+#include "evidence/replay.hpp"
 #include "vmsec/fd.hpp"
 
 extern char** environ;

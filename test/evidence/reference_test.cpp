@@ -1,4 +1,4 @@
-#include "reference.hpp"
+#include "evidence/reference.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,7 +1,7 @@
 // From evidence to verdict. No TPM, no network: bytes in, verdict out.
 #pragma once
 
-#include "messages.hpp"
+#include "evidence.hpp"
 #include "quote.hpp"
 #include "reference.hpp"
 #include "vmsec/service/attestation.hpp"

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "digest.hpp"
-#include "eventlog.hpp"
+#include "evidence/digest.hpp"
+#include "evidence/eventlog.hpp"
 #include "paths.hpp"
 
 namespace vmsec::boot::test {

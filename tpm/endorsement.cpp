@@ -1,10 +1,10 @@
-#include "tpm_endorsement.hpp"
+#include "endorsement.hpp"
 
 #include <algorithm>
 #include <array>
 #include <optional>
 
-#include "tpm_templates.hpp"
+#include "templates.hpp"
 
 namespace vmsec::boot {
 namespace {

@@ -1,8 +1,8 @@
 // Finding the endorsement key, and its certificate, in the TPM.
 #pragma once
 
+#include "handles.hpp"
 #include "tpm.hpp"
-#include "tpm_handles.hpp"
 
 namespace vmsec::boot {
 

@@ -1,11 +1,11 @@
-#include "quote.hpp"
+#include "evidence/quote.hpp"
 
 #include <catch2/catch.hpp>
 #include <functional>
 
-#include "bytes.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/tpm_constants.hpp"
 #include "soft_key.hpp"
-#include "tpm_constants.hpp"
 
 namespace vmsec::boot::test {
 namespace {

@@ -1,11 +1,11 @@
-#include "eventlog.hpp"
+#include "evidence/eventlog.hpp"
 
 #include <catch2/catch.hpp>
 #include <sstream>
 
 #include "event_logs.hpp"
+#include "evidence/replay.hpp"
 #include "paths.hpp"
-#include "replay.hpp"
 
 namespace vmsec::boot::test {
 namespace {

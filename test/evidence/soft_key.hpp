@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "openssl_handles.hpp"
-#include "quote.hpp"
+#include "evidence/openssl_handles.hpp"
+#include "evidence/quote.hpp"
 
 namespace vmsec::boot::test {
 

@@ -1,8 +1,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "bytes.hpp"
-#include "ek_certificate.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/ek_certificate.hpp"
 
 using namespace vmsec::boot;
 

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string>
 
-#include "quote.hpp"
+#include "evidence/quote.hpp"
 #include "vmsec/result.hpp"
 
 struct ESYS_CONTEXT;

@@ -2,8 +2,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "bytes.hpp"
-#include "quote.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/quote.hpp"
 
 using namespace vmsec::boot;
 

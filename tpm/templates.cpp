@@ -1,4 +1,4 @@
-#include "tpm_templates.hpp"
+#include "templates.hpp"
 
 #include <algorithm>
 #include <array>

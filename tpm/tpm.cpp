@@ -7,10 +7,10 @@
 #include <bit>
 #include <cstring>
 
-#include "bytes.hpp"
-#include "tpm_endorsement.hpp"
-#include "tpm_handles.hpp"
-#include "tpm_templates.hpp"
+#include "endorsement.hpp"
+#include "evidence/bytes.hpp"
+#include "handles.hpp"
+#include "templates.hpp"
 
 namespace vmsec::boot {
 namespace {

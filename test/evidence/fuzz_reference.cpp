@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "reference.hpp"
+#include "evidence/reference.hpp"
 
 // Any text: an error with its place, or a reference that says something of every PCR that it covers.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "bytes.hpp"
-#include "tpm_constants.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/tpm_constants.hpp"
 
 namespace vmsec::boot::test {
 namespace {

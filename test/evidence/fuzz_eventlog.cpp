@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "replay.hpp"
+#include "evidence/replay.hpp"
 
 // Any bytes: an error that names place and cause, or values of the right size.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

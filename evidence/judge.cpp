@@ -1,4 +1,4 @@
-#include "evidence.hpp"
+#include "judge.hpp"
 
 #include "bytes.hpp"
 #include "digest.hpp"

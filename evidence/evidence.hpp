@@ -1,0 +1,35 @@
+// What a host shows of its boot, as it is sent (proto/vmsec/measured_boot.proto).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vmsec/wire.hpp"
+
+namespace vmsec::boot {
+
+// A PCR as the host says: to name the one that differs, never to decide.
+struct ClaimedPcr {
+  std::uint32_t pcr = 0;
+  std::string value;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.ClaimedPcr";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "pcr", &ClaimedPcr::pcr), wire::field(2, "value", &ClaimedPcr::value));
+  }
+};
+
+struct Evidence {
+  std::string attest;     // TPMS_ATTEST
+  std::string signature;  // TPMT_SIGNATURE
+  std::string event_log;
+  std::vector<ClaimedPcr> claimed;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.Evidence";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "attest", &Evidence::attest), wire::field(2, "signature", &Evidence::signature),
+                        wire::field(3, "event_log", &Evidence::event_log),
+                        wire::field(4, "claimed", &Evidence::claimed));
+  }
+};
+
+}  // namespace vmsec::boot
