@@ -11,7 +11,8 @@ Result<std::optional<PcrValues>> confirmed_claim(const Evidence& evidence, const
   PcrValues values;
   PcrMask given;
   for (const auto& claim : evidence.claimed) {
-    if (claim.pcr >= kPcrCount || given.has(claim.pcr) || claim.value.size() != kSha256Size) return std::nullopt;
+    if (claim.pcr >= kPcrCount || given.has(claim.pcr) || claim.value.size() != digest_size(quote.bank))
+      return std::nullopt;
     given.add(claim.pcr);
     values[claim.pcr] = claim.value;
   }
@@ -41,14 +42,11 @@ Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const 
   VMSEC_TRY(confirmed.quote, verify_quote(key, evidence.attest, evidence.signature, demand));
   report.reset_count = confirmed.quote.reset_count;
   report.restart_count = confirmed.quote.restart_count;
-  VMSEC_TRY(confirmed.replay, replay(evidence.event_log));
+  VMSEC_TRY(confirmed.replay, replay(evidence.event_log, demand.bank));
   report.events = confirmed.replay.events;
-  const auto* bank = confirmed.replay.bank(Hash::sha256);
-  if (bank == nullptr) return fail(Code::untrusted, "the event log has no sha256 digests");
-  confirmed.values = bank->values;
-  VMSEC_TRY(const auto expected, pcr_digest(confirmed.values, demand.pcrs));
+  VMSEC_TRY(const auto expected, pcr_digest(confirmed.replay.values, demand.pcrs));
   if (equal(expected, confirmed.quote.pcr_digest)) return confirmed;
-  VMSEC_TRY(auto cause, explain(evidence, confirmed.quote, confirmed.values));
+  VMSEC_TRY(auto cause, explain(evidence, confirmed.quote, confirmed.replay.values));
   return fail(Code::untrusted, std::move(cause));
 }
 
@@ -60,7 +58,7 @@ void judge(const Evidence& evidence, const TpmPublic& key, const QuoteDemand& de
     report.cause = confirmed.error().message;
     return;
   }
-  auto comparison = compare(reference, confirmed->replay, confirmed->values);
+  auto comparison = compare(reference, confirmed->replay);
   report.pcrs = std::move(comparison.pcrs);
   report.cause = std::move(comparison.cause);
   if (report.cause.empty()) report.verdict = Verdict::trusted;

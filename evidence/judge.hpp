@@ -11,8 +11,7 @@ namespace vmsec::boot {
 // A genuine quote, and a log that explains it.
 struct Confirmed {
   Quote quote;
-  Replay replay;
-  PcrValues values;  // SHA-256, as replayed: the quote's own for the PCRs that it is over
+  Replay replay;  // its values are the quote's own for the PCRs that it is over
 };
 
 // Fills the report's counters as soon as the quote is known to be genuine.

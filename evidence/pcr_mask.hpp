@@ -8,7 +8,7 @@
 
 namespace vmsec::boot {
 
-// PCRs as bits, PCR 0 the lowest. Always of the SHA-256 bank.
+// PCRs as bits, PCR 0 the lowest; of which bank is said beside.
 struct PcrMask {
   std::uint32_t bits = 0;
 
@@ -16,6 +16,11 @@ struct PcrMask {
   constexpr void add(std::uint32_t pcr) { bits |= 1U << pcr; }
   [[nodiscard]] constexpr bool valid() const { return bits != 0 && bits >> kPcrCount == 0; }
   friend constexpr bool operator==(const PcrMask&, const PcrMask&) = default;
+};
+
+struct PcrSelection {
+  PcrMask pcrs;
+  Hash bank = Hash::sha256;
 };
 
 // "0,1,2,7"

@@ -20,8 +20,7 @@ Status read_selection(ByteReader& reader, Quote& quote) {
   const auto size = reader.big<std::uint8_t>();
   const auto bits = size ? reader.take(*size) : std::nullopt;
   if (!hash || !bits) return bad("quote", reader, "it ends within its PCR selection");
-  if (*hash != kAlgSha256)
-    return bad("quote", reader, "it is over the bank " + to_string(Hash{*hash}) + ", want sha256");
+  quote.bank = Hash{*hash};
   if (bits->size() != kPcrCount / 8)
     return bad("quote", reader, "a PCR selection of " + std::to_string(bits->size()) + " bytes, want 3");
   for (std::uint32_t i = 0; i < kPcrCount / 8; ++i)
@@ -133,6 +132,9 @@ Result<Quote> verify_quote(const TpmPublic& key, std::string_view attest, std::s
   VMSEC_CHECK(verify_signature(key, attest, signature));
   if (!equal(quote.qualifying_data, demand.qualifying_data))
     return fail(Code::untrusted, "the quote is not for this nonce, this connection and this host");
+  if (quote.bank != demand.bank)
+    return fail(Code::untrusted,
+                "the quote is over the bank " + to_string(quote.bank) + ", asked was " + to_string(demand.bank));
   if (quote.pcrs != demand.pcrs)
     return fail(Code::untrusted,
                 "the quote is over PCRs " + to_string(quote.pcrs) + ", asked were " + to_string(demand.pcrs));

@@ -22,11 +22,12 @@ struct Quote {
   std::uint32_t restart_count = 0;
   bool safe = false;
   std::uint64_t firmware_version = 0;
+  Hash bank = Hash::sha256;
   PcrMask pcrs;
   std::string pcr_digest;
 };
 
-// A TPMS_ATTEST of a quote over SHA-256 PCRs. Errors name byte and cause.
+// A TPMS_ATTEST of a quote over PCRs of one bank. Errors name byte and cause.
 Result<Quote> parse_quote(std::string_view attest);
 
 // A TPMT_SIGNATURE by the key over the bytes. `tampered` when it is not.
@@ -35,9 +36,10 @@ Status verify_signature(const TpmPublic& key, std::string_view attest, std::stri
 struct QuoteDemand {
   std::string qualifying_data;
   PcrMask pcrs;
+  Hash bank = Hash::sha256;
 };
 
-// The quote, when it is the key's, over just this data and just these PCRs. What
+// The quote, when it is the key's, over just this data and just these PCRs of that bank. What
 // the PCRs' digest means is for the caller to compare.
 Result<Quote> verify_quote(const TpmPublic& key, std::string_view attest, std::string_view signature,
                            const QuoteDemand& demand);

@@ -69,11 +69,11 @@ Result<Reference> read_reference(const std::string& path) {
   return parse_reference(text, path);
 }
 
-Comparison compare(const Reference& reference, const Replay& replay, const PcrValues& values) {
+Comparison compare(const Reference& reference, const Replay& replay) {
   Comparison comparison;
   for (const auto& [pcr, wanted] : reference.pcrs) {
-    const std::string cause = difference(wanted, replay, pcr, values[pcr]);
-    PcrValue row{pcr, "sha256", to_hex(values[pcr]), cause.empty(), {}};
+    const std::string cause = difference(wanted, replay, pcr, replay.values[pcr]);
+    PcrValue row{pcr, to_string(replay.bank), to_hex(replay.values[pcr]), cause.empty(), {}};
     if (!cause.empty()) row.reference = reference_text(wanted);
     comparison.pcrs.push_back(std::move(row));
     if (comparison.cause.empty()) comparison.cause = cause;
@@ -81,7 +81,7 @@ Comparison compare(const Reference& reference, const Replay& replay, const PcrVa
   return comparison;
 }
 
-std::string write_reference(const Replay& replay, const PcrValues& values, PcrMask pcrs, const std::string& host) {
+std::string write_reference(const Replay& replay, PcrMask pcrs, const std::string& host) {
   std::string out = "# What a host must have booted. Learned from " + printable(host, 128) +
                     ", whose TPM had quoted these values:\n# review it before you trust it.\nversion = 1\npcrs = [";
   std::string separator;
@@ -93,7 +93,7 @@ std::string write_reference(const Replay& replay, const PcrValues& values, PcrMa
   out += "]\n";
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) {
     if (!pcrs.has(pcr)) continue;
-    out += "\n[pcr." + std::to_string(pcr) + "]\nvalues = [" + quoted(values[pcr]) + "]\n";
+    out += "\n[pcr." + std::to_string(pcr) + "]\nvalues = [" + quoted(replay.values[pcr]) + "]\n";
     if (!measured(replay, pcr)) continue;
     out += "events = [\n";
     for (const auto& event : replay.measurements)

@@ -30,6 +30,7 @@ struct PcrReference {
 };
 
 struct Reference {
+  Hash bank = Hash::sha256;
   std::map<std::uint32_t, PcrReference> pcrs;
   [[nodiscard]] PcrMask mask() const;
 };
@@ -43,10 +44,10 @@ struct Comparison {
   std::vector<PcrValue> pcrs;  // those that the reference covers
   std::string cause;           // the first thing that differs; empty: nothing does
 };
-// Compares the SHA-256 values of a replay whose values a quote has confirmed.
-Comparison compare(const Reference& reference, const Replay& replay, const PcrValues& values);
+// Compares a replay of the reference's bank whose values a quote has confirmed.
+Comparison compare(const Reference& reference, const Replay& replay);
 
 // A reference file that this boot, and only this one, satisfies.
-std::string write_reference(const Replay& replay, const PcrValues& values, PcrMask pcrs, const std::string& host);
+std::string write_reference(const Replay& replay, PcrMask pcrs, const std::string& host);
 
 }  // namespace vmsec::boot

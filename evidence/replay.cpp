@@ -14,35 +14,28 @@ std::unexpected<Error> bad(const Event& event, const std::string& cause) {
 
 class Replayer {
  public:
-  explicit Replayer(const std::vector<Bank>& banks) {
-    for (const auto& bank : banks) {
-      if (!digest_size(bank.hash)) continue;
-      BankReplay start{bank.hash, {}};
-      for (auto& value : start.values) value.assign(bank.size, '\0');
-      replay_.banks.push_back(std::move(start));
-    }
+  explicit Replayer(const Bank& bank) {
+    replay_.bank = bank.hash;
+    for (auto& value : replay_.values) value.assign(bank.size, '\0');
   }
 
   Status feed(const Event& event) {
     replay_.events = event.number + 1;
     if (!event.extends()) return startup_locality(event);
     extended_[event.pcr] = true;
-    replay_.measurements.push_back(
-        {event.number, event.pcr, event.type, std::string(event.digest(Hash::sha256).value_or(""))});
-    for (auto& bank : replay_.banks) {
-      auto& value = bank.values[event.pcr];
-      auto next = digest(bank.hash, {value, *event.digest(bank.hash)});
-      if (!next) return bad(event, next.error().message);
-      value = std::move(*next);
-    }
+    const auto measured = *event.digest(replay_.bank);
+    replay_.measurements.push_back({event.number, event.pcr, event.type, std::string(measured)});
+    auto& value = replay_.values[event.pcr];
+    auto next = digest(replay_.bank, {value, measured});
+    if (!next) return bad(event, next.error().message);
+    value = std::move(*next);
     return {};
   }
 
   // PCR 17 to 22 start as all ones, and at zero once a late launch has reset them to measure into them.
   Replay finish() && {
-    for (auto& bank : replay_.banks)
-      for (std::size_t pcr = 17; pcr <= 22; ++pcr)
-        if (!extended_[pcr]) bank.values[pcr].assign(bank.values[pcr].size(), '\xff');
+    for (std::size_t pcr = 17; pcr <= 22; ++pcr)
+      if (!extended_[pcr]) replay_.values[pcr].assign(replay_.values[pcr].size(), '\xff');
     return std::move(replay_);
   }
 
@@ -56,7 +49,7 @@ class Replayer {
     if (located_) return bad(event, "a second StartupLocality");
     if (extended_[0]) return bad(event, "StartupLocality after PCR 0 was extended");
     located_ = true;
-    for (auto& bank : replay_.banks) bank.values[0].back() = locality;
+    replay_.values[0].back() = locality;
     return {};
   }
 
@@ -67,14 +60,12 @@ class Replayer {
 
 }  // namespace
 
-const BankReplay* Replay::bank(Hash hash) const {
-  const auto found = std::ranges::find(banks, hash, &BankReplay::hash);
-  return found == banks.end() ? nullptr : &*found;
-}
-
-Result<Replay> replay(std::string_view log) {
+Result<Replay> replay(std::string_view log, Hash bank) {
   VMSEC_TRY(auto reader, EventLogReader::open(log));
-  Replayer replayer(reader.banks());
+  const auto found = std::ranges::find(reader.banks(), bank, &Bank::hash);
+  if (found == reader.banks().end() || !digest_size(bank))
+    return fail(Code::invalid_argument, "the event log has no " + to_string(bank) + " digests");
+  Replayer replayer(*found);
   while (true) {
     VMSEC_TRY(auto event, reader.next());
     if (!event) return std::move(replayer).finish();

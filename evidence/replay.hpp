@@ -12,12 +12,7 @@ namespace vmsec::boot {
 
 using PcrValues = std::array<std::string, kPcrCount>;  // raw digests
 
-struct BankReplay {
-  Hash hash = Hash::sha256;
-  PcrValues values;
-};
-
-// An event that extended a PCR, with its SHA-256 digest (empty where the log has none).
+// An event that extended a PCR, with its digest of the replay's bank.
 struct Measurement {
   std::uint32_t number = 0;
   std::uint32_t pcr = 0;
@@ -26,15 +21,14 @@ struct Measurement {
 };
 
 struct Replay {
-  std::vector<BankReplay> banks;  // those whose algorithm can be computed here
+  Hash bank = Hash::sha256;
+  PcrValues values;
   std::vector<Measurement> measurements;
   std::uint32_t events = 0;
-
-  [[nodiscard]] const BankReplay* bank(Hash hash) const;
 };
 
-// Extends every bank as the TPM did. Events of EV_NO_ACTION extend nothing; a
-// StartupLocality event sets where PCR 0 starts.
-Result<Replay> replay(std::string_view log);
+// Extends one bank as the TPM did: an error where the log has no digests of it.
+// Events of EV_NO_ACTION extend nothing; a StartupLocality event sets where PCR 0 starts.
+Result<Replay> replay(std::string_view log, Hash bank = Hash::sha256);
 
 }  // namespace vmsec::boot

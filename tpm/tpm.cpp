@@ -33,10 +33,10 @@ Status fill(T& target, Buffer& buffer, std::string_view bytes, std::string_view 
   return {};
 }
 
-TPML_PCR_SELECTION selection_of(PcrMask pcrs) {
+TPML_PCR_SELECTION selection_of(PcrMask pcrs, Hash bank) {
   TPML_PCR_SELECTION selection{};
   selection.count = 1;
-  selection.pcrSelections[0].hash = TPM2_ALG_SHA256;
+  selection.pcrSelections[0].hash = static_cast<TPMI_ALG_HASH>(bank);
   selection.pcrSelections[0].sizeofSelect = 3;
   for (std::size_t i = 0; i < 3; ++i) selection.pcrSelections[0].pcrSelect[i] = static_cast<BYTE>(pcrs.bits >> (8 * i));
   return selection;
@@ -106,8 +106,8 @@ Result<TpmHandle> endorsement_session(ESYS_CONTEXT* esys) {
 }
 
 // One TPM2_PCR_Read; answers which PCRs it gave.
-Result<PcrMask> read_some(ESYS_CONTEXT* esys, PcrMask wanted, PcrValues& values) {
-  const auto selection = selection_of(wanted);
+Result<PcrMask> read_some(ESYS_CONTEXT* esys, PcrMask wanted, Hash bank, PcrValues& values) {
+  const auto selection = selection_of(wanted, bank);
   TPML_PCR_SELECTION* given = nullptr;
   TPML_DIGEST* digests = nullptr;
   UINT32 counter = 0;
@@ -117,7 +117,8 @@ Result<PcrMask> read_some(ESYS_CONTEXT* esys, PcrMask wanted, PcrValues& values)
   const TpmMemory<TPML_DIGEST> owned_digests(digests);
   const PcrMask got = mask_of(*given);
   if (!got.valid() || (got.bits & ~wanted.bits) != 0 || std::popcount(got.bits) != static_cast<int>(digests->count))
-    return fail(Code::unsupported, "read PCRs " + to_string(wanted) + ": the TPM has no such PCRs of bank sha256");
+    return fail(Code::unsupported,
+                "read PCRs " + to_string(wanted) + ": the TPM has no such PCRs of bank " + to_string(bank));
   std::size_t place = 0;
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) {
     if (!got.has(pcr)) continue;
@@ -203,13 +204,13 @@ Status Tpm::check_loads(const KeyBlob& key) {
   return {};
 }
 
-Result<SignedQuote> Tpm::quote(const KeyBlob& key, std::string_view qualifying_data, PcrMask pcrs) {
+Result<SignedQuote> Tpm::quote(const KeyBlob& key, std::string_view qualifying_data, PcrMask pcrs, Hash bank) {
   VMSEC_TRY(const auto handle, load_attestation_key(esys_.get(), key));
   TPM2B_DATA data{};
   VMSEC_CHECK(fill(data, data.buffer, qualifying_data, "the qualifying data"));
   TPMT_SIG_SCHEME keys_own{};
   keys_own.scheme = TPM2_ALG_NULL;
-  const auto selection = selection_of(pcrs);
+  const auto selection = selection_of(pcrs, bank);
   TPM2B_ATTEST* attest = nullptr;
   TPMT_SIGNATURE* signature = nullptr;
   VMSEC_CHECK(check_tpm("quote PCRs", Esys_Quote(esys_.get(), handle.get(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
@@ -239,13 +240,13 @@ Result<std::string> Tpm::activate(const KeyBlob& key, std::string_view id_object
   return std::string(reinterpret_cast<const char*>(opened->buffer), opened->size);
 }
 
-Result<PcrValues> Tpm::read_pcrs(PcrMask pcrs) {
+Result<PcrValues> Tpm::read_pcrs(PcrMask pcrs, Hash bank) {
   PcrValues values;
   while (pcrs.bits != 0) {
     PcrMask some;
     for (std::uint32_t pcr = 0; pcr < kPcrCount && std::popcount(some.bits) < static_cast<int>(kPcrsPerRead); ++pcr)
       if (pcrs.has(pcr)) some.add(pcr);
-    VMSEC_TRY(const auto got, read_some(esys_.get(), some, values));
+    VMSEC_TRY(const auto got, read_some(esys_.get(), some, bank, values));
     pcrs.bits &= ~got.bits;
   }
   return values;

@@ -47,10 +47,11 @@ class Tpm {
   Result<KeyBlob> create_attestation_key();
   // The three below: `wrong_state` when the blob is not of this TPM, or the TPM was cleared since.
   Status check_loads(const KeyBlob& key);
-  Result<SignedQuote> quote(const KeyBlob& key, std::string_view qualifying_data, PcrMask pcrs);
+  Result<SignedQuote> quote(const KeyBlob& key, std::string_view qualifying_data, PcrMask pcrs,
+                            Hash bank = Hash::sha256);
   Result<std::string> activate(const KeyBlob& key, std::string_view id_object, std::string_view encrypted_secret);
-  // SHA-256 bank; those that were not asked for stay empty.
-  Result<PcrValues> read_pcrs(PcrMask pcrs);
+  // Those that were not asked for stay empty. `unsupported`: the TPM has no such PCRs in that bank.
+  Result<PcrValues> read_pcrs(PcrMask pcrs, Hash bank = Hash::sha256);
 
  private:
   struct CloseTcti {

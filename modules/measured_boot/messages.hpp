@@ -48,10 +48,12 @@ struct ActivateReply {
 
 struct QuoteRequest {
   std::string nonce;       // 32 bytes
-  std::uint32_t pcrs = 0;  // bits, PCR 0 the lowest; SHA-256 bank
+  std::uint32_t pcrs = 0;  // bits, PCR 0 the lowest
+  std::uint32_t bank = 0;  // its TCG algorithm: 0x000b, SHA-256; 0x000c, SHA-384
   static constexpr std::string_view kMessage = "vmsec.measured_boot.QuoteRequest";
   static constexpr auto fields() {
-    return wire::fields(wire::field(1, "nonce", &QuoteRequest::nonce), wire::field(2, "pcrs", &QuoteRequest::pcrs));
+    return wire::fields(wire::field(1, "nonce", &QuoteRequest::nonce), wire::field(2, "pcrs", &QuoteRequest::pcrs),
+                        wire::field(3, "bank", &QuoteRequest::bank));
   }
 };
 

@@ -10,13 +10,16 @@ namespace {
 
 const std::string kKeyRecord = "attestation-key";
 
-Result<PcrMask> checked(const QuoteRequest& request) {
+Result<PcrSelection> checked(const QuoteRequest& request) {
   if (request.nonce.size() != kNonceBytes)
     return fail(Code::invalid_argument,
                 "quote: a nonce of " + std::to_string(request.nonce.size()) + " bytes, want 32");
   const PcrMask pcrs{request.pcrs};
   if (!pcrs.valid()) return fail(Code::invalid_argument, "quote: want one PCR at least, of 0 to 23");
-  return pcrs;
+  const Hash bank{static_cast<std::uint16_t>(request.bank)};
+  if (request.bank != static_cast<std::uint32_t>(bank) || !digest_size(bank))
+    return fail(Code::invalid_argument, "quote: of the PCR bank " + std::to_string(request.bank) + " nothing is known");
+  return PcrSelection{pcrs, bank};
 }
 
 }  // namespace
@@ -86,31 +89,32 @@ Result<ActivateReply> Prover::activate(const PeerContext& from, const ActivateRe
 }
 
 Result<Evidence> Prover::quote(const PeerContext& from, const QuoteRequest& request) {
-  VMSEC_TRY(const auto pcrs, checked(request));
+  VMSEC_TRY(const auto selection, checked(request));
   VMSEC_CHECK(check_context(from));
   VMSEC_TRY(const auto qualifying, qualifying_data(from.binding, from.local_certificate, request.nonce));
   VMSEC_TRY(const auto host, evidence_.host({}));
   VMSEC_TRY(const auto key, kept_key());
   VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
-  return quote(tpm, host, key, qualifying, pcrs);
+  return quote(tpm, host, key, qualifying, selection);
 }
 
 Result<Prover::Local> Prover::quote_locally(const QuoteRequest& request) {
-  VMSEC_TRY(const auto pcrs, checked(request));
+  VMSEC_TRY(const auto selection, checked(request));
   VMSEC_TRY(const auto qualifying, local_qualifying_data(request.nonce));
   VMSEC_TRY(const auto host, evidence_.host({}));
   VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
   VMSEC_TRY(const auto key, usable_key(tpm));
   Local local;
-  VMSEC_TRY(local.evidence, quote(tpm, host, key, qualifying, pcrs));
+  VMSEC_TRY(local.evidence, quote(tpm, host, key, qualifying, selection));
   VMSEC_TRY(local.attestation_key, public_area(key));
   return local;
 }
 
 Result<Evidence> Prover::quote(Tpm& tpm, const HostEvidence& host, const KeyBlob& key, const std::string& qualifying,
-                               PcrMask pcrs) {
-  VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, pcrs));
-  VMSEC_TRY(const auto values, tpm.read_pcrs(pcrs));
+                               PcrSelection selection) {
+  const auto& [pcrs, bank] = selection;
+  VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, pcrs, bank));
+  VMSEC_TRY(const auto values, tpm.read_pcrs(pcrs, bank));
   Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), host.event_log, {}};
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
     if (pcrs.has(pcr)) evidence.claimed.push_back({pcr, values[pcr]});

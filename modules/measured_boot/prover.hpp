@@ -45,7 +45,7 @@ class Prover {
   Result<KeyBlob> usable_key(Tpm& tpm);
   Result<KeyBlob> new_key(Tpm& tpm, const std::string& why);
   Result<Evidence> quote(Tpm& tpm, const HostEvidence& host, const KeyBlob& key, const std::string& qualifying,
-                         PcrMask pcrs);
+                         PcrSelection selection);
 
   BootEvidence& evidence_;
   Records& records_;

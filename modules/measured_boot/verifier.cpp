@@ -13,6 +13,15 @@ const std::string kThisHost = "this host";
 // 0 to 9, and 14, where boot loaders measure: those of them that the log knows are learned.
 constexpr PcrMask kLearnedPcrs{0x0043ff};
 
+// What is quoted for a reference: always what a boot is usually asked for, too.
+PcrSelection selection_of(const Reference& wanted) {
+  return {PcrMask{kUsualPcrs.bits | wanted.mask().bits}, wanted.bank};
+}
+
+QuoteRequest request_of(const std::string& nonce, PcrSelection selection) {
+  return {nonce, selection.pcrs.bits, static_cast<std::uint32_t>(selection.bank)};
+}
+
 // No evidence came, and nothing is known to be wrong with the host.
 bool means_unreachable(const Error& error) {
   return family(error.code) == Family::environment && error.code != Code::internal;
@@ -80,7 +89,7 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request, const
   if (!keys && keys.error().code == Code::not_found) return report_of(host, Verdict::untrusted, "not enrolled");
   if (!keys) return fail(keys.error());
   const SteadyTime asked = clock_();
-  const auto shown = ask(*peer, keys->attestation, PcrMask{kUsualPcrs.bits | wanted.mask().bits});
+  const auto shown = ask(*peer, keys->attestation, selection_of(wanted));
   if (!shown && shown.error().code == Code::tampered) return report_of(host, Verdict::untrusted, shown.error().message);
   if (!shown) return report_of(host, Verdict::unreachable, "no evidence came: " + shown.error().message);
   auto report = report_of(host, Verdict::unknown, {});
@@ -96,7 +105,7 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request, const
 }
 
 Result<AttestationReport> Verifier::attest_here(const Reference& wanted) {
-  const auto shown = ask_here(PcrMask{kUsualPcrs.bits | wanted.mask().bits});
+  const auto shown = ask_here(selection_of(wanted));
   if (!shown) return report_of(kThisHost, Verdict::unreachable, "no evidence came: " + shown.error().message);
   auto report = report_of(kThisHost, Verdict::unknown, {});
   report.attestation_key = to_hex(shown->key.name_digest);
@@ -105,51 +114,53 @@ Result<AttestationReport> Verifier::attest_here(const Reference& wanted) {
 }
 
 // `tampered`: an answer came, and it is none.
-Result<Verifier::Shown> Verifier::ask(PeerLink& link, const TpmPublic& key, PcrMask pcrs) {
+Result<Verifier::Shown> Verifier::ask(PeerLink& link, const TpmPublic& key, PcrSelection selection) {
   VMSEC_TRY(const auto nonce, random_bytes(kNonceBytes));
   const auto& context = link.context();
   Shown shown;
   shown.key = key;
-  shown.demand.pcrs = pcrs;
+  shown.demand.pcrs = selection.pcrs;
+  shown.demand.bank = selection.bank;
   VMSEC_TRY(shown.demand.qualifying_data, qualifying_data(context.binding, context.peer_certificate, nonce));
-  VMSEC_TRY(const auto answer, link.call(kMethodQuote, wire::encode(QuoteRequest{nonce, pcrs.bits})));
+  VMSEC_TRY(const auto answer, link.call(kMethodQuote, wire::encode(request_of(nonce, selection))));
   auto evidence = wire::decode<Evidence>(answer);
   if (!evidence) return fail(Code::tampered, "its answer is no evidence: " + evidence.error().message);
   shown.evidence = std::move(*evidence);
   return shown;
 }
 
-Result<Verifier::Shown> Verifier::ask_here(PcrMask pcrs) {
+Result<Verifier::Shown> Verifier::ask_here(PcrSelection selection) {
   VMSEC_TRY(const auto nonce, random_bytes(kNonceBytes));
   Shown shown;
-  shown.demand.pcrs = pcrs;
+  shown.demand.pcrs = selection.pcrs;
+  shown.demand.bank = selection.bank;
   VMSEC_TRY(shown.demand.qualifying_data, local_qualifying_data(nonce));
-  VMSEC_TRY(auto local, prover_.quote_locally({nonce, pcrs.bits}));
+  VMSEC_TRY(auto local, prover_.quote_locally(request_of(nonce, selection)));
   VMSEC_TRY(shown.key, parse_public(local.attestation_key, "attestation key"));
   shown.evidence = std::move(local.evidence);
   return shown;
 }
 
-Result<Verifier::Shown> Verifier::shown_by(const std::string& host, PcrMask pcrs) {
-  if (host.empty()) return ask_here(pcrs);
+Result<Verifier::Shown> Verifier::shown_by(const std::string& host, PcrSelection selection) {
+  if (host.empty()) return ask_here(selection);
   const auto keys = enrolments_.find(host);
   if (!keys && keys.error().code == Code::not_found)
     return fail(Code::wrong_state, "learn from host " + host + ": it is not enrolled");
   if (!keys) return fail(keys.error());
   VMSEC_TRY(auto link, PeerLink::open(peers_, host));
-  return ask(link, keys->attestation, pcrs);
+  return ask(link, keys->attestation, selection);
 }
 
 Result<ReferenceText> Verifier::learn(const LearnReference& request) {
   const std::string host = request.host.empty() ? kThisHost : request.host;
-  VMSEC_TRY(const auto shown, shown_by(request.host, kLearnedPcrs));
+  VMSEC_TRY(const auto shown, shown_by(request.host, {kLearnedPcrs}));
   AttestationReport unused;
   const auto confirmed = confirm(shown.evidence, shown.key, shown.demand, unused);
   if (!confirmed) return fail(Error{Code::untrusted, "learn from " + host + ": " + confirmed.error().message, 0, {}});
   PcrMask pcrs = kFirmwarePcrs;
   for (const auto& event : confirmed->replay.measurements)
     if (kLearnedPcrs.has(event.pcr)) pcrs.add(event.pcr);
-  return ReferenceText{write_reference(confirmed->replay, confirmed->values, pcrs, host)};
+  return ReferenceText{write_reference(confirmed->replay, pcrs, host)};
 }
 
 Result<Enrolment> Verifier::enrol(const EnrolHost& request) {

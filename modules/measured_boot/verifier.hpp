@@ -43,9 +43,9 @@ class Verifier final : public Attestation {
   Result<PeerLink> link(const AttestHost& request);
   Result<AttestationReport> attest_peer(const AttestHost& request, const Reference& wanted);
   Result<AttestationReport> attest_here(const Reference& wanted);
-  Result<Shown> ask(PeerLink& link, const TpmPublic& key, PcrMask pcrs);
-  Result<Shown> ask_here(PcrMask pcrs);
-  Result<Shown> shown_by(const std::string& host, PcrMask pcrs);
+  Result<Shown> ask(PeerLink& link, const TpmPublic& key, PcrSelection selection);
+  Result<Shown> ask_here(PcrSelection selection);
+  Result<Shown> shown_by(const std::string& host, PcrSelection selection);
   Result<Enrolment> enrol_checked(const EnrolHost& request);
   Status activate(PeerLink& link, const KeyPair& keys);
   void record(const char* action, Outcome outcome, const std::string& host, const std::string& detail);

@@ -29,7 +29,7 @@ std::vector<Change> changes() {
       {"fewer PCRs", [](auto& q) { q.selection[0] = 0x7f; }, "over PCRs 0,1,2,3,4,5,6,9, asked were 0,1,2,3,4,5,6,7,9"},
       {"more PCRs", [](auto& q) { q.selection[2] = 1; }, "9,16, asked were"},
       {"no PCRs", [](auto& q) { q.selection = std::string(3, '\0'); }, "over PCRs none"},
-      {"sha1 bank", [](auto& q) { q.bank = 4; }, "over the bank sha1, want sha256"},
+      {"sha1 bank", [](auto& q) { q.bank = 4; }, "over the bank sha1, asked was sha256"},
       {"no bank", [](auto& q) { q.banks = 0; }, "over 0 PCR banks"},
       {"two banks", [](auto& q) { q.banks = 2; }, "over 2 PCR banks"},
       {"long selection", [](auto& q) { q.selection += '\0'; }, "a PCR selection of 4 bytes"},
