@@ -178,11 +178,12 @@ TEST_CASE("a host quotes only over a connection of the core, for a whole nonce")
   const auto connection = scene.network.connect("verifier", "host-a");
   const auto ask = [&](const std::function<void(PeerContext&, QuoteRequest&)>& change) {
     auto context = scene.network.context(connection, "host-a");
-    QuoteRequest request{std::string(32, 'n'), 0xff};
+    QuoteRequest request{std::string(32, 'n'), 0xff, 0x000b};
     change(context, request);
     return scene.host->module->incoming_call({context, kMethodQuote, wire::encode(request)});
   };
   CHECK(ask([](auto&, auto&) {}));
+  CHECK(ask([](auto&, auto& r) { r.bank = 0x7777; }).error().code == Code::invalid_argument);
   CHECK(ask([](auto& c, auto&) { c.binding.clear(); }).error().code == Code::unauthenticated);
   CHECK(ask([](auto& c, auto&) { c.binding.pop_back(); }).error().code == Code::unauthenticated);
   CHECK(ask([](auto& c, auto&) { c.local_certificate.clear(); }).error().code == Code::unauthenticated);
