@@ -107,6 +107,17 @@ Decision decide_broken_source(const std::optional<EndView>& peer, PeerHost host)
       "destination has it whole it goes on there");
 }
 
+// A guest that has left leaves no definition. This one may have gone on here, and written to its disks. Where the
+// destination has committed, and be it that it lost the guest since, it is that host's: perhaps started anew there.
+std::string advice_for_what_is_off(const std::optional<EndView>& peer) {
+  const std::string off = "the guest is off, but still defined here: it may have gone on here and ended. ";
+  if (!peer)
+    return off + "The destination does not answer: only where it has not committed may the guest be started here";
+  if (peer->phase == Phase::destination_lost)
+    return off + "The destination had committed and lost it: never start it here, undefine it";
+  return off + "Start it here, and it stays here; undefine it here, and it goes on at the destination";
+}
+
 Decision decide_undecided_source(const EndView& own, const std::optional<EndView>& peer, PeerHost host) {
   const Copy copy = copy_of(own);
   if (copy == Copy::unknown) return in_doubt("the hypervisor does not say what it has of the guest");
@@ -116,10 +127,7 @@ Decision decide_undecided_source(const EndView& own, const std::optional<EndView
   if (!is_gone(copy)) return {Action::abort, "the guest is still here, and COMMIT was never written"};
   if (own.phase == Phase::started) return {Action::abort, "the guest ended here before anything was switched over"};
   if (copy == Copy::none) return decide_gone_source(peer, host);
-  // A guest that has left leaves no definition. This one may have gone on here, and written to its disks.
-  return in_doubt(
-      "the guest is off, but still defined here: it may have gone on here and ended. Start it here, and it stays here; "
-      "undefine it here, and it goes on at the destination");
+  return in_doubt(advice_for_what_is_off(peer));
 }
 
 Decision decide_paused_destination(const std::optional<EndView>& peer, PeerHost host) {

@@ -174,6 +174,18 @@ TEST_CASE("a guest that is off, but still defined, is not taken for one that has
   CHECK(decide_source(moved, there, PeerHost::standing).action == Action::commit);
 }
 
+TEST_CASE("nobody is told to start what is off here where the destination may have committed") {
+  const EndView off{Phase::source_gated, false, true, {true, DomainState::shut_off, false}};
+  const auto advice = [&](const std::optional<EndView>& peer) {
+    return decide_source(off, peer, PeerHost::standing).reason;
+  };
+  CHECK_THAT(advice(EndView{Phase::loaded, false, true, {true, DomainState::paused, false}}),
+             Catch::Contains("Start it here, and it stays here"));
+  CHECK_THAT(advice(EndView{Phase::destination_lost, false, true, {false, DomainState::unknown, false}}),
+             Catch::Contains("never start it here, undefine it"));
+  CHECK_THAT(advice(std::nullopt), Catch::Contains("only where it has not committed may the guest be started here"));
+}
+
 TEST_CASE("no decision of a destination breaks the rules of ownership") {
   for (const EndView& own : all_views(kDestinationPhases))
     for (const PeerHost host : {PeerHost::standing, PeerHost::fenced}) {

@@ -293,7 +293,11 @@ void Model::expand_by_hand() {
   if (s_.source.up == 0 || live(s_.source) || s_.source.copy != Guest::off || s_.elsewhere != 0) return;
   if (s_.source.engine == Engine::leaving || s_.source.told != 0) return;  // then nobody is told to
   const Phase phase = phase_at(s_.source);
-  const bool taken = phase_at(there) == Phase::destination_committed || phase_at(there) == Phase::active;
+  // A destination that lost the guest had committed: from then on it is that host's, where it may have been started
+  // anew.
+  const Phase theirs = phase_at(there);
+  const bool taken =
+      theirs == Phase::destination_committed || theirs == Phase::active || theirs == Phase::destination_lost;
   if (phase != Phase::source_gated && !(taken && phase == Phase::source_aborted)) return;
   State next = s_;
   next.source.copy = Guest::none;
