@@ -7,6 +7,7 @@
 #include <openssl/params.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -39,9 +40,21 @@ const HashEntry* find(Hash hash) {
   return nullptr;
 }
 
-struct MdContextFree {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
+// OpenSSL would look the algorithm up by its name for each digest. Kept for good: other threads may compute digests
+// until the process ends.
+const EVP_MD* fetched(const HashEntry& entry) {
+  static const auto all = [] {
+    std::array<const EVP_MD*, kHashes.size()> out{};
+    std::ranges::transform(kHashes, out.begin(), [](const HashEntry& each) {
+      return EVP_MD_fetch(nullptr, EVP_MD_get0_name(each.md()), nullptr);
+    });
+    ERR_clear_error();
+    return out;
+  }();
+  const auto* md = all[static_cast<std::size_t>(&entry - kHashes.data())];
+  return md != nullptr ? md : entry.md();  // whose use says what is wrong
+}
+
 struct MacFree {
   void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
 };
@@ -74,18 +87,34 @@ std::optional<std::size_t> digest_size(Hash hash) {
   return entry->size;
 }
 
-Result<std::string> digest(Hash hash, std::initializer_list<std::string_view> parts) {
+void Digester::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+
+Digester::Digester(const evp_md_st* md) : md_(md), context_(EVP_MD_CTX_new()) {}
+
+Result<Digester> Digester::create(Hash hash) {
   const auto* entry = find(hash);
   if (entry == nullptr) return fail(Code::unsupported, "compute a digest: no " + to_string(hash) + " here");
-  const std::unique_ptr<EVP_MD_CTX, MdContextFree> context(EVP_MD_CTX_new());
-  if (!context || EVP_DigestInit_ex(context.get(), entry->md(), nullptr) != 1)
+  Digester digester(fetched(*entry));
+  if (!digester.context_ || EVP_DigestInit_ex(digester.context_.get(), digester.md_, nullptr) != 1)
     return fail(openssl_error("compute a digest by " + to_string(hash), Code::unsupported));
+  return digester;
+}
+
+Status Digester::digest(std::initializer_list<std::string_view> parts, std::string& out) {
+  if (EVP_DigestInit_ex(context_.get(), md_, nullptr) != 1) return fail(openssl_error("compute a digest"));
   for (const auto part : parts)
-    if (EVP_DigestUpdate(context.get(), part.data(), part.size()) != 1) return fail(openssl_error("compute a digest"));
-  std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
-  unsigned int size = 0;
-  if (EVP_DigestFinal_ex(context.get(), out.data(), &size) != 1) return fail(openssl_error("compute a digest"));
-  return std::string(reinterpret_cast<const char*>(out.data()), size);
+    if (EVP_DigestUpdate(context_.get(), part.data(), part.size()) != 1) return fail(openssl_error("compute a digest"));
+  out.resize(static_cast<std::size_t>(EVP_MD_get_size(md_)));
+  if (EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(out.data()), nullptr) != 1)
+    return fail(openssl_error("compute a digest"));
+  return {};
+}
+
+Result<std::string> digest(Hash hash, std::initializer_list<std::string_view> parts) {
+  VMSEC_TRY(auto digester, Digester::create(hash));
+  std::string out;
+  VMSEC_CHECK(digester.digest(parts, out));
+  return out;
 }
 
 Result<std::string> sha256(std::initializer_list<std::string_view> parts) { return digest(Hash::sha256, parts); }

@@ -3,11 +3,15 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "vmsec/result.hpp"
+
+struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX
+struct evp_md_st;      // and its EVP_MD
 
 namespace vmsec::boot {
 
@@ -31,6 +35,24 @@ std::optional<std::size_t> digest_size(Hash hash);
 
 // `unsupported` for an algorithm that OpenSSL does not have here.
 Result<std::string> digest(Hash hash, std::initializer_list<std::string_view> parts);
+// Digests of one algorithm, one after the other: what they need of OpenSSL is made once. One thread at a time.
+class Digester {
+ public:
+  static Result<Digester> create(Hash hash);
+
+  // Into `out`, of the digest's size; a part may be `out` itself.
+  Status digest(std::initializer_list<std::string_view> parts, std::string& out);
+
+ private:
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  explicit Digester(const evp_md_st* md);
+
+  const evp_md_st* md_;
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
+};
+
 Result<std::string> sha256(std::initializer_list<std::string_view> parts);
 
 // SHA-256 over the parts, each behind its length: no two lists give the same bytes.

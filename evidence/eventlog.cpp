@@ -39,8 +39,8 @@ Result<EventLogReader> EventLogReader::open(std::string_view log) {
 // The first event has the old form in either case: its data tells which log this is.
 Status EventLogReader::read_header() {
   banks_ = {{Hash::sha1, kSha1Size}};
-  VMSEC_TRY(pending_, next_sha1());
-  if (!pending_) return bad("the log holds no event");
+  VMSEC_TRY(const bool found, read(pending_.emplace()));
+  if (!found) return bad("the log holds no event");
   if (pending_->type != kNoAction || !pending_->data.starts_with(kSpecId03)) return {};
   if (pending_->pcr != 0) return bad("the Spec ID header is of PCR " + std::to_string(pending_->pcr) + ", not 0");
   form_ = Form::crypto_agile;
@@ -74,39 +74,42 @@ Status EventLogReader::read_banks(const Event& header) {
 }
 
 Result<std::optional<Event>> EventLogReader::next() {
-  if (pending_) return std::exchange(pending_, std::nullopt);
-  ++number_;
-  return form_ == Form::sha1 ? next_sha1() : next_agile();
+  Event event;
+  VMSEC_TRY(const bool found, next(event));
+  if (!found) return std::nullopt;
+  return event;
 }
 
-Result<std::optional<Event>> EventLogReader::next_sha1() {
-  if (reader_.left() == 0 || only_fill_left()) return std::nullopt;
-  Event event{number_, reader_.offset()};
+Result<bool> EventLogReader::next(Event& event) {
+  if (pending_) {
+    event = *std::exchange(pending_, std::nullopt);
+    return true;
+  }
+  ++number_;
+  return read(event);
+}
+
+Result<bool> EventLogReader::read(Event& event) {
+  if (reader_.left() == 0 || only_fill_left()) return false;
+  event.number = number_;
+  event.offset = reader_.offset();
+  event.digests.clear();
   const auto pcr = reader_.little<std::uint32_t>();
   const auto type = reader_.little<std::uint32_t>();
   if (!pcr || !type) return short_of("an event's PCR and type", 4);
   event.pcr = *pcr;
   event.type = *type;
+  VMSEC_CHECK(form_ == Form::sha1 ? read_sha1_digest(event) : read_digests(event));
+  VMSEC_CHECK(read_data(event));
+  VMSEC_CHECK(check(event));
+  return true;
+}
+
+Status EventLogReader::read_sha1_digest(Event& event) {
   const auto digest = reader_.take(kSha1Size);
   if (!digest) return short_of("a sha1 digest", kSha1Size);
   event.digests.push_back({Hash::sha1, *digest});
-  VMSEC_CHECK(read_data(event));
-  VMSEC_CHECK(check(event));
-  return event;
-}
-
-Result<std::optional<Event>> EventLogReader::next_agile() {
-  if (reader_.left() == 0 || only_fill_left()) return std::nullopt;
-  Event event{number_, reader_.offset()};
-  const auto pcr = reader_.little<std::uint32_t>();
-  const auto type = reader_.little<std::uint32_t>();
-  if (!pcr || !type) return short_of("an event's PCR and type", 4);
-  event.pcr = *pcr;
-  event.type = *type;
-  VMSEC_CHECK(read_digests(event));
-  VMSEC_CHECK(read_data(event));
-  VMSEC_CHECK(check(event));
-  return event;
+  return {};
 }
 
 Status EventLogReader::read_digests(Event& event) {
@@ -115,17 +118,14 @@ Status EventLogReader::read_digests(Event& event) {
   if (*count > banks_.size())
     return bad(std::to_string(*count) + " digests, where the header lists " + std::to_string(banks_.size()) +
                " algorithms");
-  for (std::uint32_t i = 0; i < *count; ++i) {
-    VMSEC_TRY(auto digest, read_digest(event));
-    event.digests.push_back(digest);
-  }
+  for (std::uint32_t i = 0; i < *count; ++i) VMSEC_CHECK(read_digest(event));
   if (!event.extends()) return {};
   for (const auto& bank : banks_)
     if (!event.digest(bank.hash)) return bad("it has no " + to_string(bank.hash) + " digest");
   return {};
 }
 
-Result<EventDigest> EventLogReader::read_digest(const Event& event) {
+Status EventLogReader::read_digest(Event& event) {
   const auto id = reader_.little<std::uint16_t>();
   if (!id) return short_of("a digest's algorithm", 2);
   const Hash hash{*id};
@@ -134,7 +134,8 @@ Result<EventDigest> EventLogReader::read_digest(const Event& event) {
   if (event.digest(hash)) return bad("two " + to_string(hash) + " digests");
   const auto bytes = reader_.take(bank->size);
   if (!bytes) return short_of("a " + to_string(hash) + " digest", bank->size);
-  return EventDigest{hash, *bytes};
+  event.digests.push_back({hash, *bytes});
+  return {};
 }
 
 Status EventLogReader::read_data(Event& event) {

@@ -60,6 +60,8 @@ class EventLogReader {
   // The next event, the header's own being number 0; nullopt at the end. After
   // an error the log is of no use.
   Result<std::optional<Event>> next();
+  // The same in an event that the caller has, for its room is used again: false at the end.
+  Result<bool> next(Event& event);
 
  private:
   enum class Form { sha1, crypto_agile };
@@ -67,10 +69,10 @@ class EventLogReader {
   explicit EventLogReader(std::string_view log) : reader_(log) {}
   Status read_header();
   Status read_banks(const Event& header);
-  Result<std::optional<Event>> next_sha1();
-  Result<std::optional<Event>> next_agile();
+  Result<bool> read(Event& event);
+  Status read_sha1_digest(Event& event);
   Status read_digests(Event& event);
-  Result<EventDigest> read_digest(const Event& event);
+  Status read_digest(Event& event);
   Status read_data(Event& event);
   Status check(const Event& event) const;
   [[nodiscard]] bool only_fill_left() const;

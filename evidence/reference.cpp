@@ -3,22 +3,20 @@
 #include <algorithm>
 
 #include "bytes.hpp"
-#include "digest.hpp"
+#include "digest_set.hpp"
 #include "files.hpp"
 
 namespace vmsec::boot {
 namespace {
 
-// Every candidate is compared, in constant time.
 bool is_one_of(std::string_view digest, const std::vector<std::string>& allowed) {
-  bool found = false;
-  for (const auto& each : allowed) found |= equal(digest, each);
-  return found;
+  return std::ranges::find(allowed, digest) != allowed.end();
 }
 
 const Measurement* first_unknown(const Replay& replay, std::uint32_t pcr, const std::vector<std::string>& allowed) {
+  DigestSet known(allowed);
   for (const auto& event : replay.measurements)
-    if (event.pcr == pcr && !is_one_of(event.digest, allowed)) return &event;
+    if (event.pcr == pcr && !known.contains(event.digest)) return &event;
   return nullptr;
 }
 

@@ -26,10 +26,8 @@ class Replayer {
     const auto measured = *event.digest(replay_.bank);
     replay_.measurements.push_back({event.number, event.pcr, event.type, std::string(measured)});
     auto& value = replay_.values[event.pcr];
-    auto next = digest(replay_.bank, {value, measured});
-    if (!next) return bad(event, next.error().message);
-    value = std::move(*next);
-    return {};
+    const auto extended = extend(value, measured);
+    return extended ? extended : bad(event, extended.error().message);
   }
 
   // PCR 17 to 22 start as all ones, and at zero once a late launch has reset them to measure into them.
@@ -40,6 +38,13 @@ class Replayer {
   }
 
  private:
+  Status extend(std::string& value, std::string_view measured) {
+    if (!digester_) {
+      VMSEC_TRY(digester_, Digester::create(replay_.bank));
+    }
+    return digester_->digest({value, measured}, value);
+  }
+
   Status startup_locality(const Event& event) {
     if (!event.data.starts_with(kStartupLocality)) return {};
     if (event.data.size() != kStartupLocality.size() + 1) return bad(event, "StartupLocality of a wrong size");
@@ -54,6 +59,7 @@ class Replayer {
   }
 
   Replay replay_;
+  std::optional<Digester> digester_;  // from the first event on that extends: before it, nothing needs OpenSSL
   std::array<bool, kPcrCount> extended_{};
   bool located_ = false;
 };
@@ -66,10 +72,11 @@ Result<Replay> replay(std::string_view log, Hash bank) {
   if (found == reader.banks().end() || !digest_size(bank))
     return fail(Code::invalid_argument, "the event log has no " + to_string(bank) + " digests");
   Replayer replayer(*found);
+  Event event;
   while (true) {
-    VMSEC_TRY(auto event, reader.next());
-    if (!event) return std::move(replayer).finish();
-    VMSEC_CHECK(replayer.feed(*event));
+    VMSEC_TRY(const bool more, reader.next(event));
+    if (!more) return std::move(replayer).finish();
+    VMSEC_CHECK(replayer.feed(event));
   }
 }
 
