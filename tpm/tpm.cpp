@@ -178,10 +178,10 @@ Result<EndorsementKey> Tpm::endorsement_key() {
   return std::move(loaded.key);
 }
 
-Result<KeyBlob> Tpm::create_attestation_key() {
+Result<KeyBlob> Tpm::create_attestation_key(AttestationKeyKind kind) {
   VMSEC_TRY(const auto parent,
             create_primary(esys_.get(), ESYS_TR_RH_OWNER, storage_template(), "create the storage root key"));
-  const TPM2B_PUBLIC key_template = attestation_template();
+  const TPM2B_PUBLIC key_template = attestation_template(kind);
   const TPM2B_SENSITIVE_CREATE no_auth{};
   const TPM2B_DATA no_data{};
   const TPML_PCR_SELECTION no_pcrs{};

@@ -4,6 +4,7 @@
 // that it never holds the device. One at a time in this process.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,6 +22,9 @@ struct KeyBlob {
   std::string public_area;   // TPM2B_PUBLIC
   std::string private_area;  // TPM2B_PRIVATE, encrypted by the TPM
 };
+
+// P-256 with SHA-256, P-384 with SHA-384, RSA 2048 (RSASSA) with SHA-256.
+enum class AttestationKeyKind : std::uint8_t { ecc, ecc_384, rsa };
 
 struct EndorsementKey {
   std::string public_area;  // TPMT_PUBLIC
@@ -43,8 +47,8 @@ class Tpm {
   // The key that has a certificate in the TPM (RSA 2048 or P-256 of the TCG EK
   // credential profile); else the profile's P-256 key.
   Result<EndorsementKey> endorsement_key();
-  // A restricted P-256 signing key below the owner hierarchy's storage root key.
-  Result<KeyBlob> create_attestation_key();
+  // A restricted signing key below the owner hierarchy's storage root key.
+  Result<KeyBlob> create_attestation_key(AttestationKeyKind kind = AttestationKeyKind::ecc);
   // The three below: `wrong_state` when the blob is not of this TPM, or the TPM was cleared since.
   Status check_loads(const KeyBlob& key);
   Result<SignedQuote> quote(const KeyBlob& key, std::string_view qualifying_data, PcrMask pcrs,

@@ -124,26 +124,26 @@ void Swtpm::manufacture() {
   start();
 }
 
-void Swtpm::extend(std::uint32_t pcr, std::string_view sha256_digest) {
+void Swtpm::extend(std::uint32_t pcr, std::string_view digest, Hash bank) {
   TSS2_TCTI_CONTEXT* way = nullptr;
   REQUIRE(Tss2_TctiLdr_Initialize(tcti().c_str(), &way) == 0);
   ESYS_CONTEXT* esys = nullptr;
   REQUIRE(Esys_Initialize(&esys, way, nullptr) == 0);
   TPML_DIGEST_VALUES values{};
   values.count = 1;
-  values.digests[0].hashAlg = TPM2_ALG_SHA256;
-  REQUIRE(sha256_digest.size() == 32);
-  std::memcpy(values.digests[0].digest.sha256, sha256_digest.data(), 32);
+  values.digests[0].hashAlg = static_cast<TPMI_ALG_HASH>(bank);
+  REQUIRE(digest.size() == digest_size(bank));
+  std::memcpy(&values.digests[0].digest, digest.data(), digest.size());
   const TSS2_RC rc = Esys_PCR_Extend(esys, pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &values);
   Esys_Finalize(&esys);
   Tss2_TctiLdr_Finalize(&way);
   REQUIRE(rc == 0);
 }
 
-void Swtpm::boot(std::string_view log) {
-  const auto replayed = replay(log);
+void Swtpm::boot(std::string_view log, Hash bank) {
+  const auto replayed = replay(log, bank);
   REQUIRE(replayed);
-  for (const auto& event : replayed->measurements) extend(event.pcr, event.digest);
+  for (const auto& event : replayed->measurements) extend(event.pcr, event.digest, bank);
 }
 
 }  // namespace vmsec::boot::test
