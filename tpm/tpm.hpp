@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "evidence/quote.hpp"
 #include "vmsec/result.hpp"
@@ -27,8 +28,9 @@ struct KeyBlob {
 enum class AttestationKeyKind : std::uint8_t { ecc, ecc_384, rsa };
 
 struct EndorsementKey {
-  std::string public_area;  // TPMT_PUBLIC
-  std::string certificate;  // DER; empty where the TPM holds none
+  std::string public_area;           // TPMT_PUBLIC
+  std::string certificate;           // DER; empty where the TPM holds none
+  std::vector<std::string> issuers;  // of intermediate authorities, DER, as far as the TPM holds them
 };
 
 struct SignedQuote {
@@ -44,8 +46,8 @@ class Tpm {
   Tpm& operator=(Tpm&&) = delete;
   ~Tpm() = default;
 
-  // The key that has a certificate in the TPM (RSA 2048 or P-256 of the TCG EK
-  // credential profile); else the profile's P-256 key.
+  // The key that has a certificate in the TPM (of the TCG EK credential profile: P-256 and P-384, RSA
+  // 2048 to 4096, also by a template or nonce in NV); else the profile's P-256 key.
   Result<EndorsementKey> endorsement_key();
   // A restricted signing key below the owner hierarchy's storage root key.
   Result<KeyBlob> create_attestation_key(AttestationKeyKind kind = AttestationKeyKind::ecc);

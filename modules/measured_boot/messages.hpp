@@ -22,11 +22,13 @@ struct Keys {
   std::string endorsement_key;  // TPMT_PUBLIC
   std::string endorsement_certificate;
   std::string attestation_key;
+  std::vector<std::string> endorsement_issuers;  // DER
   static constexpr std::string_view kMessage = "vmsec.measured_boot.Keys";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "endorsement_key", &Keys::endorsement_key),
                         wire::field(2, "endorsement_certificate", &Keys::endorsement_certificate),
-                        wire::field(3, "attestation_key", &Keys::attestation_key));
+                        wire::field(3, "attestation_key", &Keys::attestation_key),
+                        wire::field(4, "endorsement_issuers", &Keys::endorsement_issuers));
   }
 };
 

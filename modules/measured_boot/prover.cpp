@@ -99,7 +99,8 @@ Result<Keys> Prover::keys() {
   VMSEC_TRY(const auto key, usable_key(tpm));
   VMSEC_TRY(auto endorsement, tpm.endorsement_key());
   VMSEC_TRY(auto attestation, public_area(key));
-  return Keys{std::move(endorsement.public_area), std::move(endorsement.certificate), std::move(attestation)};
+  return Keys{std::move(endorsement.public_area), std::move(endorsement.certificate), std::move(attestation),
+              std::move(endorsement.issuers)};
 }
 
 Result<ActivateReply> Prover::activate(const PeerContext& from, const ActivateRequest& request) {

@@ -43,7 +43,9 @@ Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots)
   VMSEC_TRY(keys.attestation, parse_public(shown.attestation_key, "attestation key"));
   VMSEC_CHECK(check_endorsement_key(keys.endorsement));
   VMSEC_CHECK(check_attestation_key(keys.attestation));
-  if (!ek_roots.empty()) VMSEC_CHECK(verify_ek_certificate(shown.endorsement_certificate, keys.endorsement, ek_roots));
+  if (!ek_roots.empty())
+    VMSEC_CHECK(
+        verify_ek_certificate(shown.endorsement_certificate, shown.endorsement_issuers, keys.endorsement, ek_roots));
   return keys;
 }
 

@@ -43,6 +43,8 @@ class Swtpm {
   [[nodiscard]] std::string tcti() const;
   void reset();        // power off and on: PCRs empty, same seeds
   void manufacture();  // another TPM in the place of this one
+  // What a manufacturer leaves in NV memory.
+  void write_nv(std::uint32_t index, std::string_view content);
   void stop();
   void start();
   void extend(std::uint32_t pcr, std::string_view digest, Hash bank = Hash::sha256);
