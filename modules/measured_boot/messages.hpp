@@ -73,6 +73,22 @@ struct EnrolledHost {
   }
 };
 
+// Record "clock.HOST": the last that the host's TPM has counted.
+struct SeenClock {
+  std::string host;
+  std::string attestation_key;  // the digest of its name
+  std::uint32_t reset_count = 0;
+  std::uint32_t restart_count = 0;
+  std::uint64_t clock = 0;  // milliseconds
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.SeenClock";
+  static constexpr auto fields() {
+    return wire::fields(
+        wire::field(1, "host", &SeenClock::host), wire::field(2, "attestation_key", &SeenClock::attestation_key),
+        wire::field(3, "reset_count", &SeenClock::reset_count),
+        wire::field(4, "restart_count", &SeenClock::restart_count), wire::field(5, "clock", &SeenClock::clock));
+  }
+};
+
 // Record "attestation-key": this host's own, wrapped by its TPM.
 struct KeptKey {
   std::string public_area;
