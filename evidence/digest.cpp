@@ -81,6 +81,11 @@ std::string to_string(Hash hash) {
   return "algorithm 0x" + to_hex(big_endian(static_cast<std::uint16_t>(hash)));
 }
 
+const evp_md_st* message_digest(Hash hash) {
+  const auto* entry = find(hash);
+  return entry == nullptr ? nullptr : entry->md();
+}
+
 std::optional<std::size_t> digest_size(Hash hash) {
   const auto* entry = find(hash);
   if (entry == nullptr) return std::nullopt;
@@ -128,23 +133,29 @@ Result<std::string> sha256_of_list(std::initializer_list<std::string_view> parts
   return sha256({all});
 }
 
-Result<std::string> hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts) {
+Result<std::string> hmac(Hash hash, std::string_view key, std::initializer_list<std::string_view> parts) {
+  const auto* entry = find(hash);
+  if (entry == nullptr) return fail(Code::unsupported, "compute an HMAC: no " + to_string(hash) + " here");
   const std::unique_ptr<EVP_MAC, MacFree> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
   if (!mac) return fail(openssl_error("compute an HMAC"));
   const std::unique_ptr<EVP_MAC_CTX, MacContextFree> context(EVP_MAC_CTX_new(mac.get()));
-  std::string name = "SHA256";
+  std::string name = EVP_MD_get0_name(entry->md());
   const std::array<OSSL_PARAM, 2> parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
                                              OSSL_PARAM_construct_end()};
   if (!context || EVP_MAC_init(context.get(), data(key), key.size(), parameters.data()) != 1)
     return fail(openssl_error("compute an HMAC"));
   for (const auto part : parts)
     if (EVP_MAC_update(context.get(), data(part), part.size()) != 1) return fail(openssl_error("compute an HMAC"));
-  std::string out(kSha256Size, '\0');
+  std::string out(entry->size, '\0');
   std::size_t size = 0;
   if (EVP_MAC_final(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, out.size()) != 1 ||
       size != out.size())
     return fail(openssl_error("compute an HMAC"));
   return out;
+}
+
+Result<std::string> hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts) {
+  return hmac(Hash::sha256, key, parts);
 }
 
 bool equal(std::string_view a, std::string_view b) {

@@ -29,6 +29,9 @@ enum class Hash : std::uint16_t {
 
 inline constexpr std::size_t kSha256Size = 32;
 
+// OpenSSL's; null for a number that is none of these.
+const evp_md_st* message_digest(Hash hash);
+
 // "sha256"; "algorithm 0x1234" for a number that is not in the registry above.
 std::string to_string(Hash hash);
 std::optional<std::size_t> digest_size(Hash hash);
@@ -57,6 +60,7 @@ Result<std::string> sha256(std::initializer_list<std::string_view> parts);
 
 // SHA-256 over the parts, each behind its length: no two lists give the same bytes.
 Result<std::string> sha256_of_list(std::initializer_list<std::string_view> parts);
+Result<std::string> hmac(Hash hash, std::string_view key, std::initializer_list<std::string_view> parts);
 Result<std::string> hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts);
 
 // In constant time for equal lengths.

@@ -17,7 +17,7 @@ Result<std::optional<PcrValues>> confirmed_claim(const Evidence& evidence, const
     values[claim.pcr] = claim.value;
   }
   if (given != quote.pcrs) return std::nullopt;
-  VMSEC_TRY(const auto claimed, pcr_digest(values, quote.pcrs));
+  VMSEC_TRY(const auto claimed, pcr_digest(values, quote.pcrs, quote.digest_hash));
   if (!equal(claimed, quote.pcr_digest)) return std::nullopt;
   return values;
 }
@@ -44,7 +44,7 @@ Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const 
   report.restart_count = confirmed.quote.restart_count;
   VMSEC_TRY(confirmed.replay, replay(evidence.event_log, demand.bank));
   report.events = confirmed.replay.events;
-  VMSEC_TRY(const auto expected, pcr_digest(confirmed.replay.values, demand.pcrs));
+  VMSEC_TRY(const auto expected, pcr_digest(confirmed.replay.values, demand.pcrs, confirmed.quote.digest_hash));
   if (equal(expected, confirmed.quote.pcr_digest)) return confirmed;
   VMSEC_TRY(auto cause, explain(evidence, confirmed.quote, confirmed.replay.values));
   return fail(Code::untrusted, std::move(cause));

@@ -68,15 +68,18 @@ Result<std::string> read_signature(const TpmPublic& key, std::string_view bytes)
   const auto hash = reader.big<std::uint16_t>();
   if (!scheme || !hash) return bad("the quote's signature", reader, "it ends too early");
   if (*scheme != key.scheme) return bad("the quote's signature", reader, "it is not by the key's scheme");
-  if (*hash != kAlgSha256) return bad("the quote's signature", reader, "its digest is not SHA-256");
+  if (*hash != key.scheme_hash)
+    return bad("the quote's signature", reader,
+               "it is by " + to_string(Hash{*hash}) + ", the key's scheme has " + to_string(key.hash()));
   const auto first = reader.sized();
   const bool ecc = key.type == KeyType::ecc;
   const auto second = ecc ? reader.sized() : std::string_view();
   if (!first || !second) return bad("the quote's signature", reader, "it ends too early");
   if (reader.left() != 0) return bad("the quote's signature", reader, "bytes are left over");
   if (!ecc) return std::string(*first);
-  if (first->size() > kP256Bytes || second->size() > kP256Bytes)
-    return bad("the quote's signature", reader, "its numbers are longer than 32 bytes");
+  const std::size_t longest = key.curve->bytes;
+  if (first->size() > longest || second->size() > longest)
+    return bad("the quote's signature", reader, "its numbers are longer than " + std::to_string(longest) + " bytes");
   return ecdsa_der(*first, *second);
 }
 
@@ -109,18 +112,22 @@ Result<Quote> parse_quote(std::string_view attest) {
   VMSEC_CHECK(read_selection(reader, quote));
   const auto pcrs = reader.sized();
   if (!pcrs) return bad("quote", reader, "it ends before the PCRs' digest");
-  if (pcrs->size() != kSha256Size)
-    return bad("quote", reader, "the PCRs' digest has " + std::to_string(pcrs->size()) + " bytes, want 32");
+  if (pcrs->size() > kMaxDigestBytes)
+    return bad("quote", reader,
+               "the PCRs' digest has " + std::to_string(pcrs->size()) + " bytes, want at most " +
+                   std::to_string(kMaxDigestBytes));
   quote.pcr_digest = *pcrs;
   if (reader.left() != 0) return bad("quote", reader, std::to_string(reader.left()) + " bytes are left over");
   return quote;
 }
 
 Status verify_signature(const TpmPublic& key, std::string_view attest, std::string_view signature) {
+  if (message_digest(key.hash()) == nullptr)
+    return fail(Code::unsupported, "verify the quote's signature: no " + to_string(key.hash()) + " here");
   VMSEC_TRY(const auto bytes, read_signature(key, signature));
   VMSEC_TRY(const auto pkey, key.key());
   const MdContextPtr context(EVP_MD_CTX_new());
-  if (!context || EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, pkey.get()) != 1)
+  if (!context || EVP_DigestVerifyInit(context.get(), nullptr, message_digest(key.hash()), nullptr, pkey.get()) != 1)
     return fail(openssl_error("verify the quote's signature"));
   if (EVP_DigestVerify(context.get(), octets(bytes), bytes.size(), octets(attest), attest.size()) == 1) return {};
   return fail(openssl_error("the quote's signature is not the attestation key's over these bytes", Code::tampered));
@@ -130,6 +137,10 @@ Result<Quote> verify_quote(const TpmPublic& key, std::string_view attest, std::s
                            const QuoteDemand& demand) {
   VMSEC_TRY(auto quote, parse_quote(attest));
   VMSEC_CHECK(verify_signature(key, attest, signature));
+  quote.digest_hash = key.hash();
+  if (const auto size = digest_size(quote.digest_hash); quote.pcr_digest.size() != size)
+    return fail(Code::untrusted, "the PCRs' digest has " + std::to_string(quote.pcr_digest.size()) + " bytes, by " +
+                                     to_string(quote.digest_hash) + " it has " + std::to_string(size.value_or(0)));
   if (!equal(quote.qualifying_data, demand.qualifying_data))
     return fail(Code::untrusted, "the quote is not for this nonce, this connection and this host");
   if (quote.bank != demand.bank)
@@ -141,11 +152,11 @@ Result<Quote> verify_quote(const TpmPublic& key, std::string_view attest, std::s
   return quote;
 }
 
-Result<std::string> pcr_digest(const PcrValues& values, PcrMask pcrs) {
+Result<std::string> pcr_digest(const PcrValues& values, PcrMask pcrs, Hash hash) {
   std::string all;
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
     if (pcrs.has(pcr)) all += values[pcr];
-  return sha256({all});
+  return digest(hash, {all});
 }
 
 }  // namespace vmsec::boot

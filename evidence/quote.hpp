@@ -24,6 +24,7 @@ struct Quote {
   std::uint64_t firmware_version = 0;
   Hash bank = Hash::sha256;
   PcrMask pcrs;
+  Hash digest_hash = Hash::sha256;  // of the next: the signing scheme's, whatever bank it is over
   std::string pcr_digest;
 };
 
@@ -44,7 +45,7 @@ struct QuoteDemand {
 Result<Quote> verify_quote(const TpmPublic& key, std::string_view attest, std::string_view signature,
                            const QuoteDemand& demand);
 
-// The digest that a quote over these PCRs holds.
-Result<std::string> pcr_digest(const PcrValues& values, PcrMask pcrs);
+// The digest that a quote over these PCRs holds, by its key's signing hash (TPM 2.0 part 3, TPM2_Quote).
+Result<std::string> pcr_digest(const PcrValues& values, PcrMask pcrs, Hash hash);
 
 }  // namespace vmsec::boot

@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
+#include <algorithm>
 #include <array>
 
 #include "bytes.hpp"
@@ -15,6 +16,8 @@ namespace {
 using ParamBuilderPtr = std::unique_ptr<OSSL_PARAM_BLD, Free<OSSL_PARAM_BLD_free>>;
 using ParamsPtr = std::unique_ptr<OSSL_PARAM, Free<OSSL_PARAM_free>>;
 
+constexpr std::array<Curve, 2> kCurves{{{kCurveP256, 32, "prime256v1"}, {kCurveP384, 48, "secp384r1"}}};
+
 // Reads a public area field by field; stops at the first thing that is wrong.
 class PublicParser {
  public:
@@ -26,7 +29,7 @@ class PublicParser {
     VMSEC_CHECK(scheme());
     VMSEC_CHECK(public_.type == KeyType::ecc ? ecc() : rsa());
     if (reader_.left() != 0) return bad(std::to_string(reader_.left()) + " bytes are left over");
-    VMSEC_TRY(public_.name_digest, sha256({public_.bytes}));
+    VMSEC_TRY(public_.name_digest, digest(public_.name_hash, {public_.bytes}));
     return std::move(public_);
   }
 
@@ -45,7 +48,9 @@ class PublicParser {
     if (!type || !name_hash || !attributes || !policy) return ends();
     if (*type != static_cast<std::uint16_t>(KeyType::rsa) && *type != static_cast<std::uint16_t>(KeyType::ecc))
       return bad("neither an RSA nor an ECC key");
-    if (*name_hash != kAlgSha256) return bad("its name algorithm is not SHA-256");
+    if (*name_hash != kAlgSha256 && *name_hash != kAlgSha384)
+      return bad("its name algorithm is neither SHA-256 nor SHA-384");
+    public_.name_hash = Hash{*name_hash};
     public_.type = KeyType{*type};
     public_.attributes = *attributes;
     public_.auth_policy = *policy;
@@ -81,13 +86,15 @@ class PublicParser {
     const auto curve = reader_.big<std::uint16_t>();
     const auto kdf = reader_.big<std::uint16_t>();
     if (!curve || !kdf) return ends();
-    if (*curve != kCurveP256) return bad("its curve is not NIST P-256");
+    const auto* const known = std::ranges::find(kCurves, *curve, &Curve::number);
+    if (known == kCurves.end()) return bad("its curve is neither NIST P-256 nor P-384");
     if (*kdf != kAlgNull) return bad("it has a key derivation scheme of its own");
     const auto x = reader_.sized();
     const auto y = x ? reader_.sized() : std::nullopt;
     if (!y) return ends();
-    if (x->empty() || x->size() > kP256Bytes || y->empty() || y->size() > kP256Bytes)
-      return bad("its point is not of 32 byte coordinates");
+    if (x->empty() || x->size() > known->bytes || y->empty() || y->size() > known->bytes)
+      return bad("its point is not of " + std::to_string(known->bytes) + " byte coordinates");
+    public_.curve = known;
     public_.x = *x;
     public_.y = *y;
     return {};
@@ -134,15 +141,15 @@ Status need(bool holds, std::string_view key, std::string_view what) {
 
 }  // namespace
 
-std::string TpmPublic::name() const { return big_endian(kAlgSha256) + name_digest; }
+std::string TpmPublic::name() const { return big_endian(static_cast<std::uint16_t>(name_hash)) + name_digest; }
 
 Result<PkeyPtr> TpmPublic::key() const {
   const ParamBuilderPtr builder(OSSL_PARAM_BLD_new());
   if (!builder) return fail(openssl_error("read a TPM's public key"));
   if (type == KeyType::ecc) {
     const std::string point =
-        '\x04' + std::string(kP256Bytes - x.size(), '\0') + x + std::string(kP256Bytes - y.size(), '\0') + y;
-    if (OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) != 1 ||
+        '\x04' + std::string(curve->bytes - x.size(), '\0') + x + std::string(curve->bytes - y.size(), '\0') + y;
+    if (OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve->name, 0) != 1 ||
         OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) != 1)
       return fail(openssl_error("read a TPM's public key"));
     return key_of("EC", builder.get());
@@ -170,8 +177,8 @@ Status check_attestation_key(const TpmPublic& key) {
   VMSEC_CHECK(need(has(kSign), kKey, "does not sign (sign is not set)"));
   VMSEC_CHECK(need(!has(kDecrypt), kKey, "also decrypts (decrypt is set)"));
   const std::uint16_t scheme = key.type == KeyType::ecc ? kAlgEcdsa : kAlgRsassa;
-  return need(key.scheme == scheme && key.scheme_hash == kAlgSha256, kKey,
-              "does not sign by ECDSA or RSASSA with SHA-256");
+  return need(key.scheme == scheme && (key.scheme_hash == kAlgSha256 || key.scheme_hash == kAlgSha384), kKey,
+              "does not sign by ECDSA or RSASSA with SHA-256 or SHA-384");
 }
 
 Status check_endorsement_key(const TpmPublic& key) {
@@ -180,7 +187,8 @@ Status check_endorsement_key(const TpmPublic& key) {
   VMSEC_CHECK(need(has(kFixedTpm) && has(kFixedParent), kKey, "could be moved out of its TPM"));
   VMSEC_CHECK(need(has(kSensitiveDataOrigin), kKey, "was made outside of the TPM"));
   VMSEC_CHECK(need(has(kRestricted) && has(kDecrypt) && !has(kSign), kKey, "is not a restricted decryption key"));
-  return need(key.symmetric == kAlgAes && key.symmetric_bits == 128, kKey, "does not use AES-128");
+  return need(key.symmetric == kAlgAes && (key.symmetric_bits == 128 || key.symmetric_bits == 256), kKey,
+              "does not use AES-128 or AES-256");
 }
 
 }  // namespace vmsec::boot

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "digest.hpp"
 #include "openssl_handles.hpp"
 #include "vmsec/result.hpp"
 
@@ -20,24 +21,34 @@ inline constexpr std::uint32_t kSign = 1U << 18;
 
 enum class KeyType : std::uint16_t { rsa = 0x0001, ecc = 0x0023 };
 
-// ECC on NIST P-256, or RSA of 2048 to 4096 bits; its name algorithm is SHA-256.
+struct Curve {
+  std::uint16_t number = 0;  // TPM_ECC_CURVE
+  std::size_t bytes = 0;     // of a coordinate
+  const char* name = "";     // as OpenSSL calls it
+};
+
+// ECC on NIST P-256 or P-384, or RSA of 2048 to 4096 bits; its name algorithm is SHA-256 or SHA-384.
 struct TpmPublic {
   std::string bytes;  // the public area as it came
   KeyType type = KeyType::ecc;
+  Hash name_hash = Hash::sha256;
   std::uint32_t attributes = 0;
   std::string auth_policy;
   std::uint16_t symmetric = 0;  // TPM_ALG of a storage key's symmetric cipher
   std::uint16_t symmetric_bits = 0;
   std::uint16_t scheme = 0;  // TPM_ALG of the signing scheme, kAlgNull where it is open
   std::uint16_t scheme_hash = 0;
-  std::string x;  // ECC; as in the public area
+  const Curve* curve = nullptr;  // ECC; never null for such a key
+  std::string x;                 // as in the public area
   std::string y;
   std::string modulus;  // RSA
   std::uint32_t exponent = 0;
-  std::string name_digest;  // SHA-256 of the public area
+  std::string name_digest;  // of the public area, by the name algorithm
 
   // The name that the TPM gives the key: the name algorithm, then the digest.
   [[nodiscard]] std::string name() const;
+  // Of what it signs.
+  [[nodiscard]] Hash hash() const { return Hash{scheme_hash}; }
   [[nodiscard]] Result<PkeyPtr> key() const;
 };
 

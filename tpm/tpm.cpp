@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "endorsement.hpp"
 #include "evidence/bytes.hpp"
@@ -173,15 +174,12 @@ Result<PrimaryKey> create_primary(ESYS_CONTEXT* esys, ESYS_TR hierarchy, const T
   return PrimaryKey{std::move(owned_handle), std::move(bytes)};
 }
 
-Result<EndorsementKey> Tpm::endorsement_key() {
-  VMSEC_TRY(auto loaded, load_endorsement_key(esys_.get()));
-  return std::move(loaded.key);
-}
+Result<EndorsementKey> Tpm::endorsement_key() { return certified_endorsement_key(esys_.get()); }
 
-Result<KeyBlob> Tpm::create_attestation_key() {
+Result<KeyBlob> Tpm::create_attestation_key(AttestationKeyKind kind) {
   VMSEC_TRY(const auto parent,
             create_primary(esys_.get(), ESYS_TR_RH_OWNER, storage_template(), "create the storage root key"));
-  const TPM2B_PUBLIC key_template = attestation_template();
+  const TPM2B_PUBLIC key_template = attestation_template(kind);
   const TPM2B_SENSITIVE_CREATE no_auth{};
   const TPM2B_DATA no_data{};
   const TPML_PCR_SELECTION no_pcrs{};
@@ -230,12 +228,16 @@ Result<std::string> Tpm::activate(const KeyBlob& key, std::string_view id_object
   VMSEC_CHECK(fill(secret, secret.secret, encrypted_secret, "the credential's secret"));
   VMSEC_TRY(const auto attestation_key, load_attestation_key(esys_.get(), key));
   VMSEC_TRY(const auto endorsement_key, load_endorsement_key(esys_.get()));
-  VMSEC_TRY(const auto session, endorsement_session(esys_.get()));
+  std::optional<TpmHandle> session;
+  if (endorsement_key.authorisation == Authorisation::policy_a) {
+    VMSEC_TRY(auto started, endorsement_session(esys_.get()));
+    session.emplace(std::move(started));
+  }
   TPM2B_DIGEST* opened = nullptr;
-  VMSEC_CHECK(
-      check_tpm("activate a credential",
-                Esys_ActivateCredential(esys_.get(), attestation_key.get(), endorsement_key.handle.get(),
-                                        ESYS_TR_PASSWORD, session.get(), ESYS_TR_NONE, &credential, &secret, &opened)));
+  VMSEC_CHECK(check_tpm("activate a credential",
+                        Esys_ActivateCredential(esys_.get(), attestation_key.get(), endorsement_key.handle.get(),
+                                                ESYS_TR_PASSWORD, session ? session->get() : ESYS_TR_PASSWORD,
+                                                ESYS_TR_NONE, &credential, &secret, &opened)));
   const TpmMemory<TPM2B_DIGEST> owned(opened);
   return std::string(reinterpret_cast<const char*>(opened->buffer), opened->size);
 }

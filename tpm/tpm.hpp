@@ -4,9 +4,11 @@
 // that it never holds the device. One at a time in this process.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "evidence/quote.hpp"
 #include "vmsec/result.hpp"
@@ -22,9 +24,13 @@ struct KeyBlob {
   std::string private_area;  // TPM2B_PRIVATE, encrypted by the TPM
 };
 
+// P-256 with SHA-256, P-384 with SHA-384, RSA 2048 (RSASSA) with SHA-256.
+enum class AttestationKeyKind : std::uint8_t { ecc, ecc_384, rsa };
+
 struct EndorsementKey {
-  std::string public_area;  // TPMT_PUBLIC
-  std::string certificate;  // DER; empty where the TPM holds none
+  std::string public_area;           // TPMT_PUBLIC
+  std::string certificate;           // DER; empty where the TPM holds none
+  std::vector<std::string> issuers;  // of intermediate authorities, DER, as far as the TPM holds them
 };
 
 struct SignedQuote {
@@ -40,11 +46,11 @@ class Tpm {
   Tpm& operator=(Tpm&&) = delete;
   ~Tpm() = default;
 
-  // The key that has a certificate in the TPM (RSA 2048 or P-256 of the TCG EK
-  // credential profile); else the profile's P-256 key.
+  // The key that has a certificate in the TPM (of the TCG EK credential profile: P-256 and P-384, RSA
+  // 2048 to 4096, also by a template or nonce in NV); else the profile's P-256 key.
   Result<EndorsementKey> endorsement_key();
-  // A restricted P-256 signing key below the owner hierarchy's storage root key.
-  Result<KeyBlob> create_attestation_key();
+  // A restricted signing key below the owner hierarchy's storage root key.
+  Result<KeyBlob> create_attestation_key(AttestationKeyKind kind = AttestationKeyKind::ecc);
   // The three below: `wrong_state` when the blob is not of this TPM, or the TPM was cleared since.
   Status check_loads(const KeyBlob& key);
   Result<SignedQuote> quote(const KeyBlob& key, std::string_view qualifying_data, PcrMask pcrs,

@@ -18,6 +18,15 @@ Result<std::string> absolute_path(const Setting& setting) {
   return std::string(text);
 }
 
+Result<AttestationKeyKind> key_kind(const Setting& setting) {
+  static constexpr std::string_view kWant = "\"ecc\", \"ecc-384\" or \"rsa\"";
+  VMSEC_TRY(const auto text, text_of(setting, kWant));
+  if (text == "ecc") return AttestationKeyKind::ecc;
+  if (text == "ecc-384") return AttestationKeyKind::ecc_384;
+  if (text == "rsa") return AttestationKeyKind::rsa;
+  return fail(Code::invalid_argument, "\"" + std::string(text) + "\": want " + std::string(kWant));
+}
+
 Status read_one(const Setting& setting, const SettingPath& path, Config& config) {
   if (path == SettingPath{"reference"}) {
     VMSEC_TRY(config.reference, absolute_path(setting));
@@ -34,7 +43,11 @@ Status read_one(const Setting& setting, const SettingPath& path, Config& config)
     config.max_age = std::chrono::seconds(seconds);
     return {};
   }
-  return unknown_key("reference, ek_roots or max_age_seconds");
+  if (path == SettingPath{"attestation_key"}) {
+    VMSEC_TRY(config.attestation_key, key_kind(setting));
+    return {};
+  }
+  return unknown_key("reference, ek_roots, attestation_key or max_age_seconds");
 }
 
 }  // namespace

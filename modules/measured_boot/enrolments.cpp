@@ -28,8 +28,8 @@ Result<KeyPair> keys_of(const EnrolledHost& host) {
   return keys;
 }
 
-Enrolment answer(const EnrolledHost& host, const KeyPair& keys) {
-  return {host.host, to_hex(keys.endorsement.name_digest), to_hex(keys.attestation.name_digest), host.time};
+Enrolment answer(const std::string& host, const KeyPair& keys, UnixSeconds time) {
+  return {host, to_hex(keys.endorsement.name_digest), to_hex(keys.attestation.name_digest), time};
 }
 
 }  // namespace
@@ -49,55 +49,83 @@ Status check_host_name(const std::string& host) {
               "host name \"" + printable(host, kMaxHostName) + "\": want 1 to 100 of a-z A-Z 0-9 . _ -");
 }
 
-Result<KeyPair> Enrolments::find(const std::string& host) {
-  VMSEC_CHECK(check_host_name(host));
-  VMSEC_TRY(const auto record, records_.get({record_of(host)}));
-  VMSEC_TRY(const auto enrolled, decoded(record));
-  return keys_of(enrolled);
+const Enrolments::Known* Enrolments::remember(const std::string& host, Known known) {
+  if (const auto before = known_.find(host); before != known_.end()) {
+    owners_.erase(before->second.keys.attestation.name_digest);
+    owners_.erase(before->second.keys.endorsement.name_digest);
+  }
+  owners_[known.keys.attestation.name_digest] = host;
+  owners_[known.keys.endorsement.name_digest] = host;
+  return &(known_[host] = std::move(known));
 }
 
-// One machine, one name: neither of its keys may be bound to a second host.
-Status Enrolments::check_others(const std::string& host, const KeyPair& keys) {
+// Null for a host that is not enrolled.
+Result<const Enrolments::Known*> Enrolments::known(const std::string& host) {
+  if (const auto found = known_.find(host); found != known_.end()) return &found->second;
+  const auto record = records_.get({record_of(host)});
+  if (!record && record.error().code == Code::not_found) return nullptr;
+  if (!record) return fail(record.error());
+  VMSEC_TRY(const auto enrolled, decoded(*record));
+  VMSEC_TRY(auto keys, keys_of(enrolled));
+  return remember(host, {std::move(keys), enrolled.time});
+}
+
+Result<KeyPair> Enrolments::find(const std::string& host) {
+  VMSEC_CHECK(check_host_name(host));
+  const std::lock_guard lock(mutex_);
+  VMSEC_TRY(const Known* found, known(host));
+  if (found == nullptr) return fail(Code::not_found, "host " + host + " is not enrolled");
+  return found->keys;
+}
+
+// Once: what is enrolled later is added as it comes.
+Status Enrolments::read_all() {
+  if (all_read_) return {};
   VMSEC_TRY(const auto list, records_.list({std::string(kPrefix)}));
   for (const auto& record : list.records) {
     VMSEC_TRY(const auto other, decoded(record));
-    if (other.host == host) continue;
-    VMSEC_TRY(const auto theirs, keys_of(other));
-    const bool attestation = equal(theirs.attestation.name_digest, keys.attestation.name_digest);
-    if (attestation || equal(theirs.endorsement.name_digest, keys.endorsement.name_digest))
-      return fail(Code::denied, "enrol host " + host + ": its " +
-                                    (attestation ? "attestation key" : "endorsement key (its TPM)") +
-                                    " is enrolled for host " + other.host);
+    VMSEC_TRY(auto keys, keys_of(other));
+    remember(other.host, {std::move(keys), other.time});
   }
+  all_read_ = true;
   return {};
+}
+
+// One machine, one name: neither of its keys may be bound to a second host.
+Status Enrolments::check_other(const std::string& host, const std::string& digest, std::string_view what) const {
+  const auto owner = owners_.find(digest);
+  if (owner == owners_.end() || owner->second == host) return {};
+  return fail(Code::denied,
+              "enrol host " + host + ": its " + std::string(what) + " is enrolled for host " + owner->second);
 }
 
 Result<Enrolment> Enrolments::add(const std::string& host, const KeyPair& keys, Replace replace) {
   VMSEC_CHECK(check_host_name(host));
   const std::lock_guard lock(mutex_);
-  VMSEC_CHECK(check_others(host, keys));
-  const auto record = records_.get({record_of(host)});
-  if (!record && record.error().code != Code::not_found) return fail(record.error());
-  if (record && replace == Replace::no) {
-    VMSEC_TRY(const auto before, decoded(*record));
-    VMSEC_TRY(const auto had, keys_of(before));
+  VMSEC_CHECK(read_all());
+  VMSEC_CHECK(check_other(host, keys.attestation.name_digest, "attestation key"));
+  VMSEC_CHECK(check_other(host, keys.endorsement.name_digest, "endorsement key (its TPM)"));
+  VMSEC_TRY(const Known* before, known(host));
+  if (before != nullptr && replace == Replace::no) {
+    const auto& had = before->keys;
     if (!equal(had.attestation.name_digest, keys.attestation.name_digest) ||
         !equal(had.endorsement.name_digest, keys.endorsement.name_digest))
       return fail(Code::already_exists, "enrol host " + host + ": it is enrolled with attestation key " +
                                             to_hex(had.attestation.name_digest) + ", and shows " +
                                             to_hex(keys.attestation.name_digest));
-    return answer(before, had);
+    return answer(host, had, before->time);
   }
   const EnrolledHost enrolled{host, keys.endorsement.bytes, keys.attestation.bytes, now()};
-  auto result = answer(enrolled, keys);
+  auto result = answer(host, keys, enrolled.time);
   // Written before it is done: an enrolment that no record tells of must not be.
   VMSEC_CHECK(journal_.audit({"measured_boot.enrol",
                               Outcome::succeeded,
                               {},
                               host,
-                              std::string(record ? "replaced: " : "") + "attestation key " + result.attestation_key +
-                                  ", endorsement key " + result.endorsement_key}));
+                              std::string(before != nullptr ? "replaced: " : "") + "attestation key " +
+                                  result.attestation_key + ", endorsement key " + result.endorsement_key}));
   VMSEC_CHECK(records_.put({record_of(host), wire::encode(enrolled)}));
+  remember(host, {keys, enrolled.time});
   return result;
 }
 

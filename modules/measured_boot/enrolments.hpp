@@ -2,7 +2,8 @@
 #pragma once
 
 #include <mutex>
-#include <vector>
+#include <string>
+#include <unordered_map>
 
 #include "evidence/tpm_public.hpp"
 #include "messages.hpp"
@@ -25,17 +26,30 @@ class Enrolments {
   Enrolments(Records& records, Journal& journal) : records_(records), journal_(journal) {}
 
   // `not_found` for a host that is not enrolled; an error, too, for a damaged record.
+  // Read from the records once; then from memory (some 2 KiB a host).
   Result<KeyPair> find(const std::string& host);
   // Binds the keys to the host, durably. `already_exists`: the host has others,
   // and they are not to be replaced. `denied`: the keys are another host's.
   Result<Enrolment> add(const std::string& host, const KeyPair& keys, Replace replace);
 
  private:
-  Status check_others(const std::string& host, const KeyPair& keys);
+  // A host's record, read.
+  struct Known {
+    KeyPair keys;
+    UnixSeconds time;
+  };
+  // All of these under the lock.
+  Result<const Known*> known(const std::string& host);
+  const Known* remember(const std::string& host, Known known);
+  Status read_all();
+  Status check_other(const std::string& host, const std::string& digest, std::string_view what) const;
 
   Records& records_;
   Journal& journal_;
   std::mutex mutex_;  // no other host may come between check and put
+  std::unordered_map<std::string, Known> known_;
+  std::unordered_map<std::string, std::string> owners_;  // of each key, by the digest of its name
+  bool all_read_ = false;
 };
 
 // That the name can be a record's key.

@@ -25,7 +25,7 @@ Result<std::unique_ptr<MeasuredBoot>> MeasuredBoot::create(HostLink host, const 
 
 MeasuredBoot::MeasuredBoot(Services services, Config config, Clock clock)
     : services_(std::move(services)),
-      prover_(*services_.evidence, *services_.records, *services_.journal),
+      prover_(*services_.evidence, *services_.records, *services_.journal, config.attestation_key),
       verifier_(std::move(config), std::move(clock), *services_.peers, *services_.records, *services_.journal, prover_),
       attestation_endpoint_(verifier_),
       peer_endpoint_(*this) {}

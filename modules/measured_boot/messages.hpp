@@ -22,11 +22,13 @@ struct Keys {
   std::string endorsement_key;  // TPMT_PUBLIC
   std::string endorsement_certificate;
   std::string attestation_key;
+  std::vector<std::string> endorsement_issuers;  // DER
   static constexpr std::string_view kMessage = "vmsec.measured_boot.Keys";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "endorsement_key", &Keys::endorsement_key),
                         wire::field(2, "endorsement_certificate", &Keys::endorsement_certificate),
-                        wire::field(3, "attestation_key", &Keys::attestation_key));
+                        wire::field(3, "attestation_key", &Keys::attestation_key),
+                        wire::field(4, "endorsement_issuers", &Keys::endorsement_issuers));
   }
 };
 
@@ -68,6 +70,22 @@ struct EnrolledHost {
     return wire::fields(
         wire::field(1, "host", &EnrolledHost::host), wire::field(2, "endorsement_key", &EnrolledHost::endorsement_key),
         wire::field(3, "attestation_key", &EnrolledHost::attestation_key), wire::field(4, "time", &EnrolledHost::time));
+  }
+};
+
+// Record "clock.HOST": the last that the host's TPM has counted.
+struct SeenClock {
+  std::string host;
+  std::string attestation_key;  // the digest of its name
+  std::uint32_t reset_count = 0;
+  std::uint32_t restart_count = 0;
+  std::uint64_t clock = 0;  // milliseconds
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.SeenClock";
+  static constexpr auto fields() {
+    return wire::fields(
+        wire::field(1, "host", &SeenClock::host), wire::field(2, "attestation_key", &SeenClock::attestation_key),
+        wire::field(3, "reset_count", &SeenClock::reset_count),
+        wire::field(4, "restart_count", &SeenClock::restart_count), wire::field(5, "clock", &SeenClock::clock));
   }
 };
 

@@ -22,6 +22,31 @@ Result<PcrSelection> checked(const QuoteRequest& request) {
   return PcrSelection{pcrs, bank};
 }
 
+std::string_view name_of(AttestationKeyKind kind) {
+  switch (kind) {
+    case AttestationKeyKind::ecc:
+      return "ecc";
+    case AttestationKeyKind::ecc_384:
+      return "ecc-384";
+    case AttestationKeyKind::rsa:
+      return "rsa";
+  }
+  return "another";
+}
+
+// Why the operator's setting asks for another key than this; nothing where it does not.
+Result<std::optional<std::string>> unwanted_kind(const KeyBlob& key, std::optional<AttestationKeyKind> wanted) {
+  if (!wanted) return std::nullopt;
+  VMSEC_TRY(const auto area, public_area(key));
+  VMSEC_TRY(const auto parsed, parse_public(area, "attestation key"));
+  const auto is = parsed.type == KeyType::rsa     ? AttestationKeyKind::rsa
+                  : parsed.hash() == Hash::sha384 ? AttestationKeyKind::ecc_384
+                                                  : AttestationKeyKind::ecc;
+  if (is == *wanted) return std::nullopt;
+  return "attestation_key = \"" + std::string(name_of(*wanted)) + "\" is configured, the key was of kind \"" +
+         std::string(name_of(is)) + "\"";
+}
+
 }  // namespace
 
 Result<std::string> qualifying_data(std::string_view binding, std::string_view host_certificate,
@@ -48,7 +73,7 @@ Result<KeyBlob> Prover::kept_key() {
 }
 
 Result<KeyBlob> Prover::new_key(Tpm& tpm, const std::string& why) {
-  VMSEC_TRY(auto key, tpm.create_attestation_key());
+  VMSEC_TRY(auto key, tpm.create_attestation_key(kind_.value_or(AttestationKeyKind::ecc)));
   VMSEC_CHECK(journal_.audit({"measured_boot.new_key", Outcome::succeeded, {}, {}, why}));
   VMSEC_CHECK(records_.put({kKeyRecord, wire::encode(KeptKey{key.public_area, key.private_area})}));
   return key;
@@ -58,6 +83,8 @@ Result<KeyBlob> Prover::usable_key(Tpm& tpm) {
   auto key = kept_key();
   if (!key && key.error().code == Code::not_found) return new_key(tpm, "this host had no attestation key");
   if (!key) return fail(key.error().in("read this host's attestation key"));
+  VMSEC_TRY(const auto unwanted, unwanted_kind(*key, kind_));
+  if (unwanted) return new_key(tpm, *unwanted);
   const Status loads = tpm.check_loads(*key);
   if (loads) return key;
   // A key that this TPM cannot load again is of no use to anybody; who enrolled
@@ -72,7 +99,8 @@ Result<Keys> Prover::keys() {
   VMSEC_TRY(const auto key, usable_key(tpm));
   VMSEC_TRY(auto endorsement, tpm.endorsement_key());
   VMSEC_TRY(auto attestation, public_area(key));
-  return Keys{std::move(endorsement.public_area), std::move(endorsement.certificate), std::move(attestation)};
+  return Keys{std::move(endorsement.public_area), std::move(endorsement.certificate), std::move(attestation),
+              std::move(endorsement.issuers)};
 }
 
 Result<ActivateReply> Prover::activate(const PeerContext& from, const ActivateRequest& request) {

@@ -4,6 +4,8 @@
 // from the connection on which the request arrived.
 #pragma once
 
+#include <optional>
+
 #include "messages.hpp"
 #include "tpm/tpm.hpp"
 #include "vmsec/capability/boot_evidence.hpp"
@@ -25,10 +27,11 @@ Status check_context(const PeerContext& context);
 // Any thread, at once. Borrows the services.
 class Prover {
  public:
-  Prover(BootEvidence& evidence, Records& records, Journal& journal)
-      : evidence_(evidence), records_(records), journal_(journal) {}
+  // `kind`: what attestation key the operator wants; none says that a kept one goes on, whatever it is.
+  Prover(BootEvidence& evidence, Records& records, Journal& journal, std::optional<AttestationKeyKind> kind = {})
+      : evidence_(evidence), records_(records), journal_(journal), kind_(kind) {}
 
-  // Makes the attestation key where there is none, or none that this TPM can load.
+  // Makes the attestation key where there is none, none that this TPM can load, or one of another kind than wanted.
   Result<Keys> keys();
   Result<ActivateReply> activate(const PeerContext& from, const ActivateRequest& request);
   Result<Evidence> quote(const PeerContext& from, const QuoteRequest& request);
@@ -50,6 +53,7 @@ class Prover {
   BootEvidence& evidence_;
   Records& records_;
   Journal& journal_;
+  std::optional<AttestationKeyKind> kind_;
 };
 
 }  // namespace vmsec::boot

@@ -43,7 +43,9 @@ Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots)
   VMSEC_TRY(keys.attestation, parse_public(shown.attestation_key, "attestation key"));
   VMSEC_CHECK(check_endorsement_key(keys.endorsement));
   VMSEC_CHECK(check_attestation_key(keys.attestation));
-  if (!ek_roots.empty()) VMSEC_CHECK(verify_ek_certificate(shown.endorsement_certificate, keys.endorsement, ek_roots));
+  if (!ek_roots.empty())
+    VMSEC_CHECK(
+        verify_ek_certificate(shown.endorsement_certificate, shown.endorsement_issuers, keys.endorsement, ek_roots));
   return keys;
 }
 
@@ -95,6 +97,7 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request, const
   auto report = report_of(host, Verdict::unknown, {});
   report.attestation_key = to_hex(keys->attestation.name_digest);
   judge(shown->evidence, shown->key, shown->demand, wanted, report);
+  VMSEC_CHECK(check_clock(host, *shown, report));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock_() - asked);
   if (report.verdict == Verdict::trusted && age > config_.max_age) {
     report.verdict = Verdict::stale;
@@ -102,6 +105,23 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request, const
                    std::to_string(config_.max_age.count()) + " s are allowed";
   }
   return report;
+}
+
+Status Verifier::check_clock(const std::string& host, const Shown& shown, AttestationReport& report) {
+  const auto& evidence = shown.evidence;
+  const bool trusted = report.verdict == Verdict::trusted;  // its quote was verified then
+  const auto quote = trusted ? parse_quote(evidence.attest)
+                             : verify_quote(shown.key, evidence.attest, evidence.signature, shown.demand);
+  if (!quote) return {};
+  const auto resets = clocks_.check(host, shown.key, *quote);
+  if (!resets && resets.error().code != Code::untrusted) return fail(resets.error());
+  if (resets) {
+    report.resets_since = *resets;
+  } else if (trusted) {
+    report.verdict = Verdict::untrusted;
+    report.cause = resets.error().message;
+  }
+  return {};
 }
 
 Result<AttestationReport> Verifier::attest_here(const Reference& wanted) {
@@ -179,7 +199,9 @@ Result<Enrolment> Verifier::enrol_checked(const EnrolHost& request) {
   const auto keys = read_keys(payload, config_.ek_roots);
   if (!keys) return fail(keys.error().in("enrol host " + request.host));
   VMSEC_CHECK(activate(link, *keys));
-  return enrolments_.add(request.host, *keys, request.replace ? Replace::yes : Replace::no);
+  VMSEC_TRY(auto enrolment, enrolments_.add(request.host, *keys, request.replace ? Replace::yes : Replace::no));
+  if (request.replace) VMSEC_CHECK(clocks_.forget(request.host));
+  return enrolment;
 }
 
 // Only the TPM of that endorsement key, holding that attestation key, can answer.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 
+#include "clocks.hpp"
 #include "config.hpp"
 #include "enrolments.hpp"
 #include "evidence/judge.hpp"
@@ -25,7 +26,8 @@ class Verifier final : public Attestation {
         peers_(peers),
         journal_(journal),
         prover_(prover),
-        enrolments_(records, journal) {}
+        enrolments_(records, journal),
+        clocks_(records) {}
 
   Result<AttestationReport> attest(const AttestHost& request) override;
   Result<Enrolment> enrol(const EnrolHost& request) override;
@@ -48,6 +50,8 @@ class Verifier final : public Attestation {
   Result<Shown> shown_by(const std::string& host, PcrSelection selection);
   Result<Enrolment> enrol_checked(const EnrolHost& request);
   Status activate(PeerLink& link, const KeyPair& keys);
+  // Of a quote that is genuine, whatever else was found out about the host.
+  Status check_clock(const std::string& host, const Shown& shown, AttestationReport& report);
   void record(const char* action, Outcome outcome, const std::string& host, const std::string& detail);
 
   Config config_;
@@ -56,6 +60,7 @@ class Verifier final : public Attestation {
   Journal& journal_;
   Prover& prover_;
   Enrolments enrolments_;
+  Clocks clocks_;
 };
 
 }  // namespace vmsec::boot

@@ -42,16 +42,19 @@ std::vector<Change> changes() {
 }  // namespace
 
 TEST_CASE("a quote by the key, for the nonce, over the PCRs, verifies") {
-  for (const auto type : {SoftKey::Type::p256, SoftKey::Type::rsa}) {
+  for (const auto type : {SoftKey::Type::p256, SoftKey::Type::p384, SoftKey::Type::rsa}) {
     const SoftKey key(type);
-    const auto attest = attest_bytes({});
+    QuoteParts parts;
+    parts.pcr_digest.resize(digest_size(key.area().hash()).value(), 'd');
+    const auto attest = attest_bytes(parts);
     const auto quote = verify_quote(key.area(), attest, key.sign(attest), kDemand);
     REQUIRE(quote);
     CHECK(quote->reset_count == 3);
     CHECK(quote->restart_count == 1);
     CHECK(quote->clock == 1000);
     CHECK(quote->safe);
-    CHECK(quote->pcr_digest == std::string(32, 'd'));
+    CHECK(quote->pcr_digest == parts.pcr_digest);
+    CHECK(quote->digest_hash == key.area().hash());
   }
 }
 
@@ -92,9 +95,11 @@ TEST_CASE("a changed clock is named as a signature that does not hold") {
 }
 
 TEST_CASE("one byte of the signature changed, at any place, is refused") {
-  for (const auto type : {SoftKey::Type::p256, SoftKey::Type::rsa}) {
+  for (const auto type : {SoftKey::Type::p256, SoftKey::Type::p384, SoftKey::Type::rsa}) {
     const SoftKey key(type);
-    const auto attest = attest_bytes({});
+    QuoteParts parts;
+    parts.pcr_digest.resize(digest_size(key.area().hash()).value(), 'd');
+    const auto attest = attest_bytes(parts);
     const auto signature = key.sign(attest);
     for (std::size_t i = 0; i < signature.size(); ++i) {
       std::string changed = signature;
@@ -112,6 +117,27 @@ TEST_CASE("a signature by another key is refused") {
   CHECK(verify_quote(key.area(), attest, other.sign(attest), kDemand).error().code == Code::tampered);
   CHECK(verify_quote(key.area(), attest, rsa.sign(attest), kDemand).error().message.find("the key's scheme") !=
         std::string::npos);
+}
+
+TEST_CASE("a signature by another hash than the key's scheme has is refused, and so is its digest of the PCRs") {
+  const SoftKey key(SoftKey::Type::p384);
+  const auto attest = attest_bytes({});
+  const auto short_digest = verify_quote(key.area(), attest, key.sign(attest), kDemand);
+  REQUIRE_FALSE(short_digest);
+  CHECK(short_digest.error().message == "the PCRs' digest has 32 bytes, by sha384 it has 48");
+  auto signature = key.sign(attest);
+  signature[3] = '\x0b';
+  CHECK(verify_signature(key.area(), attest, signature)
+            .error()
+            .message.find("it is by sha256, the key's scheme has sha384") != std::string::npos);
+}
+
+TEST_CASE("the digest of PCRs is by the hash that is asked for") {
+  PcrValues values;
+  for (auto& value : values) value = std::string(48, 'v');
+  const PcrMask two{0x3};
+  CHECK(pcr_digest(values, two, Hash::sha256).value() == sha256({std::string(96, 'v')}).value());
+  CHECK(pcr_digest(values, two, Hash::sha384).value() == digest(Hash::sha384, {std::string(96, 'v')}).value());
 }
 
 TEST_CASE("a quote, signature or key that is cut short is an error at every length") {
@@ -169,9 +195,9 @@ TEST_CASE("a public area of another kind is an error that names byte and cause")
     return parse_public(bytes, "test key").error().message;
   };
   CHECK(changed(1, 0x25) == "public area of the test key, byte 10: neither an RSA nor an ECC key");
-  CHECK(changed(3, 0x04).find("name algorithm is not SHA-256") != std::string::npos);
+  CHECK(changed(3, 0x04).find("name algorithm is neither SHA-256 nor SHA-384") != std::string::npos);
   CHECK(changed(13, 0x1a).find("neither ECDSA nor RSASSA") != std::string::npos);
-  CHECK(changed(17, 0x04).find("not NIST P-256") != std::string::npos);
+  CHECK(changed(17, 0x05).find("neither NIST P-256 nor P-384") != std::string::npos);
 }
 
 }  // namespace vmsec::boot::test

@@ -19,12 +19,6 @@ std::string number(EVP_PKEY* key, const char* name, int size) {
   return out;
 }
 
-std::string padded(const BIGNUM* value) {
-  std::string out(32, '\0');
-  REQUIRE(BN_bn2binpad(value, octets(out), 32) == 32);
-  return out;
-}
-
 }  // namespace
 
 std::string attest_bytes(const QuoteParts& parts) {
@@ -35,15 +29,18 @@ std::string attest_bytes(const QuoteParts& parts) {
 }
 
 SoftKey::SoftKey(Type type, std::uint32_t attributes)
-    : key_(type == Type::p256 ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048)) {
+    : key_(type == Type::rsa ? EVP_RSA_gen(2048) : EVP_EC_gen(type == Type::p256 ? "P-256" : "P-384")) {
   REQUIRE(key_);
-  const bool ecc = type == Type::p256;
+  const bool ecc = type != Type::rsa;
+  const std::uint16_t hash = type == Type::p384 ? kAlgSha384 : kAlgSha256;
   std::string bytes = big_endian(static_cast<std::uint16_t>(ecc ? KeyType::ecc : KeyType::rsa)) +
                       big_endian(kAlgSha256) + big_endian(attributes) + sized("") + big_endian(kAlgNull) +
-                      big_endian(ecc ? kAlgEcdsa : kAlgRsassa) + big_endian(kAlgSha256);
+                      big_endian(ecc ? kAlgEcdsa : kAlgRsassa) + big_endian(hash);
+  const int size = type == Type::p384 ? 48 : 32;
   if (ecc)
-    bytes += big_endian(kCurveP256) + big_endian(kAlgNull) + sized(number(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X, 32)) +
-             sized(number(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y, 32));
+    bytes += big_endian(type == Type::p384 ? kCurveP384 : kCurveP256) + big_endian(kAlgNull) +
+             sized(number(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X, size)) +
+             sized(number(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y, size));
   else
     bytes += big_endian(std::uint16_t{2048}) + big_endian(std::uint32_t{0}) +
              sized(number(key_.get(), OSSL_PKEY_PARAM_RSA_N, 256));
@@ -52,14 +49,21 @@ SoftKey::SoftKey(Type type, std::uint32_t attributes)
   area_ = *parsed;
 }
 
+std::string SoftKey::padded(const BIGNUM* value) const {
+  const auto size = static_cast<int>(area_.curve->bytes);
+  std::string out(area_.curve->bytes, '\0');
+  REQUIRE(BN_bn2binpad(value, octets(out), size) == size);
+  return out;
+}
+
 std::string SoftKey::sign(std::string_view bytes) const {
   const MdContextPtr context(EVP_MD_CTX_new());
   std::string out(512, '\0');
   std::size_t size = out.size();
-  REQUIRE(EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1);
+  REQUIRE(EVP_DigestSignInit(context.get(), nullptr, message_digest(area_.hash()), nullptr, key_.get()) == 1);
   REQUIRE(EVP_DigestSign(context.get(), octets(out), &size, octets(bytes), bytes.size()) == 1);
   out.resize(size);
-  const std::string head = big_endian(area_.scheme) + big_endian(kAlgSha256);
+  const std::string head = big_endian(area_.scheme) + big_endian(area_.scheme_hash);
   if (area_.type == KeyType::rsa) return head + sized(out);
   const unsigned char* at = octets(std::string_view(out));
   const EcdsaSignaturePtr signature(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(out.size())));

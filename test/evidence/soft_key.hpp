@@ -30,7 +30,7 @@ std::string attest_bytes(const QuoteParts& parts);
 
 class SoftKey {
  public:
-  enum class Type { p256, rsa };
+  enum class Type { p256, p384, rsa };
   explicit SoftKey(Type type = Type::p256, std::uint32_t attributes = kUsualAttributes);
 
   [[nodiscard]] const TpmPublic& area() const { return area_; }
@@ -40,6 +40,8 @@ class SoftKey {
       kFixedTpm | kFixedParent | kSensitiveDataOrigin | kRestricted | kSign | (1U << 6);
 
  private:
+  [[nodiscard]] std::string padded(const BIGNUM* value) const;
+
   PkeyPtr key_;
   TpmPublic area_;
 };

@@ -29,6 +29,15 @@ TEST_CASE("settings are read") {
   CHECK(Config::read({})->ek_roots.empty());
 }
 
+TEST_CASE("which attestation key is made can be said") {
+  CHECK_FALSE(Config::read({})->attestation_key);
+  CHECK(Config::read({{text("attestation_key", "ecc")}})->attestation_key == AttestationKeyKind::ecc);
+  CHECK(Config::read({{text("attestation_key", "ecc-384")}})->attestation_key == AttestationKeyKind::ecc_384);
+  CHECK(Config::read({{text("attestation_key", "rsa")}})->attestation_key == AttestationKeyKind::rsa);
+  CHECK(error_of(text("attestation_key", "dsa")).find("\"dsa\": want \"ecc\", \"ecc-384\" or \"rsa\"") !=
+        std::string::npos);
+}
+
 TEST_CASE("a setting that is not understood is an error with its place") {
   CHECK(error_of(text("referense", "/x")).find("line 3, column 8: referense: unknown key") == 0);
   CHECK(error_of(text("reference", "x")).find("no absolute path") != std::string::npos);

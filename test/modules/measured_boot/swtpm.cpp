@@ -124,26 +124,66 @@ void Swtpm::manufacture() {
   start();
 }
 
-void Swtpm::extend(std::uint32_t pcr, std::string_view sha256_digest) {
-  TSS2_TCTI_CONTEXT* way = nullptr;
-  REQUIRE(Tss2_TctiLdr_Initialize(tcti().c_str(), &way) == 0);
-  ESYS_CONTEXT* esys = nullptr;
-  REQUIRE(Esys_Initialize(&esys, way, nullptr) == 0);
+namespace {
+
+// A connection for one errand.
+class Esys {
+ public:
+  explicit Esys(const std::string& tcti) {
+    REQUIRE(Tss2_TctiLdr_Initialize(tcti.c_str(), &way_) == 0);
+    REQUIRE(Esys_Initialize(&esys_, way_, nullptr) == 0);
+  }
+  ~Esys() {
+    Esys_Finalize(&esys_);
+    Tss2_TctiLdr_Finalize(&way_);
+  }
+  Esys(const Esys&) = delete;
+  Esys& operator=(const Esys&) = delete;
+  [[nodiscard]] ESYS_CONTEXT* get() const { return esys_; }
+
+ private:
+  TSS2_TCTI_CONTEXT* way_ = nullptr;
+  ESYS_CONTEXT* esys_ = nullptr;
+};
+
+}  // namespace
+
+void Swtpm::extend(std::uint32_t pcr, std::string_view digest, Hash bank) {
+  const Esys esys(tcti());
   TPML_DIGEST_VALUES values{};
   values.count = 1;
-  values.digests[0].hashAlg = TPM2_ALG_SHA256;
-  REQUIRE(sha256_digest.size() == 32);
-  std::memcpy(values.digests[0].digest.sha256, sha256_digest.data(), 32);
-  const TSS2_RC rc = Esys_PCR_Extend(esys, pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &values);
-  Esys_Finalize(&esys);
-  Tss2_TctiLdr_Finalize(&way);
-  REQUIRE(rc == 0);
+  values.digests[0].hashAlg = static_cast<TPMI_ALG_HASH>(bank);
+  REQUIRE(digest.size() == digest_size(bank));
+  std::memcpy(&values.digests[0].digest, digest.data(), digest.size());
+  REQUIRE(Esys_PCR_Extend(esys.get(), pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &values) == 0);
 }
 
-void Swtpm::boot(std::string_view log) {
-  const auto replayed = replay(log);
+void Swtpm::write_nv(std::uint32_t index, std::string_view content) {
+  const Esys esys(tcti());
+  TPM2B_NV_PUBLIC area{};
+  area.nvPublic.nvIndex = index;
+  area.nvPublic.nameAlg = TPM2_ALG_SHA256;
+  area.nvPublic.attributes = TPMA_NV_AUTHREAD | TPMA_NV_OWNERWRITE | TPMA_NV_NO_DA;
+  area.nvPublic.dataSize = static_cast<UINT16>(content.size());
+  const TPM2B_AUTH none{};
+  ESYS_TR object = ESYS_TR_NONE;
+  REQUIRE(Esys_NV_DefineSpace(esys.get(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &none, &area,
+                              &object) == 0);
+  for (std::size_t at = 0; at < content.size(); at += 512) {
+    TPM2B_MAX_NV_BUFFER some{};
+    const auto part = content.substr(at, 512);
+    some.size = static_cast<UINT16>(part.size());
+    std::memcpy(some.buffer, part.data(), part.size());
+    REQUIRE(Esys_NV_Write(esys.get(), ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &some,
+                          static_cast<UINT16>(at)) == 0);
+  }
+  Esys_TR_Close(esys.get(), &object);
+}
+
+void Swtpm::boot(std::string_view log, Hash bank) {
+  const auto replayed = replay(log, bank);
   REQUIRE(replayed);
-  for (const auto& event : replayed->measurements) extend(event.pcr, event.digest);
+  for (const auto& event : replayed->measurements) extend(event.pcr, event.digest, bank);
 }
 
 }  // namespace vmsec::boot::test

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "evidence/digest.hpp"
+
 namespace vmsec::boot::test {
 
 // Removes its folder when it goes.
@@ -41,11 +43,13 @@ class Swtpm {
   [[nodiscard]] std::string tcti() const;
   void reset();        // power off and on: PCRs empty, same seeds
   void manufacture();  // another TPM in the place of this one
+  // What a manufacturer leaves in NV memory.
+  void write_nv(std::uint32_t index, std::string_view content);
   void stop();
   void start();
-  void extend(std::uint32_t pcr, std::string_view sha256_digest);
-  // Every SHA-256 digest of the log, in order.
-  void boot(std::string_view log);
+  void extend(std::uint32_t pcr, std::string_view digest, Hash bank = Hash::sha256);
+  // Every digest of that bank of the log, in order.
+  void boot(std::string_view log, Hash bank = Hash::sha256);
   // The folder of the TPM's state, while it is stopped.
   [[nodiscard]] std::filesystem::path state() const { return folder_.path() / "state"; }
 

@@ -67,7 +67,8 @@ struct AttestationReport {
   std::vector<PcrValue> pcrs;
   std::uint64_t reset_count = 0;
   std::uint64_t restart_count = 0;
-  std::uint32_t events = 0;  // in the event log
+  std::uint32_t events = 0;        // in the event log
+  std::uint32_t resets_since = 0;  // how often its TPM was reset (it booted) since it was last attested
   static constexpr std::string_view kMessage = "vmsec.AttestationReport";
   static constexpr auto fields() {
     return wire::fields(
@@ -77,7 +78,8 @@ struct AttestationReport {
         wire::field(6, "pcrs", &AttestationReport::pcrs),
         wire::field(7, "reset_count", &AttestationReport::reset_count),
         wire::field(8, "restart_count", &AttestationReport::restart_count),
-        wire::field(9, "events", &AttestationReport::events));
+        wire::field(9, "events", &AttestationReport::events),
+        wire::field(15, "resets_since", &AttestationReport::resets_since));
   }
 };
 

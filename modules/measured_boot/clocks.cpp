@@ -1,0 +1,71 @@
+#include "clocks.hpp"
+
+namespace vmsec::boot {
+namespace {
+
+constexpr std::uint64_t kWriteEveryMs = 60'000;
+// A TPM that lost its power writes its clock down at least this often (part 1, 36.3.2: 2^22 ms).
+constexpr std::uint64_t kLongestUnwrittenMs = std::uint64_t{1} << 22;
+
+std::string clock_record(const std::string& host) { return "clock." + host; }
+
+std::unexpected<Error> went_back(std::string_view what, std::uint64_t is, std::uint64_t was) {
+  return fail(Code::untrusted, "the TPM's " + std::string(what) + " went back from " + std::to_string(was) + " to " +
+                                   std::to_string(is) + ": an older state of it was restored, or it was cloned");
+}
+
+// TPM 2.0 part 1, 36: a reset counts and starts the restarts anew; a restart or resume counts.
+// The clock runs on over all of them; only after a loss of power may it be behind, and says so.
+Status check_order(const SeenClock& seen, const Quote& quote) {
+  if (quote.reset_count < seen.reset_count) return went_back("reset counter", quote.reset_count, seen.reset_count);
+  const bool reset = quote.reset_count > seen.reset_count;
+  if (!reset && quote.restart_count < seen.restart_count)
+    return went_back("restart counter", quote.restart_count, seen.restart_count);
+  if (quote.clock >= seen.clock) return {};
+  if (reset && !quote.safe && seen.clock - quote.clock <= kLongestUnwrittenMs) return {};
+  return went_back("clock (ms)", quote.clock, seen.clock);
+}
+
+}  // namespace
+
+Result<std::optional<Clocks::Known>> Clocks::known(const std::string& host, const TpmPublic& key) {
+  const auto found = known_.find(host);
+  if (found != known_.end() && found->second.seen.attestation_key == key.name_digest) return found->second;
+  const auto record = records_.get({clock_record(host)});
+  if (!record && record.error().code == Code::not_found) return std::nullopt;
+  if (!record) return fail(record.error());
+  auto seen = wire::decode<SeenClock>(record->value);
+  if (!seen) return fail(seen.error().in("record " + clock_record(host)));
+  if (seen->host != host) return fail(Code::tampered, "record " + clock_record(host) + " is of another host");
+  // Of the key before this one.
+  if (seen->attestation_key != key.name_digest) return std::nullopt;
+  const auto clock = seen->clock;
+  return Known{std::move(*seen), clock};
+}
+
+Status Clocks::keep(const std::string& host, SeenClock seen, const std::optional<Known>& before) {
+  const bool write = !before || seen.reset_count != before->seen.reset_count ||
+                     seen.restart_count != before->seen.restart_count || seen.clock - before->written >= kWriteEveryMs;
+  const auto written = write ? seen.clock : before->written;
+  if (write) VMSEC_CHECK(records_.put({clock_record(host), wire::encode(seen)}));
+  known_[host] = {std::move(seen), written};
+  return {};
+}
+
+Result<std::uint32_t> Clocks::check(const std::string& host, const TpmPublic& key, const Quote& quote) {
+  const std::lock_guard lock(mutex_);
+  VMSEC_TRY(const auto before, known(host, key));
+  if (before) VMSEC_CHECK(check_order(before->seen, quote));
+  SeenClock seen{host, key.name_digest, quote.reset_count, quote.restart_count, quote.clock};
+  VMSEC_CHECK(keep(host, std::move(seen), before));
+  return before ? quote.reset_count - before->seen.reset_count : 0;
+}
+
+Status Clocks::forget(const std::string& host) {
+  const std::lock_guard lock(mutex_);
+  VMSEC_CHECK(records_.remove({clock_record(host)}));
+  known_.erase(host);
+  return {};
+}
+
+}  // namespace vmsec::boot
