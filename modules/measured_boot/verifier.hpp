@@ -7,6 +7,7 @@
 #include "config.hpp"
 #include "enrolments.hpp"
 #include "evidence/judge.hpp"
+#include "evidence/reference_reader.hpp"
 #include "peer_link.hpp"
 #include "prover.hpp"
 #include "vmsec/service/attestation.hpp"
@@ -39,7 +40,7 @@ class Verifier final : public Attestation {
     QuoteDemand demand;
   };
 
-  Result<Reference> reference() const;
+  Result<std::shared_ptr<const Reference>> reference();
   Result<PeerLink> link(const AttestHost& request);
   Result<AttestationReport> attest_peer(const AttestHost& request, const Reference& wanted);
   Result<AttestationReport> attest_here(const Reference& wanted);
@@ -56,6 +57,7 @@ class Verifier final : public Attestation {
   Journal& journal_;
   Prover& prover_;
   Enrolments enrolments_;
+  ReferenceReader reference_;
 };
 
 }  // namespace vmsec::boot
