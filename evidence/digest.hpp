@@ -1,6 +1,8 @@
 // Digests by their TCG algorithm number, over OpenSSL.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -28,6 +30,23 @@ enum class Hash : std::uint16_t {
 };
 
 inline constexpr std::size_t kSha256Size = 32;
+inline constexpr std::size_t kMaxDigestBytes = 64;
+
+// A digest, kept without memory of its own: there are thousands of them.
+class DigestBytes {
+ public:
+  DigestBytes() = default;
+  explicit DigestBytes(std::string_view bytes) : size_(std::min(bytes.size(), kMaxDigestBytes)) {
+    std::copy_n(bytes.data(), size_, bytes_.data());
+  }
+
+  operator std::string_view() const { return {bytes_.data(), size_}; }  // NOLINT: it stands for its bytes
+  operator std::string() const { return {bytes_.data(), size_}; }       // NOLINT
+
+ private:
+  std::size_t size_ = 0;
+  std::array<char, kMaxDigestBytes> bytes_;  // as many as that are set
+};
 
 // OpenSSL's; null for a number that is none of these.
 const evp_md_st* message_digest(Hash hash);

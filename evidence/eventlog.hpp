@@ -21,7 +21,6 @@ namespace vmsec::boot {
 inline constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20;
 inline constexpr std::uint32_t kMaxEvents = 16384;
 inline constexpr std::uint32_t kMaxAlgorithms = 16;
-inline constexpr std::size_t kMaxDigestBytes = 64;
 inline constexpr std::uint32_t kPcrCount = 24;
 inline constexpr std::uint32_t kNoAction = 0x00000003;  // EV_NO_ACTION: informs, extends nothing
 

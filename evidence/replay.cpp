@@ -6,6 +6,7 @@ namespace vmsec::boot {
 namespace {
 
 constexpr std::string_view kStartupLocality("StartupLocality\0", 16);
+constexpr std::size_t kUsualEventBytes = 128;  // with its two digests
 
 std::unexpected<Error> bad(const Event& event, const std::string& cause) {
   return fail(Code::invalid_argument, "event log, byte " + std::to_string(event.offset) + ", event " +
@@ -14,8 +15,9 @@ std::unexpected<Error> bad(const Event& event, const std::string& cause) {
 
 class Replayer {
  public:
-  explicit Replayer(const Bank& bank) {
+  Replayer(const Bank& bank, std::size_t log_bytes) {
     replay_.bank = bank.hash;
+    replay_.measurements.reserve(log_bytes / kUsualEventBytes);
     for (auto& value : replay_.values) value.assign(bank.size, '\0');
   }
 
@@ -24,7 +26,7 @@ class Replayer {
     if (!event.extends()) return startup_locality(event);
     extended_[event.pcr] = true;
     const auto measured = *event.digest(replay_.bank);
-    replay_.measurements.push_back({event.number, event.pcr, event.type, std::string(measured)});
+    replay_.measurements.push_back({event.number, event.pcr, event.type, DigestBytes(measured)});
     auto& value = replay_.values[event.pcr];
     const auto extended = extend(value, measured);
     return extended ? extended : bad(event, extended.error().message);
@@ -71,7 +73,7 @@ Result<Replay> replay(std::string_view log, Hash bank) {
   const auto found = std::ranges::find(reader.banks(), bank, &Bank::hash);
   if (found == reader.banks().end() || !digest_size(bank))
     return fail(Code::invalid_argument, "the event log has no " + to_string(bank) + " digests");
-  Replayer replayer(*found);
+  Replayer replayer(*found, log.size());
   Event event;
   while (true) {
     VMSEC_TRY(const bool more, reader.next(event));

@@ -17,7 +17,7 @@ struct Measurement {
   std::uint32_t number = 0;
   std::uint32_t pcr = 0;
   std::uint32_t type = 0;  // as the log says: for people, never for decisions
-  std::string digest;
+  DigestBytes digest;
 };
 
 struct Replay {

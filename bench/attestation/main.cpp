@@ -11,7 +11,8 @@
 #include <random>
 
 #include "clocks.hpp"
-#include "evidence/digest.hpp"
+#include "evidence/bytes.hpp"
+#include "evidence/reference_reader.hpp"
 #include "hosts.hpp"
 
 namespace {
@@ -92,14 +93,17 @@ void add_files(std::vector<Way>& ways, const std::string& folder, const boot::Re
                   }});
 }
 
-void add_arrived(std::vector<Way>& ways, Hosts& hosts, const Input& input, const boot::Reference& reference,
+// As the verifier does.
+void add_arrived(std::vector<Way>& ways, Hosts& hosts, const Input& input, const std::string& reference,
                  unsigned times) {
-  ways.push_back({kArrived, [&, times, turn = std::size_t{0}]() mutable {
+  const auto reader = std::make_shared<boot::ReferenceReader>();
+  ways.push_back({kArrived, [&, reference, reader, times, turn = std::size_t{0}]() mutable {
                     return cost_of(times, [&]() -> Status {
+                      VMSEC_TRY(const auto wanted, reader->read(reference));
                       const auto& answer = hosts.answers()[turn++ % hosts.answers().size()];
                       VMSEC_TRY(const auto keys, hosts.enrolments().find(answer.host));
                       VMSEC_TRY(const auto evidence, wire::decode<boot::Evidence>(answer.message));
-                      return judged(evidence, keys.attestation, input.demand, reference);
+                      return judged(evidence, keys.attestation, input.demand, *wanted);
                     });
                   }});
 }
@@ -175,25 +179,30 @@ void print(const std::vector<Way>& ways, const Rows& rows, const nlohmann::json&
               figures["heap_bytes_a_host"].get<double>());
 }
 
+Status write(const std::string& path, const std::string& text) {
+  std::ofstream out(path);
+  if (out << text << std::flush) return {};
+  return fail(Code::io, "write " + path);
+}
+
 Status run(const Options& options) {
   VMSEC_TRY(const auto input, Input::read(options.folder));
   VMSEC_TRY(const auto text, reference_text(input));
   VMSEC_TRY(const auto reference, parsed(text));
+  const auto file = options.folder + "/reference.toml";
+  VMSEC_CHECK(write(file, text));
   VMSEC_TRY(auto hosts, Hosts::make(options.hosts, std::min<std::size_t>(options.hosts, 100), input));
   VMSEC_TRY(const auto memory, memory_a_host(*hosts, options.hosts));
   std::vector<Way> ways;
   add_parts(ways, input, text, reference, options.times);
-  add_arrived(ways, *hosts, input, reference, options.times);
+  add_arrived(ways, *hosts, input, file, options.times);
   add_files(ways, options.folder, reference, options.times);
   if (options.tools) add_tools(ways, options.folder, input);
   VMSEC_TRY(const auto rows, measure(ways, options));
   const auto figures = as_json(rows, memory, input, options);
   print(ways, rows, figures);
   if (options.json.empty()) return {};
-  std::ofstream out(options.json);
-  out << figures.dump(2) << "\n";
-  if (!out.flush()) return fail(Code::io, "write " + options.json);
-  return {};
+  return write(options.json, figures.dump(2) + "\n");
 }
 
 }  // namespace

@@ -51,18 +51,18 @@ Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots)
 
 }  // namespace
 
-Result<Reference> Verifier::reference() const {
+Result<std::shared_ptr<const Reference>> Verifier::reference() {
   if (config_.reference.empty())
     return fail(Code::wrong_state,
                 "attest: no reference file is configured: set [module.measured_boot] reference = "
                 "\"/etc/vmsec/reference.toml\" in vmsecd.toml");
-  return read_reference(config_.reference);
+  return reference_.read(config_.reference);
 }
 
 Result<AttestationReport> Verifier::attest(const AttestHost& request) {
   VMSEC_TRY(const auto wanted, reference());
   const bool here = request.host.empty() && request.connection == 0;
-  auto report = here ? attest_here(wanted) : attest_peer(request, wanted);
+  auto report = here ? attest_here(*wanted) : attest_peer(request, *wanted);
   if (!report) {
     if (family(report.error().code) == Family::security)
       record("measured_boot.attest", Outcome::refused, request.host, report.error().message);

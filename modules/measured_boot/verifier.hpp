@@ -8,6 +8,7 @@
 #include "config.hpp"
 #include "enrolments.hpp"
 #include "evidence/judge.hpp"
+#include "evidence/reference_reader.hpp"
 #include "peer_link.hpp"
 #include "prover.hpp"
 #include "vmsec/service/attestation.hpp"
@@ -41,7 +42,7 @@ class Verifier final : public Attestation {
     QuoteDemand demand;
   };
 
-  Result<Reference> reference() const;
+  Result<std::shared_ptr<const Reference>> reference();
   Result<PeerLink> link(const AttestHost& request);
   Result<AttestationReport> attest_peer(const AttestHost& request, const Reference& wanted);
   Result<AttestationReport> attest_here(const Reference& wanted);
@@ -61,6 +62,7 @@ class Verifier final : public Attestation {
   Prover& prover_;
   Enrolments enrolments_;
   Clocks clocks_;
+  ReferenceReader reference_;
 };
 
 }  // namespace vmsec::boot

@@ -187,6 +187,16 @@ TEST_CASE("a point that is not on the curve is no key") {
   CHECK_FALSE(parsed->key());
 }
 
+TEST_CASE("an RSA modulus that is none is refused each time, also beside one that was found valid") {
+  const SoftKey key(SoftKey::Type::rsa);
+  TpmPublic even = key.area();
+  even.modulus.back() = static_cast<char>(even.modulus.back() & ~1);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(key.area().key());
+    CHECK_FALSE(even.key());
+  }
+}
+
 TEST_CASE("a public area of another kind is an error that names byte and cause") {
   const std::string good = SoftKey().area().bytes;
   const auto changed = [&](std::size_t place, char value) {
