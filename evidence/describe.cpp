@@ -89,6 +89,7 @@ Description Describer::describe(const Event& event) {
   Description description;
   describe_as(event, grub_, images_, description);
   description.text = one_line(std::move(description.text));
+  if (description.text.empty()) description.text = "of no words";
   check_rules(event, description);
   note_order(event, description);
   return description;

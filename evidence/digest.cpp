@@ -83,7 +83,7 @@ std::string to_string(Hash hash) {
 
 const evp_md_st* message_digest(Hash hash) {
   const auto* entry = find(hash);
-  return entry == nullptr ? nullptr : entry->md();
+  return entry == nullptr ? nullptr : fetched(*entry);
 }
 
 std::optional<std::size_t> digest_size(Hash hash) {

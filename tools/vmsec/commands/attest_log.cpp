@@ -257,7 +257,9 @@ void add_attest_log(CLI::App& attest, Context& context) {
   command->add_option("--bank", request->bank, "Show these digests: sha1, sha256, sha384, ... (sha256)");
   command->add_option("--pcr", request->pcrs, "Of these PCRs only, 0 to 23")
       ->check(CLI::Range(0U, boot::kPcrCount - 1))
-      ->delimiter(',');
+      ->delimiter(',')
+      ->take_all()
+      ->allow_extra_args(false);
   command->footer(
       "What an event says of itself is its host's word; only digests are what the TPM vouches for. A remark tells of\n"
       "what is unknown, malformed or misplaced, and of a digest that is not that of the data shown.\n\n"
