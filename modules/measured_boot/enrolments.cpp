@@ -56,6 +56,13 @@ Result<KeyPair> Enrolments::find(const std::string& host) {
   return keys_of(enrolled);
 }
 
+Result<std::vector<std::string>> Enrolments::hosts() {
+  VMSEC_TRY(const auto list, records_.list({std::string(kPrefix)}));
+  std::vector<std::string> out;
+  for (const auto& record : list.records) out.push_back(record.key.substr(kPrefix.size()));
+  return out;
+}
+
 // One machine, one name: neither of its keys may be bound to a second host.
 Status Enrolments::check_others(const std::string& host, const KeyPair& keys) {
   VMSEC_TRY(const auto list, records_.list({std::string(kPrefix)}));
