@@ -108,6 +108,8 @@ void add_attest(CLI::App& app, Context& context) {
   learn_command->add_option("HOST", *learned, "A peer; without it, this host");
   learn_command->footer("Examples:\n  vmsec attest learn host-b > golden.toml");
   context.on(learn_command, [&context, learned] { return learn(context, *learned); });
+
+  add_attest_watch(*attest_command, context);
 }
 
 }  // namespace vmsec::cli
