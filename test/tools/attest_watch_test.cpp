@@ -31,7 +31,7 @@ TEST_CASE("the verdict on a host is shown, its changes are followed, and an oper
   if (skipped()) return;
   TwoHosts hosts(Boot::measured);
   hosts.start();
-  hosts.json("host-a", {"attest", "enrol", "host-b"});
+  REQUIRE(hosts.text("host-a", {"attest", "enrol", "host-b"}).code == 0);
   const auto unknown = hosts.json("host-a", {"attest", "status"}, 1);
   REQUIRE(unknown["hosts"].size() == 1);
   CHECK(unknown["hosts"][0]["verdict"] == "unknown");
