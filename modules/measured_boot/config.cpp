@@ -8,6 +8,8 @@ namespace vmsec::boot {
 namespace {
 
 constexpr std::uint32_t kLongestAge = 600;
+constexpr std::uint32_t kShortestWatch = 5;
+constexpr std::uint32_t kLongestWatch = 86'400;
 constexpr std::size_t kMaxRootsBytes = std::size_t{1} << 20;
 
 Result<std::string> absolute_path(const Setting& setting) {
@@ -47,7 +49,16 @@ Status read_one(const Setting& setting, const SettingPath& path, Config& config)
     VMSEC_TRY(config.attestation_key, key_kind(setting));
     return {};
   }
-  return unknown_key("reference, ek_roots, attestation_key or max_age_seconds");
+  if (path == SettingPath{"watch_seconds"}) {
+    VMSEC_TRY(const auto seconds, integer_of(setting, 0, kLongestWatch));
+    if (seconds != 0 && seconds < kShortestWatch)
+      return fail(Code::invalid_argument, std::to_string(seconds) +
+                                              " is out of range: want 0 (never) or an integer of " +
+                                              std::to_string(kShortestWatch) + " to " + std::to_string(kLongestWatch));
+    config.watch = std::chrono::seconds(seconds);
+    return {};
+  }
+  return unknown_key("reference, ek_roots, attestation_key, max_age_seconds or watch_seconds");
 }
 
 }  // namespace

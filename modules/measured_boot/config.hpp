@@ -16,6 +16,7 @@ struct Config {
   std::string ek_roots;                               // PEM text; empty: endorsement keys need no certificate
   std::optional<AttestationKeyKind> attestation_key;  // none: P-256, and whatever key is kept goes on
   std::chrono::seconds max_age{30};                   // from the nonce to the verdict
+  std::chrono::seconds watch{0};                      // how often each enrolled host is attested; 0: on request only
   // Strict: an unknown key, a wrong type or an ek_roots file that cannot be read is an error with its place.
   static Result<Config> read(const Settings& settings);
 };

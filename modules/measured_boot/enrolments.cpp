@@ -91,6 +91,14 @@ Status Enrolments::read_all() {
   return {};
 }
 
+Result<std::vector<std::string>> Enrolments::hosts() {
+  const std::lock_guard lock(mutex_);
+  VMSEC_CHECK(read_all());
+  std::vector<std::string> out;
+  for (const auto& [host, known] : known_) out.push_back(host);
+  return out;
+}
+
 // One machine, one name: neither of its keys may be bound to a second host.
 Status Enrolments::check_other(const std::string& host, const std::string& digest, std::string_view what) const {
   const auto owner = owners_.find(digest);

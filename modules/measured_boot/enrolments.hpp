@@ -28,6 +28,8 @@ class Enrolments {
   // `not_found` for a host that is not enrolled; an error, too, for a damaged record.
   // Read from the records once; then from memory (some 2 KiB a host).
   Result<KeyPair> find(const std::string& host);
+  // Of all that are enrolled, also where a record is damaged.
+  Result<std::vector<std::string>> hosts();
   // Binds the keys to the host, durably. `already_exists`: the host has others,
   // and they are not to be replaced. `denied`: the keys are another host's.
   Result<Enrolment> add(const std::string& host, const KeyPair& keys, Replace replace);

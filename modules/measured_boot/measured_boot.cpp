@@ -20,7 +20,10 @@ Result<std::unique_ptr<MeasuredBoot>> MeasuredBoot::create(HostLink host, const 
   VMSEC_TRY(services.peers, host.open<Peers>());
   VMSEC_TRY(services.records, host.open<Records>());
   VMSEC_TRY(services.journal, host.open<Journal>());
-  return std::make_unique<MeasuredBoot>(std::move(services), std::move(config), steady_now);
+  auto module = std::make_unique<MeasuredBoot>(std::move(services), std::move(config), steady_now);
+  VMSEC_CHECK(module->load());
+  module->watch().start();
+  return module;
 }
 
 MeasuredBoot::MeasuredBoot(Services services, Config config, Clock clock)

@@ -21,8 +21,11 @@ class MeasuredBoot final : public PeerHandler {
   static Result<std::unique_ptr<MeasuredBoot>> create(HostLink host, const Settings& settings);
   MeasuredBoot(Services services, Config config, Clock clock);
 
+  // What is on record: once, before the first call.
+  Status load() { return verifier_.load(); }
   Result<Endpoint*> endpoint(std::string_view name);
   Attestation& attestation() { return verifier_; }
+  Watch& watch() { return verifier_.watch(); }
 
   Result<PeerReply> incoming_call(const IncomingCall& call) override;
   Result<PeerReply> incoming_stream(const IncomingStream& stream) override;

@@ -89,6 +89,19 @@ struct SeenClock {
   }
 };
 
+// Record "revoked.HOST": an operator's word that it is not to be trusted.
+struct RevokedHost {
+  std::string host;
+  std::string reason;
+  std::string by;
+  UnixSeconds time;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.RevokedHost";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "host", &RevokedHost::host), wire::field(2, "reason", &RevokedHost::reason),
+                        wire::field(3, "by", &RevokedHost::by), wire::field(4, "time", &RevokedHost::time));
+  }
+};
+
 // Record "attestation-key": this host's own, wrapped by its TPM.
 struct KeptKey {
   std::string public_area;

@@ -7,13 +7,15 @@
 
 namespace vmsec::boot {
 
-Result<PeerLink> PeerLink::open(Peers& peers, const std::string& host) {
+Result<PeerLink> PeerLink::open(Peers& peers, const std::string& host, OpenLinks& links) {
   VMSEC_TRY(auto context, peers.connect({host}));
   PeerLink link(peers, std::move(context), Owner::us);
   VMSEC_CHECK(check_context(link.context()));
   if (link.context().peer != host)
     return fail(Code::unauthenticated,
                 "connect to host " + host + ": its certificate is " + printable(link.context().peer, 128) + "'s");
+  link.links_ = &links;
+  links.add(link.context());
   return link;
 }
 
@@ -24,9 +26,13 @@ Result<PeerLink> PeerLink::join(Peers& peers, std::uint64_t connection) {
 }
 
 PeerLink::PeerLink(PeerLink&& other) noexcept
-    : peers_(std::exchange(other.peers_, nullptr)), context_(std::move(other.context_)), owner_(other.owner_) {}
+    : peers_(std::exchange(other.peers_, nullptr)),
+      context_(std::move(other.context_)),
+      owner_(other.owner_),
+      links_(std::exchange(other.links_, nullptr)) {}
 
 PeerLink::~PeerLink() {
+  if (links_ != nullptr) links_->remove(context_.connection);
   // That it could not be closed means that it has ended.
   if (peers_ != nullptr && owner_ == Owner::us) static_cast<void>(peers_->close({context_.connection}));
 }

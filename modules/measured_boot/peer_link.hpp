@@ -4,15 +4,16 @@
 #include <memory>
 #include <string>
 
+#include "open_links.hpp"
 #include "vmsec/service/peers.hpp"
 
 namespace vmsec::boot {
 
-// Borrows Peers. Closes what it opened, and only that.
+// Borrows Peers and the list. Closes what it opened, and only that.
 class PeerLink {
  public:
-  // A new connection to the host.
-  static Result<PeerLink> open(Peers& peers, const std::string& host);
+  // A new connection to the host, listed as long as it is open.
+  static Result<PeerLink> open(Peers& peers, const std::string& host, OpenLinks& links);
   // One that is open; its peer's certificate is verified anew.
   static Result<PeerLink> join(Peers& peers, std::uint64_t connection);
   PeerLink(PeerLink&& other) noexcept;
@@ -31,6 +32,7 @@ class PeerLink {
   Peers* peers_;
   PeerContext context_;
   Owner owner_;
+  OpenLinks* links_ = nullptr;
 };
 
 }  // namespace vmsec::boot

@@ -60,9 +60,8 @@ Result<std::shared_ptr<const Reference>> Verifier::reference() {
 }
 
 Result<AttestationReport> Verifier::attest(const AttestHost& request) {
-  VMSEC_TRY(const auto wanted, reference());
   const bool here = request.host.empty() && request.connection == 0;
-  auto report = here ? attest_here(*wanted) : attest_peer(request, *wanted);
+  auto report = here ? attest_here() : attest_noted(request);
   if (!report) {
     if (family(report.error().code) == Family::security)
       record("measured_boot.attest", Outcome::refused, request.host, report.error().message);
@@ -75,11 +74,19 @@ Result<AttestationReport> Verifier::attest(const AttestHost& request) {
 }
 
 Result<PeerLink> Verifier::link(const AttestHost& request) {
-  if (request.connection == 0) return PeerLink::open(peers_, request.host);
+  if (request.connection == 0) return PeerLink::open(peers_, request.host, links_);
   return PeerLink::join(peers_, request.connection);
 }
 
-Result<AttestationReport> Verifier::attest_peer(const AttestHost& request, const Reference& wanted) {
+Result<std::optional<AttestationReport>> Verifier::revoked_report(const std::string& host) {
+  if (host.empty() || !check_host_name(host)) return std::nullopt;
+  VMSEC_TRY(const auto cause, revocations_.cause(host));
+  if (!cause) return std::nullopt;
+  return report_of(host, Verdict::untrusted, *cause);
+}
+
+Result<AttestationReport> Verifier::attest_peer(const AttestHost& request) {
+  VMSEC_TRY(const auto wanted, reference());
   auto peer = link(request);
   if (!peer && means_unreachable(peer.error()))
     return report_of(request.host, Verdict::unreachable, peer.error().message);
@@ -87,16 +94,18 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request, const
   const std::string host = peer->context().peer;
   if (!request.host.empty() && request.host != host)
     return report_of(request.host, Verdict::untrusted, "the connection is to host " + host);
+  VMSEC_TRY(const auto revoked, revoked_report(host));
+  if (revoked) return *revoked;
   const auto keys = enrolments_.find(host);
   if (!keys && keys.error().code == Code::not_found) return report_of(host, Verdict::untrusted, "not enrolled");
   if (!keys) return fail(keys.error());
   const SteadyTime asked = clock_();
-  const auto shown = ask(*peer, keys->attestation, selection_of(wanted));
+  const auto shown = ask(*peer, keys->attestation, selection_of(*wanted));
   if (!shown && shown.error().code == Code::tampered) return report_of(host, Verdict::untrusted, shown.error().message);
   if (!shown) return report_of(host, Verdict::unreachable, "no evidence came: " + shown.error().message);
   auto report = report_of(host, Verdict::unknown, {});
   report.attestation_key = to_hex(keys->attestation.name_digest);
-  judge(shown->evidence, shown->key, shown->demand, wanted, report);
+  judge(shown->evidence, shown->key, shown->demand, *wanted, report);
   VMSEC_CHECK(check_clock(host, *shown, report));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock_() - asked);
   if (report.verdict == Verdict::trusted && age > config_.max_age) {
@@ -124,12 +133,13 @@ Status Verifier::check_clock(const std::string& host, const Shown& shown, Attest
   return {};
 }
 
-Result<AttestationReport> Verifier::attest_here(const Reference& wanted) {
-  const auto shown = ask_here(selection_of(wanted));
+Result<AttestationReport> Verifier::attest_here() {
+  VMSEC_TRY(const auto wanted, reference());
+  const auto shown = ask_here(selection_of(*wanted));
   if (!shown) return report_of(kThisHost, Verdict::unreachable, "no evidence came: " + shown.error().message);
   auto report = report_of(kThisHost, Verdict::unknown, {});
   report.attestation_key = to_hex(shown->key.name_digest);
-  judge(shown->evidence, shown->key, shown->demand, wanted, report);
+  judge(shown->evidence, shown->key, shown->demand, *wanted, report);
   return report;
 }
 
@@ -167,7 +177,7 @@ Result<Verifier::Shown> Verifier::shown_by(const std::string& host, PcrSelection
   if (!keys && keys.error().code == Code::not_found)
     return fail(Code::wrong_state, "learn from host " + host + ": it is not enrolled");
   if (!keys) return fail(keys.error());
-  VMSEC_TRY(auto link, PeerLink::open(peers_, host));
+  VMSEC_TRY(auto link, PeerLink::open(peers_, host, links_));
   return ask(link, keys->attestation, selection);
 }
 
@@ -194,13 +204,15 @@ Result<Enrolment> Verifier::enrol(const EnrolHost& request) {
 
 Result<Enrolment> Verifier::enrol_checked(const EnrolHost& request) {
   VMSEC_CHECK(check_host_name(request.host));
-  VMSEC_TRY(auto link, PeerLink::open(peers_, request.host));
+  VMSEC_CHECK(check_not_revoked(request));
+  VMSEC_TRY(auto link, PeerLink::open(peers_, request.host, links_));
   VMSEC_TRY(const auto payload, link.call(kMethodKeys, wire::encode(Empty{})));
   const auto keys = read_keys(payload, config_.ek_roots);
   if (!keys) return fail(keys.error().in("enrol host " + request.host));
   VMSEC_CHECK(activate(link, *keys));
   VMSEC_TRY(auto enrolment, enrolments_.add(request.host, *keys, request.replace ? Replace::yes : Replace::no));
   if (request.replace) VMSEC_CHECK(clocks_.forget(request.host));
+  VMSEC_CHECK(note_enrolled(request));
   return enrolment;
 }
 

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
+#include <optional>
 
+#include "clock.hpp"
 #include "clocks.hpp"
 #include "config.hpp"
 #include "enrolments.hpp"
@@ -11,12 +12,12 @@
 #include "evidence/reference_reader.hpp"
 #include "peer_link.hpp"
 #include "prover.hpp"
+#include "revocations.hpp"
+#include "verdicts.hpp"
 #include "vmsec/service/attestation.hpp"
+#include "watch.hpp"
 
 namespace vmsec::boot {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
-using Clock = std::function<SteadyTime()>;
 
 // Any thread, at once. Borrows the services and the prover.
 class Verifier final : public Attestation {
@@ -28,11 +29,25 @@ class Verifier final : public Attestation {
         journal_(journal),
         prover_(prover),
         enrolments_(records, journal),
-        clocks_(records) {}
+        clocks_(records),
+        revocations_(records),
+        verdicts_(journal),
+        links_(peers),
+        watch_(
+            config_.watch, clock_, [this](const std::string& host) { visit(host); },
+            [this](SteadyTime now) { sweep(now); }) {}
+
+  // What is on record: before the first call.
+  Status load();
+  // From now on each enrolled host is attested again and again, where the configuration wants that.
+  [[nodiscard]] Watch& watch() { return watch_; }
 
   Result<AttestationReport> attest(const AttestHost& request) override;
   Result<Enrolment> enrol(const EnrolHost& request) override;
   Result<ReferenceText> learn(const LearnReference& request) override;
+  Result<VerdictList> status(const VerdictQuery& request) override;
+  Result<AttestationChanges> next(const NextVerdicts& request) override;
+  Result<HostVerdict> revoke(const RevokeHost& request) override;
 
  private:
   // Evidence with what it must fulfil.
@@ -44,8 +59,19 @@ class Verifier final : public Attestation {
 
   Result<std::shared_ptr<const Reference>> reference();
   Result<PeerLink> link(const AttestHost& request);
-  Result<AttestationReport> attest_peer(const AttestHost& request, const Reference& wanted);
-  Result<AttestationReport> attest_here(const Reference& wanted);
+  // As attest_peer(), and what was found out is noted.
+  Result<AttestationReport> attest_noted(const AttestHost& request);
+  // Of a revoked host; none: it is not revoked.
+  Result<std::optional<AttestationReport>> revoked_report(const std::string& host);
+  void visit(const std::string& host);
+  void sweep(SteadyTime now);
+  Result<HostVerdict> revoke_now(const RevokeHost& request);
+  Result<HostVerdict> reinstate(const RevokeHost& request);
+  Status check_not_revoked(const EnrolHost& request);
+  Status note_enrolled(const EnrolHost& request);
+  [[nodiscard]] Result<HostVerdict> verdict_on(const std::string& host) const;
+  Result<AttestationReport> attest_peer(const AttestHost& request);
+  Result<AttestationReport> attest_here();
   Result<Shown> ask(PeerLink& link, const TpmPublic& key, PcrSelection selection);
   Result<Shown> ask_here(PcrSelection selection);
   Result<Shown> shown_by(const std::string& host, PcrSelection selection);
@@ -63,6 +89,10 @@ class Verifier final : public Attestation {
   Enrolments enrolments_;
   Clocks clocks_;
   ReferenceReader reference_;
+  Revocations revocations_;
+  Verdicts verdicts_;
+  OpenLinks links_;
+  Watch watch_;  // ends before all that its threads use
 };
 
 }  // namespace vmsec::boot

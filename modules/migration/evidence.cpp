@@ -1,5 +1,7 @@
 #include "evidence.hpp"
 
+#include <algorithm>
+
 #include "vmsec/service/attestation.hpp"
 #include "vmsec/units.hpp"
 
@@ -7,6 +9,7 @@ namespace vmsec::migration {
 namespace {
 
 constexpr std::uint32_t kAttest = 1;  // Methods<Attestation>
+constexpr auto kHearing = std::chrono::milliseconds(500);
 
 // A host that does not answer is not an untrusted one; neither receives a guest.
 Code code_of(Verdict verdict) {
@@ -38,12 +41,15 @@ Status Evidence::obtain() {
     return {};
   }
   const auto asked = Clock::now();  // before the quote: its age is never underestimated
-  auto answer = ask();
+  // First: what is found out while it is asked is heard, too.
+  const Status listens = changes_.begin();
+  auto answer = listens ? ask() : Result<std::string>(fail(listens.error().in("attest " + peer_.peer)));
   const std::lock_guard lock(mutex_);
+  tried_ = asked;
   if (!answer) {
     text_ = answer.error().message;
     // Whoever merely did not answer this time is not refuted: age will tell.
-    if (answer.error().code == Code::untrusted) refuted_ = answer.error();
+    if (family(answer.error().code) == Family::security) refuted_ = answer.error();
     return fail(answer.error());
   }
   proven_ = asked;
@@ -56,19 +62,54 @@ void Evidence::keep() {
   thread_ = std::thread(&Evidence::run, this);
 }
 
+Status Evidence::refute(const AttestationChange& change) {
+  const Error cause{
+      code_of(change.after),
+      "host " + peer_.peer + " is not trusted any more: " + std::string(to_string(change.after)) + ": " + change.cause,
+      0,
+      {}};
+  const std::lock_guard lock(mutex_);
+  if (!refuted_) refuted_ = cause;
+  text_ = cause.message;
+  return fail(cause);
+}
+
+Status Evidence::hear() {
+  if (context_.policy.attestation == AttestationPolicy::none) return {};
+  VMSEC_TRY(const VerdictChanges::Heard heard, changes_.hear());
+  if (heard.refuted) return refute(*heard.refuted);
+  if (heard.doubtful) return obtain();
+  return {};
+}
+
+Clock::time_point Evidence::next_renewal() const {
+  const auto allowed = context_.policy.attestation_max_age;
+  const bool proven = proven_ && *proven_ == tried_;
+  return tried_ + (proven && !hurry_ ? allowed / 2 : allowed / 6);
+}
+
+void Evidence::renew() {
+  const Status renewed = obtain();
+  if (renewed) return;
+  context_.log(LogLevel::warning, "renew the evidence: " + renewed.error().message);
+  const std::lock_guard lock(mutex_);
+  if (refuted_ || (proven_ && Clock::now() - *proven_ <= context_.policy.attestation_max_age)) return;
+  refuted_ = renewed.error();
+}
+
 void Evidence::run() {
-  const auto period = context_.policy.attestation_max_age / 2;
-  const auto shortest = context_.policy.attestation_max_age / 6;
+  bool told = false;  // that nothing can be heard
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    wake_.wait_for(lock, hurry_ ? shortest : period, [&] { return stopping_ || hurry_; });
+    const auto next = std::min(next_renewal() - Clock::now(), Clock::duration(kHearing));
+    wake_.wait_for(lock, next, [&] { return stopping_ || hurry_; });
     if (stopping_) return;
-    const bool young = proven_ && Clock::now() - *proven_ < shortest;
+    const bool due = Clock::now() >= next_renewal();
     hurry_ = false;
-    if (young) continue;
     lock.unlock();
-    if (auto renewed = obtain(); !renewed)
-      context_.log(LogLevel::warning, "renew the evidence: " + renewed.error().message);
+    if (const Status heard = hear(); !heard && !std::exchange(told, true))
+      context_.log(LogLevel::warning, heard.error().message);
+    if (due) renew();
     lock.lock();
   }
 }

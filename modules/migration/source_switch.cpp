@@ -93,6 +93,7 @@ Status Source::check_gate() {
 }
 
 Status Source::check_destination() {
+  VMSEC_CHECK(evidence_->hear());
   VMSEC_CHECK(evidence_->fresh());
   auto peer = context_.services.peers->check({peer_.connection});
   if (!peer) return fail(peer.error().in("check " + peer_.peer + " at the switch-over"));

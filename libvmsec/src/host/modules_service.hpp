@@ -8,6 +8,7 @@
 
 #include "host/connections.hpp"
 #include "loader/manifest.hpp"
+#include "vmsec/service/attestation.hpp"
 #include "vmsec/service/modules.hpp"
 
 namespace vmsec::host {
@@ -19,6 +20,12 @@ using NameProvider = std::function<Result<std::string>(std::string_view interfac
 // How deep modules ask each other: each step holds a line to a process until it is answered.
 inline constexpr int kDeepestAsk = 8;
 inline thread_local int asks_under_way = 0;
+
+// Whatever a manifest asks for: some methods are for who operates the host.
+inline bool is_for_modules(std::string_view interface, std::uint32_t method) {
+  if (interface.substr(interface.find(':') + 1) != Methods<Attestation>::kName) return true;
+  return Methods<Attestation>::for_modules(method);
+}
 
 class ModulesService final : public Modules {
  public:
@@ -33,6 +40,9 @@ class ModulesService final : public Modules {
     if (std::find(caller_.asks.begin(), caller_.asks.end(), request.interface) == caller_.asks.end())
       return fail(Code::denied, "module " + caller_.name + " may not ask for " + request.interface +
                                     ": its manifest does not name it");
+    if (!is_for_modules(request.interface, request.method))
+      return fail(Code::denied, "module " + caller_.name + " may not call method " + std::to_string(request.method) +
+                                    " of " + request.interface + ": it is for who operates the host");
     if (asks_under_way >= kDeepestAsk)
       return fail(Code::limit_exceeded, "module " + caller_.name + " asks for " + request.interface + ": modules ask " +
                                             std::to_string(kDeepestAsk) + " deep at most");

@@ -193,6 +193,28 @@ TEST_CASE("a connection is passed on with a question, until that is answered, an
   CHECK(during == Code::internal);  // it was not even asked
 }
 
+TEST_CASE("a module asks another about hosts, and does not say which are to be trusted") {
+  Connections connections;
+  loader::Manifest manifest;
+  manifest.name = "migration";
+  manifest.asks = {"vmsec.Attestation", "measured_boot:vmsec.Attestation", "vmsec.Inspection"};
+  std::uint32_t answered = 0;
+  ModulesService modules(
+      manifest, connections, [](std::string_view) { return Result<std::string>("measured_boot"); },
+      [&](std::string_view, std::uint32_t, Packet) {
+        ++answered;
+        return Result<Packet>(Packet{});
+      });
+  for (const std::uint32_t number : {1, 4, 5}) CHECK(modules.call({"vmsec.Attestation", number, {}, 0}));
+  CHECK(modules.call({"vmsec.Inspection", 2, {}, 0}));
+  CHECK(answered == 4);
+  for (const std::uint32_t number : {2, 3, 6, 7, 1000}) {
+    CHECK(code_of(modules.call({"vmsec.Attestation", number, {}, 0})) == Code::denied);
+    CHECK(code_of(modules.call({"measured_boot:vmsec.Attestation", number, {}, 0})) == Code::denied);
+  }
+  CHECK(answered == 4);
+}
+
 TEST_CASE("a connection is closed by its owner only") {
   Two two;
   const auto context = good(two.peers("twin")->connect({"web-2"}));

@@ -38,6 +38,18 @@ TEST_CASE("which attestation key is made can be said") {
         std::string::npos);
 }
 
+TEST_CASE("hosts are watched where the configuration says so") {
+  Setting watch{"watch_seconds", SettingType::integer, {}, 60, false, 0, {}, 1, 1};
+  CHECK(Config::read({})->watch == std::chrono::seconds(0));
+  CHECK(Config::read({{watch}})->watch == std::chrono::seconds(60));
+  watch.integer = 0;
+  CHECK(Config::read({{watch}})->watch == std::chrono::seconds(0));
+  for (const int wrong : {-1, 4, 86'401}) {
+    watch.integer = wrong;
+    CHECK(error_of(watch).find("out of range") != std::string::npos);
+  }
+}
+
 TEST_CASE("a setting that is not understood is an error with its place") {
   CHECK(error_of(text("referense", "/x")).find("line 3, column 8: referense: unknown key") == 0);
   CHECK(error_of(text("reference", "x")).find("no absolute path") != std::string::npos);

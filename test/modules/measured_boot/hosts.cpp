@@ -68,6 +68,10 @@ class NetworkPeers final : public Peers {
     if (request.host == "nowhere") return fail(Code::not_found, "no [[peer]] nowhere");
     if (request.host == "down") return fail(Code::unavailable, "connect to down: connection refused");
     if (request.host == "forged") return fail(Code::unauthenticated, "forged: certificate of another authority");
+    if (network_.refused.contains(request.host))
+      return fail(Code::unavailable, "connect to " + request.host + ": connection refused");
+    if (network_.forged.contains(request.host))
+      return fail(Code::unauthenticated, request.host + ": certificate of another authority");
     const auto connection = network_.connect(name_, request.host);
     return network_.context(connection, name_);
   }
@@ -103,6 +107,7 @@ void Network::restart(Host& host, Config config) {
   Services services{std::make_unique<FixedEvidence>(host), std::make_unique<NetworkPeers>(*this, host.name),
                     std::make_unique<MemoryRecords>(host.store), std::make_unique<MemoryJournal>(host.store)};
   host.module = std::make_unique<MeasuredBoot>(std::move(services), std::move(config), [&host] { return host.now; });
+  REQUIRE(host.module->load());
 }
 
 std::uint64_t Network::connect(const std::string& from, const std::string& to) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,8 @@ class Network {
   void close(std::uint64_t connection) { lines_.erase(connection); }
   Result<PeerReply> deliver(const std::string& from, const CallPeer& call);
 
+  std::set<std::string> refused;  // nobody listens there
+  std::set<std::string> forged;   // somebody else does
   // Stands between the hosts: sees each request, and may answer in the host's place.
   std::function<std::optional<Result<PeerReply>>(const CallPeer&)> instead;
   // Sees each answer, and may change it.

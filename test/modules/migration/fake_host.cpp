@@ -125,6 +125,7 @@ class FakeModules final : public Modules {
  public:
   FakeModules(FakeHost& host, std::shared_ptr<Life> life) : host_(host), life_(std::move(life)) {}
   Result<ModuleReply> call(const CallModule& r) override {
+    if (r.method == 5) return changes_after(r);
     return host_.act<ModuleReply>(life_, "modules.call", [&]() -> Result<ModuleReply> {
       if (!host_.has_attestation) return fail(Code::not_found, "no module provides " + r.interface);
       VMSEC_TRY(const AttestHost request, wire::decode<AttestHost>(r.payload));
@@ -140,6 +141,21 @@ class FakeModules final : public Modules {
   }
 
  private:
+  // Asked again and again: no step.
+  Result<ModuleReply> changes_after(const CallModule& r) {
+    if (life_->dead) return fail(Code::unavailable, "the agent is dead");
+    if (!host_.has_attestation) return fail(Code::not_found, "no module provides " + r.interface);
+    if (host_.next_fails != Code::ok) return fail(host_.next_fails, "no changes are told");
+    VMSEC_TRY(const NextVerdicts request, wire::decode<NextVerdicts>(r.payload));
+    const std::lock_guard lock(host_.mutex);
+    AttestationChanges out;
+    out.last = host_.changes.size();
+    out.missed = host_.missed;
+    for (const AttestationChange& each : host_.changes)
+      if (each.sequence > request.after) out.changes.push_back(each);
+    return ModuleReply{wire::encode(out)};
+  }
+
   FakeHost& host_;
   std::shared_ptr<Life> life_;
 };
@@ -383,6 +399,11 @@ std::size_t FakeHost::undecided() {
   for (const auto& status : list->migrations)
     if (std::ranges::find(decided, status.state) == decided.end()) ++count;
   return count;
+}
+
+void FakeHost::tell(Verdict after, std::string cause, std::string about) {
+  const std::lock_guard lock(mutex);
+  changes.push_back({changes.size() + 1, std::move(about), Verdict::trusted, after, std::move(cause), {}});
 }
 
 Setting text_setting(std::string path, std::string text) {

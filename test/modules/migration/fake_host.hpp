@@ -114,6 +114,8 @@ class FakeHost {
   void count_from_zero() { steps_ = 0; }
   [[nodiscard]] bool audited(std::string_view action, Outcome outcome);
   [[nodiscard]] std::size_t undecided();
+  // The module that attests has found something out about a host.
+  void tell(Verdict after, std::string cause, std::string about = "host-b");
 
   const std::string name;
   Network& network;
@@ -129,7 +131,10 @@ class FakeHost {
   std::set<std::string> spent;
   std::vector<std::string> log;
   Verdict verdict = Verdict::trusted;
+  std::vector<AttestationChange> changes;
   std::atomic<bool> has_attestation = true;
+  std::atomic<std::uint64_t> missed = 0;
+  std::atomic<Code> next_fails = Code::ok;  // what is answered to who asks for changes
   std::atomic<bool> peer_revoked = false;
   std::atomic<bool> audit_fails = false;
   std::string records_fail_at;                               // a phase's put fails

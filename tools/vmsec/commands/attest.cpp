@@ -109,6 +109,8 @@ void add_attest(CLI::App& app, Context& context) {
   learn_command->footer("Examples:\n  vmsec attest learn host-b > golden.toml");
   context.on(learn_command, [&context, learned] { return learn(context, *learned); });
   add_attest_log(*attest_command, context);
+
+  add_attest_watch(*attest_command, context);
 }
 
 }  // namespace vmsec::cli

@@ -31,6 +31,7 @@ Ending follow_migration(Context& context, Migrator& migrator, const MigrationSta
 Result<BytesPerSecond> bandwidth_of(const std::string& text);
 void add_attest(CLI::App& app, Context& context);
 void add_attest_log(CLI::App& attest, Context& context);
+void add_attest_watch(CLI::App& attest, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_pki(CLI::App& app, Context& context);
 void add_objects(CLI::App& app, Context& context);  // module, plugin
