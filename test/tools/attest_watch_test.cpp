@@ -76,6 +76,27 @@ TEST_CASE("the verdict on a host is shown, its changes are followed, and an oper
   CHECK(hosts.text("host-a", {"attest", "status"}).code == 0);
 }
 
+TEST_CASE("an agent that watches a host tells that it can no longer be reached") {
+  if (skipped()) return;
+  TwoHosts hosts(Boot::measured);
+  hosts.start();
+  REQUIRE(hosts.text("host-a", {"attest", "enrol", "host-b"}).code == 0);
+  write_file(hosts.folder / "reference.toml", hosts.text("host-a", {"attest", "learn", "host-b"}).out);
+  std::string config = read_file(hosts.folder / "host-a.toml");
+  const std::string table = "[module.measured_boot]\n";
+  config.insert(config.find(table) + table.size(), "watch_seconds = 5\n");
+  write_file(hosts.folder / "host-a.toml", config);
+  hosts.kill("host-a");
+  hosts.start("host-a");
+  CHECK(changes_after(hosts, 0, 1)[0]["after"] == "trusted");
+  CHECK(hosts.json("host-a", {"attest", "status"})["watch_seconds"] == 5);
+  hosts.kill("host-b");
+  const auto down = changes_after(hosts, 1, 1)[0];
+  CHECK(down["before"] == "trusted");
+  CHECK(down["after"] == "unreachable");
+  CHECK(hosts.text("host-a", {"attest", "status"}).code == 1);
+}
+
 TEST_CASE("a host that is not enrolled has no verdict, and cannot be revoked") {
   TwoHosts hosts;  // without a TPM
   hosts.start();
