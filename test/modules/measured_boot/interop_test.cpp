@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "evidence/event_logs.hpp"
+#include "evidence/module_log.hpp"
 #include "evidence/replay.hpp"
 #include "paths.hpp"
 #include "prover.hpp"
@@ -46,6 +47,21 @@ TEST_CASE("tpm2_eventlog comes to the same PCRs from the log") {
     ++compared;
   }
   CHECK(compared == 18);
+}
+
+TEST_CASE("tpm2_eventlog reads our log of modules, and comes to the same PCR") {
+  if (!tools("tpm2_eventlog")) return;
+  const std::vector<Bank> banks{{Hash::sha256, 32}, {Hash::sha384, 48}};
+  const auto log =
+      begin_module_log(banks, 7) + module_event(11, banks, {"module", "throttle", std::string(64, 'a')}).value();
+  TempFolder folder;
+  const std::string out = folder.path() / "out";
+  REQUIRE(run("tpm2_eventlog " + folder.file("log", log) + " > " + out) == 0);
+  auto replayed = replay(begin_module_log(banks, 7)).value();
+  REQUIRE(replay_modules(replayed, log));
+  const auto text = read_whole(out);
+  CHECK(text.find("EV_EVENT_TAG") != std::string::npos);
+  CHECK(text.find("11 : 0x" + to_hex(replayed.values[11])) != std::string::npos);
 }
 
 TEST_CASE("tpm2_checkquote accepts our TPM's quotes, of each kind of key and bank, and not with another nonce") {
