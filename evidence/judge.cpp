@@ -1,5 +1,7 @@
 #include "judge.hpp"
 
+#include <algorithm>
+
 #include "bytes.hpp"
 #include "digest.hpp"
 
@@ -34,6 +36,22 @@ Result<std::string> explain(const Evidence& evidence, const Quote& quote, const 
   return "the event log does not lead to the PCRs that were quoted (" + to_string(quote.pcrs) + ")";
 }
 
+// Which module it is, where the reference does not accept the PCR that they are measured into.
+std::string unknown_module(const Reference& reference, const Confirmed& confirmed, const AttestationReport& report) {
+  for (const auto& row : report.pcrs) {
+    if (row.expected) continue;
+    const auto& known = reference.pcrs.at(row.pcr).events;
+    for (const auto& each : confirmed.modules.objects) {
+      const auto found = std::ranges::find(each.digests, confirmed.replay.bank, &EventDigest::hash);
+      if (each.pcr != row.pcr || found == each.digests.end() || std::ranges::find(known, found->bytes) != known.end())
+        continue;
+      return "; " + each.object.kind + " " + each.object.name + " is " + each.object.digest +
+             ", which the reference does not have";
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const QuoteDemand& demand,
@@ -43,6 +61,9 @@ Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const 
   report.reset_count = confirmed.quote.reset_count;
   report.restart_count = confirmed.quote.restart_count;
   VMSEC_TRY(confirmed.replay, replay(evidence.event_log, demand.bank));
+  if (!evidence.module_log.empty()) {
+    VMSEC_TRY(confirmed.modules, replay_modules(confirmed.replay, evidence.module_log));
+  }
   report.events = confirmed.replay.events;
   VMSEC_TRY(const auto expected, pcr_digest(confirmed.replay.values, demand.pcrs, confirmed.quote.digest_hash));
   if (equal(expected, confirmed.quote.pcr_digest)) return confirmed;
@@ -61,6 +82,7 @@ void judge(const Evidence& evidence, const TpmPublic& key, const QuoteDemand& de
   auto comparison = compare(reference, confirmed->replay);
   report.pcrs = std::move(comparison.pcrs);
   report.cause = std::move(comparison.cause);
+  report.cause += unknown_module(reference, *confirmed, report);
   if (report.cause.empty()) report.verdict = Verdict::trusted;
 }
 

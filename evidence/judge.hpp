@@ -2,6 +2,7 @@
 #pragma once
 
 #include "evidence.hpp"
+#include "module_log.hpp"
 #include "quote.hpp"
 #include "reference.hpp"
 #include "vmsec/service/attestation.hpp"
@@ -11,7 +12,8 @@ namespace vmsec::boot {
 // A genuine quote, and a log that explains it.
 struct Confirmed {
   Quote quote;
-  Replay replay;  // its values are the quote's own for the PCRs that it is over
+  ModuleLog modules;  // views into the evidence
+  Replay replay;      // its values are the quote's own for the PCRs that it is over
 };
 
 // Fills the report's counters as soon as the quote is known to be genuine.

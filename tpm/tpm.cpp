@@ -242,6 +242,47 @@ Result<std::string> Tpm::activate(const KeyBlob& key, std::string_view id_object
   return std::string(reinterpret_cast<const char*>(opened->buffer), opened->size);
 }
 
+Result<std::vector<Bank>> Tpm::banks() {
+  TPMS_CAPABILITY_DATA* data = nullptr;
+  TPMI_YES_NO more = 0;
+  VMSEC_CHECK(check_tpm("list PCR banks", Esys_GetCapability(esys_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                                             TPM2_CAP_PCRS, 0, 1, &more, &data)));
+  const TpmMemory<TPMS_CAPABILITY_DATA> owned(data);
+  const auto& all = data->data.assignedPCR;
+  std::vector<Bank> active;
+  for (UINT32 i = 0; i < all.count; ++i) {
+    const auto& each = all.pcrSelections[i];
+    if (std::all_of(each.pcrSelect, each.pcrSelect + each.sizeofSelect, [](BYTE bits) { return bits == 0; })) continue;
+    const Hash hash{each.hash};
+    const auto size = digest_size(hash);
+    if (!size) return fail(Code::unsupported, "list PCR banks: the TPM has one of " + to_string(hash));
+    active.push_back({hash, *size});
+  }
+  return active;
+}
+
+Status Tpm::extend(std::uint32_t pcr, const std::vector<Bank>& banks, std::string_view bytes) {
+  TPML_DIGEST_VALUES values{};
+  if (banks.empty() || banks.size() > TPM2_NUM_PCR_BANKS)
+    return fail(Code::invalid_argument, "extend a PCR: of " + std::to_string(banks.size()) + " banks");
+  for (const auto& bank : banks) {
+    VMSEC_TRY(const auto measured, digest(bank.hash, {bytes}));
+    auto& value = values.digests[values.count++];
+    value.hashAlg = static_cast<TPMI_ALG_HASH>(bank.hash);
+    std::memcpy(&value.digest, measured.data(), std::min(measured.size(), sizeof value.digest));
+  }
+  return check_tpm("extend PCR " + std::to_string(pcr),
+                   Esys_PCR_Extend(esys_.get(), pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &values));
+}
+
+Result<std::uint32_t> Tpm::reset_count() {
+  TPMS_TIME_INFO* time = nullptr;
+  VMSEC_CHECK(
+      check_tpm("read the clock", Esys_ReadClock(esys_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &time)));
+  const TpmMemory<TPMS_TIME_INFO> owned(time);
+  return time->clockInfo.resetCount;
+}
+
 Result<PcrValues> Tpm::read_pcrs(PcrMask pcrs, Hash bank) {
   PcrValues values;
   while (pcrs.bits != 0) {

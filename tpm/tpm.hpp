@@ -58,6 +58,11 @@ class Tpm {
   Result<std::string> activate(const KeyBlob& key, std::string_view id_object, std::string_view encrypted_secret);
   // Those that were not asked for stay empty. `unsupported`: the TPM has no such PCRs in that bank.
   Result<PcrValues> read_pcrs(PcrMask pcrs, Hash bank = Hash::sha256);
+  // The banks that are active, and an extension of each of them by the digest of these bytes.
+  Result<std::vector<Bank>> banks();
+  Status extend(std::uint32_t pcr, const std::vector<Bank>& banks, std::string_view bytes);
+  // How often the TPM was reset: another number is another boot.
+  Result<std::uint32_t> reset_count();
 
  private:
   struct CloseTcti {

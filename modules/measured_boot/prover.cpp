@@ -143,7 +143,7 @@ Result<Evidence> Prover::quote(Tpm& tpm, const HostEvidence& host, const KeyBlob
   const auto& [pcrs, bank] = selection;
   VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, pcrs, bank));
   VMSEC_TRY(const auto values, tpm.read_pcrs(pcrs, bank));
-  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), host.event_log, {}};
+  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), host.event_log, {}, host.module_log};
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
     if (pcrs.has(pcr)) evidence.claimed.push_back({pcr, values[pcr]});
   return evidence;

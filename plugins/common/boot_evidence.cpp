@@ -28,7 +28,8 @@ Result<std::string> read_log(const std::string& path) {
 
 class HostBootEvidence final : public BootEvidence {
  public:
-  explicit HostBootEvidence(const BackendOptions& options) : tcti_(options.tpm_tcti), event_log_(options.event_log) {}
+  explicit HostBootEvidence(const BackendOptions& options)
+      : tcti_(options.tpm_tcti), event_log_(options.event_log), module_log_(options.module_log) {}
 
   Result<HostEvidence> host(const Empty&) override {
     if (tcti_.empty()) return fail(Code::unsupported, "this host's configuration names no TPM");
@@ -36,12 +37,16 @@ class HostBootEvidence final : public BootEvidence {
     HostEvidence out;
     out.tcti = tcti_;
     VMSEC_TRY(out.event_log, read_log(event_log_));
+    if (!module_log_.empty()) {
+      VMSEC_TRY(out.module_log, read_log(module_log_));
+    }
     return out;
   }
 
  private:
   std::string tcti_;
   std::string event_log_;
+  std::string module_log_;
 };
 
 }  // namespace

@@ -7,7 +7,12 @@ Result<HostEvidence> SimBootEvidence::host(const Empty&) {
   VMSEC_CHECK(host_.faults().call("BootEvidence.Host"));
   if (tcti_.empty())
     return fail(Code::unsupported, "get boot evidence: simulated host " + host_.settings().name + " has no TPM");
-  HostEvidence evidence{tcti_, {}};
+  HostEvidence evidence{tcti_, {}, {}};
+  if (!module_log_.empty()) {
+    auto modules = read_file(module_log_, kLogMaximum);
+    if (!modules) return fail(modules.error().in("get boot evidence"));
+    evidence.module_log = std::move(*modules);
+  }
   if (event_log_.empty()) return evidence;
   auto log = read_file(event_log_, kLogMaximum);
   if (!log) return fail(log.error().in("get boot evidence"));

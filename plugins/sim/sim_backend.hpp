@@ -15,7 +15,7 @@ namespace vmsec::sim {
 
 class SimBackend final : public Backend {
  public:
-  SimBackend(std::unique_ptr<SimHost> host, const std::string& tcti, const std::string& event_log,
+  SimBackend(std::unique_ptr<SimHost> host, const std::string& tcti, const BackendOptions& options,
              std::unique_ptr<SwTpm> tpm);
   ~SimBackend() override;
 

@@ -27,6 +27,7 @@ struct BackendOptions {
   std::string state_dir;                        // for what must outlive a restart; exists
   std::string tpm_tcti;                         // the host's TPM; empty: none
   std::string event_log;                        // path of the host's boot event log; empty: none
+  std::string module_log;                       // path of the log of measured modules; empty: none is measured
   std::map<std::string, std::string> settings;  // [backend.settings] of the host's configuration
 };
 
@@ -53,7 +54,7 @@ class Backend {
 
 // Changes with every change of the classes above: a plugin loads only into the
 // libvmsec whose headers it was built with.
-inline constexpr std::uint32_t kPluginAbi = 3;
+inline constexpr std::uint32_t kPluginAbi = 4;
 
 struct PluginEntry {
   std::uint32_t size;  // sizeof(PluginEntry)

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,9 @@ struct HostOptions {
   // The audit log's files (vmsec/audit.hpp).
   Bytes audit_file_size{std::uint64_t{64} << 20};  // after which a new one begins; 0: never
   std::uint32_t audit_keep_files = 0;              // rotated ones; 0: all
+  // The PCR of the host's TPM that plugin and modules are measured into before their code runs, with a
+  // log at backend.module_log (empty: state_dir/modules.log). None: they are not measured.
+  std::optional<std::uint32_t> module_pcr;
 };
 
 // Reads a host configuration file (docs/configuration.md). Errors name file,

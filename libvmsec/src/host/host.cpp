@@ -13,6 +13,7 @@
 #include "host/journal_service.hpp"
 #include "host/local_identity.hpp"
 #include "host/log.hpp"
+#include "host/measure.hpp"
 #include "host/modules_service.hpp"
 #include "host/peer_server.hpp"
 #include "host/peers_service.hpp"
@@ -67,6 +68,8 @@ class LocalHost final : public Host, private HostControl {
     if (options_.module_path.empty()) options_.module_path = {loader::installed_folder("modules")};
     VMSEC_CHECK(make_folder(options_.state_dir));
     VMSEC_CHECK(make_folder(options_.run_dir));
+    if (options_.module_pcr && options_.backend.module_log.empty())
+      options_.backend.module_log = options_.state_dir + "/modules.log";
     VMSEC_CHECK(open_identity());
     VMSEC_TRY(Trust trust, Trust::read(options_.trust_file));
     trust_ = std::make_unique<Trust>(std::move(trust));
@@ -175,7 +178,9 @@ class LocalHost final : public Host, private HostControl {
 
   Status open_backend() {
     VMSEC_TRY(const std::string file, loader::find_object(options_.plugin, options_.plugin_path, "plugin"));
-    auto opened = loader::PluginFile::open(file, *trust_);
+    auto opened = loader::PluginFile::open(file, *trust_, [this](const std::string& digest) {
+      return measure_object(options_, "plugin", options_.plugin, digest);
+    });
     if (!opened) return refuse_object("plugin", opened.error());
     loader::PluginFile plugin = std::move(*opened);
     VMSEC_CHECK(append(
@@ -215,7 +220,8 @@ class LocalHost final : public Host, private HostControl {
     VMSEC_CHECK(offer_services(*link));
     auto module = std::make_unique<LoadedModule>(LoadedModule{std::move(file), std::move(link), nullptr});
     module->carrier = runs_here(name) ? "in-process" : "worker";
-    // Recorded before its code runs.
+    // Measured and recorded before its code runs.
+    VMSEC_CHECK(measure_object(options_, "module", name, module->file.digest()));
     VMSEC_CHECK(append("core", {"module.load", Outcome::succeeded, {}, {}, loaded_text(*module)}));
     auto instance = start_instance(name, *module, settings);
     if (!instance) return fail(instance.error().in("start module " + name));

@@ -76,6 +76,7 @@ class OptionsReader {
                                                        {"identity.key", &options_.identity.key},
                                                        {"identity.revocations", &options_.identity.revocations},
                                                        {"tpm.event_log", &options_.backend.event_log},
+                                                       {"tpm.module_log", &options_.backend.module_log},
                                                        {"host.trust", &options_.trust_file}};
     const std::map<std::string, std::vector<std::string>*> lists = {
         {"identity.placement_keys", &options_.identity.placement_keys},
@@ -95,6 +96,7 @@ class OptionsReader {
     constexpr std::string_view kWorker = "worker.";
     if (setting.path.starts_with(kBackend))
       return take_text(setting, options_.backend.settings[setting.path.substr(kBackend.size())]);
+    if (setting.path == "tpm.module_pcr") return take_module_pcr(setting);
     if (setting.path == "host.modules") return take_modules(setting);
     if (setting.path == "host.in_process") return take_in_process(setting);
     if (setting.path == "audit.keep_files") return take_number(setting, 0, 100'000, options_.audit_keep_files);
@@ -103,6 +105,15 @@ class OptionsReader {
     if (setting.path.starts_with(kModule)) return take_module_setting(setting, setting.path.substr(kModule.size()));
     if (setting.path.starts_with(kPeer)) return take_peer(setting);
     return at(setting, "unknown key");
+  }
+
+  // PCRs of an operating system, but for IMA's: the firmware's own are none for modules.
+  Status take_module_pcr(const Setting& setting) {
+    std::uint32_t pcr = 0;
+    VMSEC_CHECK(take_number(setting, 8, 15, pcr));
+    if (pcr == 10) return at(setting, "PCR 10 is Linux IMA's: want 8 to 15, not 10");
+    options_.module_pcr = pcr;
+    return {};
   }
 
   Status take_modules(const Setting& setting) {

@@ -1,6 +1,7 @@
 // A plugin's shared object (vmsec/backend.hpp).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,9 @@ class VMSEC_EXPORT PluginFile {
   // Copies, verifies, inspects and loads. The errors are those of SealedFile::copy()
   // and Trust::verify(), the first of inspect()'s refusals, `unavailable` where the
   // dynamic linker refuses it, and `unsupported` for another ABI.
-  static Result<PluginFile> open(const std::string& file, const Trust& trust);
+  // `before_it_runs` has the digest of what is about to be loaded; its error is the answer.
+  static Result<PluginFile> open(const std::string& file, const Trust& trust,
+                                 const std::function<Status(const std::string& digest)>& before_it_runs = {});
   [[nodiscard]] const PluginEntry& entry() const { return *entry_; }
   [[nodiscard]] const Signers& signers() const { return signers_; }
   [[nodiscard]] const std::string& digest() const { return digest_; }

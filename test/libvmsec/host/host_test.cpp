@@ -59,6 +59,20 @@ TEST_CASE("a host without a policy grants nothing, and its audit log says what w
   CHECK(acts.back().entry.domain == uuid_of(1));
 }
 
+TEST_CASE("what cannot be measured is not loaded, where it is to be measured") {
+  Home home;
+  home.options.module_pcr = 11;
+  const auto no_tpm = open_host(home.options);
+  REQUIRE_FALSE(no_tpm);
+  CHECK(no_tpm.error().message.find("measure plugin sim into PCR 11: tpm.module_pcr is configured, and no tpm.tcti") !=
+        std::string::npos);
+  home.options.backend.tpm_tcti = "swtpm:path=" + (home.dir.path() / "nobody.sock").string();
+  const auto unreachable = open_host(home.options);
+  REQUIRE_FALSE(unreachable);
+  CHECK(unreachable.error().message.find("measure plugin sim into PCR 11: ") != std::string::npos);
+  for (const auto& act : home.acts()) CHECK(act.entry.action != "plugin.load");
+}
+
 TEST_CASE("who asks what a host is runs no code of the plugins that lie beside its own") {
   Home home;
   home.options.plugin_path.push_back(std::string(VMSEC_BINARY_DIR) + "/test/plugins_beside");

@@ -46,6 +46,8 @@ placement_keys = ["placement.pub"]
 [tpm]
 tcti = "swtpm:path=/run/tpm.sock"
 event_log = "log.bin"
+module_pcr = 11
+module_log = "modules.log"
 [module.migration]
 cipher = "required"
 [module.measured_boot.limits]
@@ -70,6 +72,8 @@ address = "192.0.2.3:7443"
   CHECK(options.backend.settings.at("domains") == "/srv/domains");
   CHECK(options.identity.placement_keys == std::vector<std::string>{folder + "/placement.pub"});
   CHECK(options.backend.tpm_tcti == "swtpm:path=/run/tpm.sock");
+  CHECK(options.module_pcr == 11);
+  CHECK(options.backend.module_log == folder + "/modules.log");
   CHECK(options.modules.size() == 4);
   REQUIRE(options.modules.at("measured_boot").settings.size() == 1);
   CHECK(options.modules.at("measured_boot").settings[0].path == "limits.age");
