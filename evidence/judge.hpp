@@ -2,6 +2,7 @@
 #pragma once
 
 #include "evidence.hpp"
+#include "ima.hpp"
 #include "quote.hpp"
 #include "reference.hpp"
 #include "vmsec/service/attestation.hpp"
@@ -11,7 +12,9 @@ namespace vmsec::boot {
 // A genuine quote, and a log that explains it.
 struct Confirmed {
   Quote quote;
-  Replay replay;  // its values are the quote's own for the PCRs that it is over
+  Replay replay;                // its values are the quote's own for the PCRs that it is over
+  ImaList ima;                  // views into the evidence
+  std::size_t ima_entries = 0;  // so many of them lead to what was quoted
 };
 
 // Fills the report's counters as soon as the quote is known to be genuine.

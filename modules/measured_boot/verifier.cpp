@@ -49,16 +49,12 @@ Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots)
 
 }  // namespace
 
-Result<Reference> Verifier::reference() const {
-  if (config_.reference.empty())
-    return fail(Code::wrong_state,
-                "attest: no reference file is configured: set [module.measured_boot] reference = "
-                "\"/etc/vmsec/reference.toml\" in vmsecd.toml");
-  return read_reference(config_.reference);
-}
-
 Result<AttestationReport> Verifier::attest(const AttestHost& request) {
-  VMSEC_TRY(const auto wanted, reference());
+  const auto read = reference_.read();
+  if (!read && family(read.error().code) == Family::security)
+    record("measured_boot.attest", Outcome::refused, request.host, read.error().message);
+  if (!read) return fail(read.error());
+  const Reference& wanted = *read;
   const bool here = request.host.empty() && request.connection == 0;
   auto report = here ? attest_here(wanted) : attest_peer(request, wanted);
   if (!report) {

@@ -9,6 +9,7 @@
 #include "evidence/judge.hpp"
 #include "peer_link.hpp"
 #include "prover.hpp"
+#include "reference_file.hpp"
 #include "vmsec/service/attestation.hpp"
 
 namespace vmsec::boot {
@@ -20,7 +21,8 @@ using Clock = std::function<SteadyTime()>;
 class Verifier final : public Attestation {
  public:
   Verifier(Config config, Clock clock, Peers& peers, Records& records, Journal& journal, Prover& prover)
-      : config_(std::move(config)),
+      : reference_(config.reference, records),
+        config_(std::move(config)),
         clock_(std::move(clock)),
         peers_(peers),
         journal_(journal),
@@ -39,7 +41,6 @@ class Verifier final : public Attestation {
     QuoteDemand demand;
   };
 
-  Result<Reference> reference() const;
   Result<PeerLink> link(const AttestHost& request);
   Result<AttestationReport> attest_peer(const AttestHost& request, const Reference& wanted);
   Result<AttestationReport> attest_here(const Reference& wanted);
@@ -50,6 +51,7 @@ class Verifier final : public Attestation {
   Status activate(PeerLink& link, const KeyPair& keys);
   void record(const char* action, Outcome outcome, const std::string& host, const std::string& detail);
 
+  ReferenceFile reference_;
   Config config_;
   Clock clock_;
   Peers& peers_;

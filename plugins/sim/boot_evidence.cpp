@@ -7,11 +7,16 @@ Result<HostEvidence> SimBootEvidence::host(const Empty&) {
   VMSEC_CHECK(host_.faults().call("BootEvidence.Host"));
   if (tcti_.empty())
     return fail(Code::unsupported, "get boot evidence: simulated host " + host_.settings().name + " has no TPM");
-  HostEvidence evidence{tcti_, {}};
-  if (event_log_.empty()) return evidence;
-  auto log = read_file(event_log_, kLogMaximum);
-  if (!log) return fail(log.error().in("get boot evidence"));
-  evidence.event_log = std::move(*log);
+  HostEvidence evidence{tcti_, {}, {}};
+  const auto read = [](const std::string& path, std::string& into) -> Status {
+    if (path.empty()) return {};
+    auto text = read_file(path, kLogMaximum);
+    if (!text) return fail(text.error().in("get boot evidence"));
+    into = std::move(*text);
+    return {};
+  };
+  VMSEC_CHECK(read(event_log_, evidence.event_log));
+  VMSEC_CHECK(read(ima_list_, evidence.ima_list));
   return evidence;
 }
 

@@ -3,13 +3,13 @@
 namespace vmsec::sim {
 
 SimBackend::SimBackend(std::unique_ptr<SimHost> host, const std::string& tcti, const std::string& event_log,
-                       std::unique_ptr<SwTpm> tpm)
+                       const std::string& ima_list, std::unique_ptr<SwTpm> tpm)
     : host_(std::move(host)),
       domain_control_(*host_),
       resource_control_(*host_),
       io_control_(*host_),
       memory_access_(*host_),
-      boot_evidence_(*host_, tcti, event_log, std::move(tpm)),
+      boot_evidence_(*host_, tcti, event_log, ima_list, std::move(tpm)),
       events_(*host_),
       interchange_(*host_),
       migration_(*host_) {}
@@ -29,7 +29,7 @@ Result<std::unique_ptr<Backend>> open_backend(const BackendOptions& options) try
     VMSEC_TRY(tpm, SwTpm::start(options.run_dir, options.state_dir));
     tcti = tpm->tcti();
   }
-  return std::make_unique<SimBackend>(std::move(host), tcti, options.event_log, std::move(tpm));
+  return std::make_unique<SimBackend>(std::move(host), tcti, options.event_log, options.ima_list, std::move(tpm));
 } catch (const std::exception& error) {
   return fail(Code::internal, std::string("open simulated host: ") + error.what());
 }

@@ -16,7 +16,7 @@ namespace vmsec::sim {
 class SimBackend final : public Backend {
  public:
   SimBackend(std::unique_ptr<SimHost> host, const std::string& tcti, const std::string& event_log,
-             std::unique_ptr<SwTpm> tpm);
+             const std::string& ima_list, std::unique_ptr<SwTpm> tpm);
   ~SimBackend() override;
 
   [[nodiscard]] std::string name() const override { return "sim"; }

@@ -76,6 +76,7 @@ class OptionsReader {
                                                        {"identity.key", &options_.identity.key},
                                                        {"identity.revocations", &options_.identity.revocations},
                                                        {"tpm.event_log", &options_.backend.event_log},
+                                                       {"tpm.ima_list", &options_.backend.ima_list},
                                                        {"host.trust", &options_.trust_file}};
     const std::map<std::string, std::vector<std::string>*> lists = {
         {"identity.placement_keys", &options_.identity.placement_keys},

@@ -46,6 +46,7 @@ placement_keys = ["placement.pub"]
 [tpm]
 tcti = "swtpm:path=/run/tpm.sock"
 event_log = "log.bin"
+ima_list = "ima.bin"
 [module.migration]
 cipher = "required"
 [module.measured_boot.limits]

@@ -13,10 +13,13 @@ struct HostEvidence {
   std::string tcti;
   // The TCG PC Client event log of this host's boot, as firmware wrote it.
   std::string event_log;
+  // Linux' IMA measurement list (binary_runtime_measurements); empty where none is configured.
+  std::string ima_list;
   static constexpr std::string_view kMessage = "vmsec.HostEvidence";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "tcti", &HostEvidence::tcti),
-                        wire::field(2, "event_log", &HostEvidence::event_log));
+                        wire::field(2, "event_log", &HostEvidence::event_log),
+                        wire::field(3, "ima_list", &HostEvidence::ima_list));
   }
 };
 
