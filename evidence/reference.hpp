@@ -49,6 +49,7 @@ struct PcrReference {
 // Which files may have been measured by Linux' IMA.
 struct ImaReference {
   std::set<std::string> digests;  // raw, of any algorithm
+  std::set<std::string> own;      // those of them that the reference itself lists
   std::string file;               // beside the reference, as sha256sum writes it; empty: none
   std::string file_digest;
   bool file_read = false;  // its digests are among `digests`

@@ -149,7 +149,10 @@ class Reader final : public TomlSink {
     if (key.name == "serial") return serial(key, value);
     if (key.name == "bank") return bank(key, value);
     if (key.name == "pcrs") return pcrs(key, value);
-    if (key.name == "strict") return demanded(key, value, reference_.strict);
+    if (key.name == "strict") {
+      reference_.lines["strict"] = {key.place.line};
+      return demanded(key, value, reference_.strict);
+    }
     if (key.name == "secure_boot") {
       if (tables_.contains("[secure_boot]")) return bad(key.place, "[secure_boot] demands it already");
       reference_.lines["secure_boot"] = {key.place.line};
@@ -327,6 +330,7 @@ class Reader final : public TomlSink {
       if (!digest || (digest->size() != 32 && digest->size() != 48 && digest->size() != 64))
         return bad(element.place, "ima.digests: want texts of 64, 96 or 128 hexadecimal digits");
       ima.digests.insert(*digest);
+      ima.own.insert(*digest);
     }
     return {};
   }

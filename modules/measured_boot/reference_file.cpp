@@ -8,12 +8,12 @@ namespace vmsec::boot {
 namespace {
 
 // A path may hold what a record's key may not.
-Result<std::string> record_of(const std::string& path) {
+Result<std::string> serial_record(const std::string& path) {
   VMSEC_TRY(const auto digest, sha256({path}));
   return "reference-serial." + to_hex(digest);
 }
 
-Result<std::uint32_t> seen(const Record& record, const std::string& path) {
+Result<std::uint32_t> serial_in(const Record& record, const std::string& path) {
   auto kept = wire::decode<ReferenceSerial>(record.value);
   if (!kept) return fail(kept.error().in("record " + record.key));
   if (kept->path != path) return fail(Code::tampered, "record " + record.key + " is of another reference");
@@ -35,12 +35,12 @@ Result<Reference> ReferenceFile::read() {
 }
 
 Status ReferenceFile::check_serial(std::uint32_t serial) {
-  VMSEC_TRY(const auto key, record_of(path_));
+  VMSEC_TRY(const auto key, serial_record(path_));
   std::uint32_t highest = 0;
   const auto record = records_.get({key});
   if (!record && record.error().code != Code::not_found) return fail(record.error());
   if (record) {
-    VMSEC_TRY(highest, seen(*record, path_));
+    VMSEC_TRY(highest, serial_in(*record, path_));
   }
   if (serial == highest) return {};
   if (serial < highest)
