@@ -59,7 +59,7 @@ class ReferenceDiff {
       if (!wanted.events.empty()) listed(pcr, wanted.events);
       // A value of which the events tell nothing.
       const auto& value = replay_.values[pcr];
-      if (!wanted.values.empty() && out_.size() == before && !is_one_of(value, wanted.values))
+      if (!wanted.values.empty() && out_.size() == before && !is_allowed(value, wanted.values))
         out_.push_back({Change::changed, pcr, "value", {}, allowed_text(wanted.values), to_hex(value), {}});
     }
     return std::move(out_);
@@ -92,7 +92,7 @@ class ReferenceDiff {
     std::set<std::string> seen;
     for (const auto* event : by_pcr_[pcr]) {
       seen.insert(event->digest);
-      if (!is_one_of(event->digest, allowed)) out_.push_back(added(*event));
+      if (!is_allowed(event->digest, allowed)) out_.push_back(added(*event));
     }
     for (const auto& digest : allowed)
       if (!seen.contains(digest)) out_.push_back({Change::removed, pcr, "event", {}, to_hex(digest), {}, {}});

@@ -76,7 +76,7 @@ class Explainer {
     for (std::size_t i = 0; i < values.size(); ++i)
       if (equal(row.value, values[i])) line = reference_.line_of(key, i);
     add(row, "values", line);
-    const bool allowed = is_one_of(row.value, values);
+    const bool allowed = is_allowed(row.value, values);
     if (!allowed)
       refuse(row, "PCR " + std::to_string(row.pcr) + " is " + to_hex(row.value) + ", the reference says " +
                       allowed_text(values));

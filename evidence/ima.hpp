@@ -1,5 +1,6 @@
 // Linux' IMA measurement list, as securityfs gives it (binary_runtime_measurements),
-// and the PCR that it leads to. Templates ima, ima-ng, ima-ngv2, ima-sig, ima-sigv2, ima-buf.
+// and the PCR that it leads to. Templates ima, ima-ng, ima-ngv2, ima-sig, ima-sigv2,
+// ima-buf, ima-modsig, evm-sig.
 //
 // Strict and bounded, as event logs are: every error names byte, entry and cause.
 #pragma once
@@ -23,16 +24,17 @@ struct ImaEntry {
   std::size_t offset = 0;
   std::uint32_t pcr = kImaPcr;
   std::string_view template_name;
-  bool violation = false;      // the kernel could not vouch for it (open by a writer): its digests are zeros
+  bool violation = false;      // the kernel could not vouch for it (open by a writer): its digests are zeros, and
+                               // what else it says is covered by nothing
   Hash hash = Hash::sha1;      // of `digest`
   std::string_view digest;     // of the file, or of the buffer
   std::string_view path;       // the host's words, but covered by what the TPM has extended
   std::string_view signature;  // empty: none
 };
 
-// Views into the list. The PCR of that bank, entries in order. Kernels before 5.8
-// extend other banks by the SHA-1 template digest behind zeros; later ones by that bank's own digest: `pcr_padded` is
-// the former.
+// Views into the list. PCR 10 of that bank, by the entries that are of it in their order. Kernels
+// before 5.8 extend other banks than SHA-1 by the SHA-1 template digest with zeros behind it
+// (`pcr_padded`), later ones by that bank's own digest (`pcr`).
 struct ImaList {
   std::vector<ImaEntry> entries;
   std::string pcr;

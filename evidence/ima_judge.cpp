@@ -32,8 +32,6 @@ Result<Extension> extension_of(const ImaEntry& entry, std::string_view bytes, Ha
   const auto name_size = reader.little<std::uint32_t>();
   if (!begun || !template_digest || !name_size || !reader.take(*name_size)) return bad(entry, "it is cut off");
   Extension extension;
-  extension.padded = std::string(*template_digest);
-  extension.padded.resize(size, '\0');
   std::string data;
   if (entry.template_name == "ima") {
     const auto digest = reader.take(kTemplateDigest);
@@ -46,6 +44,9 @@ Result<Extension> extension_of(const ImaEntry& entry, std::string_view bytes, Ha
     data = std::string(reader.rest());
   }
   VMSEC_TRY(extension.full, digest(bank, {data}));
+  // Of what the entry says, not of the digest that stands beside it.
+  VMSEC_TRY(extension.padded, digest(Hash::sha1, {data}));
+  extension.padded.resize(size, '\0');
   return extension;
 }
 
@@ -60,7 +61,8 @@ std::string name_of(const ImaEntry& entry) {
 }
 
 Result<std::string> aggregate_cause(const ImaEntry& entry, const Replay& replay) {
-  if (entry.path != "boot_aggregate") return name_of(entry) + ": the first is not the boot's aggregate";
+  if (entry.violation || entry.pcr != kImaPcr || entry.path != "boot_aggregate")
+    return name_of(entry) + ": the first is not the boot's aggregate, in PCR 10";
   if (entry.hash != replay.bank)
     return name_of(entry) + ": it is by " + to_string(entry.hash) + ", and " + to_string(replay.bank) + " was quoted";
   VMSEC_TRY(const auto expected, boot_aggregate(replay));

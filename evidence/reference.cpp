@@ -13,7 +13,7 @@ namespace {
 
 const Measurement* first_unknown(const Replay& replay, std::uint32_t pcr, const std::vector<std::string>& allowed) {
   for (const auto& event : replay.measurements)
-    if (event.pcr == pcr && !is_one_of(event.digest, allowed)) return &event;
+    if (event.pcr == pcr && !is_allowed(event.digest, allowed)) return &event;
   return nullptr;
 }
 
@@ -38,7 +38,7 @@ std::string difference(const PcrReference& reference, const Replay& replay, std:
   const std::string name = "PCR " + std::to_string(pcr);
   const auto* unknown = reference.events.empty() ? nullptr : first_unknown(replay, pcr, reference.events);
   const std::string first = unknown == nullptr ? "" : "first differing " + describe(*unknown);
-  if (!reference.values.empty() && !is_one_of(value, reference.values)) {
+  if (!reference.values.empty() && !is_allowed(value, reference.values)) {
     std::string cause = name + " is " + to_hex(value) + ", the reference says " + reference_text(reference);
     if (unknown != nullptr) return cause + "; " + first;
     return reference.events.empty() ? cause : cause + "; each of its events is known, but not in this order or number";

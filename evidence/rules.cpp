@@ -11,7 +11,7 @@ Measured measured_into(const Replay& replay, std::uint32_t pcr) {
   return measured;
 }
 
-bool is_one_of(std::string_view digest, const std::vector<std::string>& allowed) {
+bool is_allowed(std::string_view digest, const std::vector<std::string>& allowed) {
   bool found = false;
   for (const auto& each : allowed) found |= equal(digest, each);
   return found;

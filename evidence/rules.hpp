@@ -30,7 +30,7 @@ using Measured = std::vector<const Measurement*>;  // of one PCR, in order
 
 Measured measured_into(const Replay& replay, std::uint32_t pcr);
 // Every candidate is compared, in constant time.
-bool is_one_of(std::string_view digest, const std::vector<std::string>& allowed);
+bool is_allowed(std::string_view digest, const std::vector<std::string>& allowed);
 // "90ea..., or 2 more"
 std::string allowed_text(const std::vector<std::string>& allowed);
 

@@ -39,7 +39,7 @@ class Matcher {
     return reference_.parts.at(steps_[step].part);
   }
   [[nodiscard]] bool allows(std::size_t step, const Measurement& event) const {
-    return is_one_of(event.digest, digests(step));
+    return is_allowed(event.digest, digests(step));
   }
   // The first step from there on that may not be left out.
   [[nodiscard]] std::size_t mandatory(std::size_t step) const {

@@ -123,7 +123,7 @@ _vmsec() {
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
             return
             ;;
-        "vm define" | "policy check" | "policy diff" | "policy apply" | "ticket show" | "audit show" | "audit verify" | "pki "*)
+        "attest log" | "vm define" | "policy check" | "policy diff" | "policy apply" | "ticket show" | "audit show" | "audit verify" | "pki "*)
             mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[@]:0:2}")" -f -- "$current")
             ((${#words[@]} == 1)) && mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_help_words commands "${words[0]}")" -- "$current")
             return

@@ -114,6 +114,7 @@ void add_attest(CLI::App& app, Context& context) {
     auto ended = offline(*learned);
     return ended ? std::move(*ended) : learn(context, *learned);
   });
+  add_attest_log(*attest_command, context);
 }
 
 }  // namespace vmsec::cli

@@ -33,6 +33,7 @@ void add_attest(CLI::App& app, Context& context);
 // explain, diff, and learn from logs: what that ended with, or nothing where a host is to be asked.
 std::function<std::optional<Ending>(const std::string& host)> add_attest_reference(CLI::App& attest, CLI::App& learn,
                                                                                    Context& context);
+void add_attest_log(CLI::App& attest, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_pki(CLI::App& app, Context& context);
 void add_objects(CLI::App& app, Context& context);  // module, plugin
