@@ -12,7 +12,9 @@
 namespace vmsec::cli {
 namespace {
 
-Result<std::string> read_log(const std::string& file) { return read_input("event log", file, boot::kMaxLogBytes); }
+Result<std::string> read_event_log(const std::string& file) {
+  return read_input("event log", file, boot::kMaxLogBytes);
+}
 
 // What is wrong in a file that the caller names is the caller's mistake.
 Result<boot::Reference> read_reference_file(const std::string& file) {
@@ -21,7 +23,7 @@ Result<boot::Reference> read_reference_file(const std::string& file) {
   return reference;
 }
 
-std::optional<boot::Hash> bank_of(const std::string& name) {
+std::optional<boot::Hash> known_bank(const std::string& name) {
   for (const auto bank : {boot::Hash::sha256, boot::Hash::sha384, boot::Hash::sha512})
     if (name == boot::to_string(bank)) return bank;
   return std::nullopt;
@@ -54,11 +56,11 @@ Ending learn_offline(Context& context, const LearnWish& wish) {
   if (!wish.base.empty()) {
     VMSEC_TRY(base, read_reference_file(wish.base));
   }
-  auto bank = wish.bank.empty() ? base ? base->bank : boot::Hash::sha256 : bank_of(wish.bank);
+  auto bank = wish.bank.empty() ? base ? base->bank : boot::Hash::sha256 : known_bank(wish.bank);
   if (!bank) return usage_error("learn: --bank: want sha256, sha384 or sha512");
   std::vector<boot::NamedLog> logs;
   for (const auto& file : wish.logs) {
-    VMSEC_TRY(auto log, read_log(file));
+    VMSEC_TRY(auto log, read_event_log(file));
     logs.push_back({file.substr(file.rfind('/') + 1), std::move(log)});
   }
   VMSEC_TRY(const auto text, boot::learn_logs(logs, base ? &*base : nullptr, *bank));
@@ -125,9 +127,9 @@ void print_explanation(const boot::Explanation& explanation) {
   if (!explanation.cause.empty()) print_facts({{"cause", explanation.cause}});
 }
 
-Ending explain(Context& context, const std::string& file, const std::string& log_file) {
+Ending explain_boot(Context& context, const std::string& file, const std::string& log_file) {
   VMSEC_TRY(const auto reference, read_reference_file(file));
-  VMSEC_TRY(const auto log, read_log(log_file));
+  VMSEC_TRY(const auto log, read_event_log(log_file));
   VMSEC_TRY(const auto explanation, boot::explain_log(reference, log));
   if (context.options.json)
     Context::print_json(json_of(explanation));
@@ -144,12 +146,12 @@ struct DiffWish {
 };
 
 Result<std::vector<boot::Difference>> differences(const DiffWish& wish, boot::Hash bank) {
-  VMSEC_TRY(const auto after, read_log(wish.after.empty() ? wish.log : wish.after));
+  VMSEC_TRY(const auto after, read_event_log(wish.after.empty() ? wish.log : wish.after));
   if (wish.after.empty()) {
     VMSEC_TRY(const auto reference, read_reference_file(wish.before));
     return boot::diff_reference(reference, after);
   }
-  VMSEC_TRY(const auto before, read_log(wish.before));
+  VMSEC_TRY(const auto before, read_event_log(wish.before));
   return boot::diff_logs(before, after, bank);
 }
 
@@ -175,9 +177,9 @@ void print_differences(const std::vector<boot::Difference>& all) {
   table.print();
 }
 
-Ending diff(Context& context, const DiffWish& wish) {
+Ending diff_boots(Context& context, const DiffWish& wish) {
   if (wish.after.empty() == wish.log.empty()) return usage_error("diff: want REFERENCE --log FILE, or two logs");
-  const auto bank = bank_of(wish.bank);
+  const auto bank = known_bank(wish.bank);
   if (!bank) return usage_error("diff: --bank: want sha256, sha384 or sha512");
   VMSEC_TRY(const auto all, differences(wish, *bank));
   if (context.options.json)
@@ -206,7 +208,7 @@ std::function<std::optional<Ending>(const std::string&)> add_attest_reference(CL
   explain_command->footer(
       "Exit codes: 0 the boot is accepted, 3 it is refused.\n\n"
       "Examples:\n  vmsec attest explain reference.toml --log boot.bin");
-  context.on(explain_command, [&context, reference, log] { return explain(context, *reference, *log); });
+  context.on(explain_command, [&context, reference, log] { return explain_boot(context, *reference, *log); });
 
   auto compared = std::make_shared<DiffWish>();
   auto* diff_command = attest.add_subcommand("diff", "What an update changes, before it is accepted");
@@ -217,7 +219,7 @@ std::function<std::optional<Ending>(const std::string&)> add_attest_reference(CL
   diff_command->footer(
       "Exit codes: 0 nothing changes, 5 something does.\n\n"
       "Examples:\n  vmsec attest diff reference.toml --log updated.bin\n  vmsec attest diff before.bin after.bin");
-  context.on(diff_command, [&context, compared] { return diff(context, *compared); });
+  context.on(diff_command, [&context, compared] { return diff_boots(context, *compared); });
 
   return [&context, wish](const std::string& host) -> std::optional<Ending> {
     if (wish->logs.empty() && wish->base.empty() && wish->bank.empty() && wish->output.empty()) return std::nullopt;
