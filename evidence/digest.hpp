@@ -42,6 +42,8 @@ class DigestBytes {
 
   operator std::string_view() const { return {bytes_.data(), size_}; }  // NOLINT: it stands for its bytes
   operator std::string() const { return {bytes_.data(), size_}; }       // NOLINT
+  friend bool operator==(const DigestBytes& a, std::string_view b) { return std::string_view(a) == b; }
+  friend bool operator==(const DigestBytes& a, const DigestBytes& b) { return a == std::string_view(b); }
 
  private:
   std::size_t size_ = 0;

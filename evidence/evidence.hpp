@@ -24,12 +24,13 @@ struct Evidence {
   std::string signature;  // TPMT_SIGNATURE
   std::string event_log;
   std::vector<ClaimedPcr> claimed;
+  std::string ima_list;    // Linux' own, as securityfs gives it; empty where it was not asked for or is not there
   std::string module_log;  // of the modules that the host's agent has loaded; empty: it measures none
   static constexpr std::string_view kMessage = "vmsec.measured_boot.Evidence";
   static constexpr auto fields() {
     return wire::fields(wire::field(1, "attest", &Evidence::attest), wire::field(2, "signature", &Evidence::signature),
                         wire::field(3, "event_log", &Evidence::event_log),
-                        wire::field(4, "claimed", &Evidence::claimed),
+                        wire::field(4, "claimed", &Evidence::claimed), wire::field(5, "ima_list", &Evidence::ima_list),
                         wire::field(6, "module_log", &Evidence::module_log));
   }
 };

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "bytes.hpp"
+#include "describe.hpp"
 #include "digest.hpp"
+#include "ima_judge.hpp"
 
 namespace vmsec::boot {
 namespace {
@@ -30,8 +32,9 @@ Result<std::string> explain(const Evidence& evidence, const Quote& quote, const 
   if (claimed) {
     for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
       if (quote.pcrs.has(pcr) && !equal((*claimed)[pcr], replayed[pcr]))
-        return "PCR " + std::to_string(pcr) + " is " + to_hex((*claimed)[pcr]) +
-               " in the TPM, the event log leads to " + to_hex(replayed[pcr]);
+        return "PCR " + std::to_string(pcr) + " is " + to_hex((*claimed)[pcr]) + " in the TPM, the " +
+               (pcr == kImaPcr && !evidence.ima_list.empty() ? "IMA list" : "event log") + " leads to " +
+               to_hex(replayed[pcr]);
   }
   return "the event log does not lead to the PCRs that were quoted (" + to_string(quote.pcrs) + ")";
 }
@@ -52,6 +55,73 @@ std::string unknown_module(const Reference& reference, const Confirmed& confirme
   return {};
 }
 
+// What the host says of PCR 10 tells where in the list the quote was made; the quote's digest tells whether it is so.
+Status confirm_ima(const Evidence& evidence, Confirmed& confirmed) {
+  if (evidence.ima_list.empty() || !confirmed.quote.pcrs.has(kImaPcr)) return {};
+  auto& replay = confirmed.replay;
+  VMSEC_TRY(confirmed.ima, read_ima(evidence.ima_list, replay.bank));
+  const auto claim = std::ranges::find(evidence.claimed, kImaPcr, &ClaimedPcr::pcr);
+  if (claim == evidence.claimed.end()) return fail(Code::untrusted, "the host does not say what its PCR 10 is");
+  auto& value = replay.values[kImaPcr];
+  VMSEC_TRY(const auto count, ima_prefix(evidence.ima_list, confirmed.ima, replay.bank, value, claim->value));
+  if (!count) {
+    value = confirmed.ima.pcr;
+    return {};
+  }
+  confirmed.ima_entries = *count;
+  value = claim->value;
+  return {};
+}
+
+// A rule whose PCR was not quoted decides nothing: then nothing is trusted.
+std::string unquoted(const Reference& reference, const QuoteDemand& demand) {
+  if (reference.bank != demand.bank)
+    return "the reference is of bank " + to_string(reference.bank) + ", quoted was " + to_string(demand.bank);
+  const PcrMask absent{reference.mask().bits & ~demand.pcrs.bits};
+  if (absent.bits == 0) return {};
+  return "the reference speaks of PCR " + to_string(absent) + ", which was not quoted";
+}
+
+// What is odd about an event by what it says of itself. That can only ever refuse.
+Result<std::string> remark(std::string_view log) {
+  VMSEC_TRY(auto reader, EventLogReader::open(log));
+  Describer describer(reader.banks());
+  while (true) {
+    VMSEC_TRY(const auto event, reader.next());
+    if (!event) return std::string();
+    const auto description = describer.describe(*event);
+    if (description.remarks.empty()) continue;
+    return "PCR " + std::to_string(event->pcr) + " event " + std::to_string(event->number) + " " +
+           event_type_name(event->type) + ": " + printable(description.remarks.front()) + " (the reference is strict)";
+  }
+}
+
+Status judge_ima(const Evidence& evidence, const Confirmed& confirmed, const Reference& reference,
+                 AttestationReport& report) {
+  if (!reference.ima) return {};
+  const auto& replay = confirmed.replay;
+  std::string cause = "the host shows no IMA list ([tpm] ima_list in its vmsecd.toml)";
+  if (!evidence.ima_list.empty()) {
+    VMSEC_TRY(cause, ima_cause(*reference.ima, confirmed.ima, confirmed.ima_entries, replay));
+  }
+  report.pcrs.push_back({kImaPcr, to_string(replay.bank), to_hex(replay.values[kImaPcr]), cause.empty(),
+                         cause.empty() ? "" : "files of its allow list"});
+  if (report.cause.empty()) report.cause = std::move(cause);
+  return {};
+}
+
+// The rules in the order in which they are told of.
+Status judge_confirmed(const Evidence& evidence, const Confirmed& confirmed, const Reference& reference,
+                       AttestationReport& report) {
+  auto comparison = compare(reference, confirmed.replay);
+  report.pcrs = std::move(comparison.pcrs);
+  report.cause = std::move(comparison.cause);
+  VMSEC_CHECK(judge_ima(evidence, confirmed, reference, report));
+  if (!reference.strict || !report.cause.empty()) return {};
+  VMSEC_TRY(report.cause, remark(evidence.event_log));
+  return {};
+}
+
 }  // namespace
 
 Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const QuoteDemand& demand,
@@ -65,6 +135,7 @@ Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const 
     VMSEC_TRY(confirmed.modules, replay_modules(confirmed.replay, evidence.module_log));
   }
   report.events = confirmed.replay.events;
+  VMSEC_CHECK(confirm_ima(evidence, confirmed));
   VMSEC_TRY(const auto expected, pcr_digest(confirmed.replay.values, demand.pcrs, confirmed.quote.digest_hash));
   if (equal(expected, confirmed.quote.pcr_digest)) return confirmed;
   VMSEC_TRY(auto cause, explain(evidence, confirmed.quote, confirmed.replay.values));
@@ -74,14 +145,17 @@ Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const 
 void judge(const Evidence& evidence, const TpmPublic& key, const QuoteDemand& demand, const Reference& reference,
            AttestationReport& report) {
   report.verdict = Verdict::untrusted;
+  report.cause = unquoted(reference, demand);
+  if (!report.cause.empty()) return;
   const auto confirmed = confirm(evidence, key, demand, report);
   if (!confirmed) {
     report.cause = confirmed.error().message;
     return;
   }
-  auto comparison = compare(reference, confirmed->replay);
-  report.pcrs = std::move(comparison.pcrs);
-  report.cause = std::move(comparison.cause);
+  if (const auto judged = judge_confirmed(evidence, *confirmed, reference, report); !judged) {
+    report.cause = judged.error().message;
+    return;
+  }
   report.cause += unknown_module(reference, *confirmed, report);
   if (report.cause.empty()) report.verdict = Verdict::trusted;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "evidence.hpp"
+#include "ima.hpp"
 #include "module_log.hpp"
 #include "quote.hpp"
 #include "reference.hpp"
@@ -12,8 +13,10 @@ namespace vmsec::boot {
 // A genuine quote, and a log that explains it.
 struct Confirmed {
   Quote quote;
-  ModuleLog modules;  // views into the evidence
-  Replay replay;      // its values are the quote's own for the PCRs that it is over
+  ModuleLog modules;            // views into the evidence
+  Replay replay;                // its values are the quote's own for the PCRs that it is over
+  ImaList ima;                  // views into the evidence
+  std::size_t ima_entries = 0;  // so many of them lead to what was quoted
 };
 
 // Fills the report's counters as soon as the quote is known to be genuine.

@@ -143,7 +143,7 @@ Result<ModuleLog> replay_modules(Replay& replay, std::string_view log) {
     const auto found = std::ranges::find(each.digests, replay.bank, &EventDigest::hash);
     if (found == each.digests.end())
       return fail(Code::invalid_argument, "the module log has no " + to_string(replay.bank) + " digests");
-    replay.measurements.push_back({replay.events++, each.pcr, kEventTag, std::string(found->bytes)});
+    replay.measurements.push_back({replay.events++, each.pcr, kEventTag, DigestBytes(found->bytes)});
     auto& value = replay.values[each.pcr];
     VMSEC_TRY(value, digest(replay.bank, {value, found->bytes}));
   }

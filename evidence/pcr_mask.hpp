@@ -27,6 +27,7 @@ struct PcrSelection {
 std::string to_string(PcrMask mask);
 
 inline constexpr PcrMask kFirmwarePcrs{0x0000ff};  // 0 to 7: what a reference covers unless it says otherwise
+inline constexpr PcrMask kImaPcrs{0x0007ff};       // 10, IMA's; its first entry is of 0 to 9
 inline constexpr PcrMask kUsualPcrs{0x0002ff};     // and 9, of what was booted: always quoted
 
 }  // namespace vmsec::boot

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 
+#include "allow_file.hpp"
 #include "bytes.hpp"
 #include "digest_set.hpp"
 #include "files.hpp"
+#include "rules.hpp"
 
 namespace vmsec::boot {
 namespace {
-
-bool is_one_of(std::string_view digest, const std::vector<std::string>& allowed) {
-  return std::ranges::find(allowed, digest) != allowed.end();
-}
 
 const Measurement* first_unknown(const Replay& replay, std::uint32_t pcr, const std::vector<std::string>& allowed) {
   DigestSet known(allowed);
@@ -30,10 +28,9 @@ std::string describe(const Measurement& event) {
 }
 
 std::string reference_text(const PcrReference& reference) {
-  if (reference.values.empty()) return "only events of its list of " + std::to_string(reference.events.size());
-  std::string out = to_hex(reference.values.front());
-  if (reference.values.size() > 1) out += " or " + std::to_string(reference.values.size() - 1) + " more";
-  return out;
+  if (!reference.values.empty()) return allowed_text(reference.values);
+  if (!reference.sequence.empty()) return "its sequence of " + std::to_string(reference.sequence.size());
+  return "only events of its list of " + std::to_string(reference.events.size());
 }
 
 // Why the PCR is not as the reference says; empty when it is.
@@ -42,7 +39,7 @@ std::string difference(const PcrReference& reference, const Replay& replay, std:
   const std::string name = "PCR " + std::to_string(pcr);
   const auto* unknown = reference.events.empty() ? nullptr : first_unknown(replay, pcr, reference.events);
   const std::string first = unknown == nullptr ? "" : "first differing " + describe(*unknown);
-  if (!reference.values.empty() && !is_one_of(value, reference.values)) {
+  if (!reference.values.empty() && !is_allowed(value, reference.values)) {
     std::string cause = name + " is " + to_hex(value) + ", the reference says " + reference_text(reference);
     if (unknown != nullptr) return cause + "; " + first;
     return reference.events.empty() ? cause : cause + "; each of its events is known, but not in this order or number";
@@ -52,6 +49,18 @@ std::string difference(const PcrReference& reference, const Replay& replay, std:
   return {};
 }
 
+// By all rules of that PCR, the parts' first: they name what has changed.
+std::string cause_of(const Reference& reference, const Replay& replay, std::uint32_t pcr) {
+  const auto measured = measured_into(replay, pcr);
+  const auto found = reference.pcrs.find(pcr);
+  if (pcr == kSecureBootPcr && reference.secure_boot)
+    if (auto cause = by_secure_boot(reference, measured).cause; !cause.empty()) return cause;
+  if (found == reference.pcrs.end()) return {};
+  if (!found->second.sequence.empty())
+    if (auto cause = by_sequence(reference, pcr, measured).cause; !cause.empty()) return cause;
+  return difference(found->second, replay, pcr, replay.values[pcr]);
+}
+
 std::string quoted(std::string_view digest) { return "\"" + to_hex(digest) + "\""; }
 
 }  // namespace
@@ -59,20 +68,37 @@ std::string quoted(std::string_view digest) { return "\"" + to_hex(digest) + "\"
 PcrMask Reference::mask() const {
   PcrMask mask;
   for (const auto& [pcr, reference] : pcrs) mask.add(pcr);
+  if (secure_boot) mask.add(kSecureBootPcr);
+  if (ima) mask.bits |= kImaPcrs.bits;
   return mask;
+}
+
+std::size_t Reference::line_of(const std::string& key, std::size_t index) const {
+  const auto found = lines.find(key);
+  return found != lines.end() && index < found->second.size() ? found->second[index] : 0;
 }
 
 Result<Reference> read_reference(const std::string& path) {
   VMSEC_TRY(const auto text, read_file(path, kMaxReferenceBytes, "reference"));
-  return parse_reference(text, path);
+  return whole_reference(text, path);
+}
+
+Result<Reference> whole_reference(std::string_view text, const std::string& path) {
+  VMSEC_TRY(auto reference, parse_reference(text, path));
+  if (reference.ima && !reference.ima->file.empty()) VMSEC_CHECK(read_allow_file(path, *reference.ima));
+  return reference;
 }
 
 Comparison compare(const Reference& reference, const Replay& replay) {
   Comparison comparison;
-  for (const auto& [pcr, wanted] : reference.pcrs) {
-    const std::string cause = difference(wanted, replay, pcr, replay.values[pcr]);
+  for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) {
+    const auto found = reference.pcrs.find(pcr);
+    const bool decided = found != reference.pcrs.end() || (pcr == kSecureBootPcr && reference.secure_boot);
+    if (!decided) continue;
+    const std::string cause = cause_of(reference, replay, pcr);
     PcrValue row{pcr, to_string(replay.bank), to_hex(replay.values[pcr]), cause.empty(), {}};
-    if (!cause.empty()) row.reference = reference_text(wanted);
+    if (!cause.empty())
+      row.reference = found == reference.pcrs.end() ? "Secure Boot on" : reference_text(found->second);
     comparison.pcrs.push_back(std::move(row));
     if (comparison.cause.empty()) comparison.cause = cause;
   }

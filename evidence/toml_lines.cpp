@@ -161,9 +161,20 @@ class Parser {
       VMSEC_TRY(auto value, quoted());
       return TomlScalar{std::move(value), place};
     }
+    for (const bool truth : {true, false})
+      if (word(truth ? "true" : "false")) return TomlScalar{truth, place};
     if (!is_digit(peek()) && peek() != '-' && peek() != '+') return unexpected("an integer, a text or a list");
     VMSEC_TRY(const auto value, integer());
     return TomlScalar{value, place};
+  }
+
+  // Whole: "trueish" is none.
+  bool word(std::string_view wanted) {
+    if (!text_.substr(at_).starts_with(wanted)) return false;
+    const std::size_t behind = at_ + wanted.size();
+    if (behind < text_.size() && is_key(text_[behind])) return false;
+    while (at_ < behind) advance();
+    return true;
   }
 
   Result<std::string> quoted() {

@@ -1,5 +1,5 @@
 // The part of TOML that a reference file is written in: comments, [tables], bare
-// and dotted keys, integers, texts without escapes, and lists of these.
+// and dotted keys, integers, true and false, texts without escapes, and lists of these.
 //
 // A parser of its own since the file decides what is trusted, and needs little.
 #pragma once
@@ -26,7 +26,7 @@ struct TomlKey {
 using TomlPath = std::vector<TomlKey>;  // of at most 4 keys
 
 struct TomlScalar {
-  std::variant<std::int64_t, std::string> value;
+  std::variant<std::int64_t, std::string, bool> value;
   TextPlace place;
 };
 

@@ -102,6 +102,17 @@ struct RevokedHost {
   }
 };
 
+// Record "reference-serial.DIGEST": the highest that a reference at that path had.
+struct ReferenceSerial {
+  std::string path;
+  std::uint32_t serial = 0;
+  static constexpr std::string_view kMessage = "vmsec.measured_boot.ReferenceSerial";
+  static constexpr auto fields() {
+    return wire::fields(wire::field(1, "path", &ReferenceSerial::path),
+                        wire::field(2, "serial", &ReferenceSerial::serial));
+  }
+};
+
 // Record "attestation-key": this host's own, wrapped by its TPM.
 struct KeptKey {
   std::string public_area;

@@ -3,11 +3,14 @@
 #include "evidence/bytes.hpp"
 #include "evidence/credential.hpp"
 #include "evidence/digest.hpp"
+#include "evidence/ima.hpp"
 #include "evidence/secret.hpp"
 
 namespace vmsec::boot {
 namespace {
 
+constexpr std::size_t kMaxShownIma = std::size_t{5}
+                                     << 19;  // with the event log, less than a connection's largest message
 const std::string kKeyRecord = "attestation-key";
 
 Result<PcrSelection> checked(const QuoteRequest& request) {
@@ -143,7 +146,15 @@ Result<Evidence> Prover::quote(Tpm& tpm, const HostEvidence& host, const KeyBlob
   const auto& [pcrs, bank] = selection;
   VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, pcrs, bank));
   VMSEC_TRY(const auto values, tpm.read_pcrs(pcrs, bank));
-  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), host.event_log, {}, host.module_log};
+  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), host.event_log, {}, {}, host.module_log};
+  if (pcrs.has(kImaPcr)) {
+    // Files go on being measured: a list of before the quote may lack what was quoted, one of after it has it all.
+    VMSEC_TRY(auto now, evidence_.host({}));
+    if (now.ima_list.size() > kMaxShownIma)
+      return fail(Code::limit_exceeded, "quote: this host's IMA list has " + std::to_string(now.ima_list.size()) +
+                                            " bytes, at most " + std::to_string(kMaxShownIma) + " are shown");
+    evidence.ima_list = std::move(now.ima_list);
+  }
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
     if (pcrs.has(pcr)) evidence.claimed.push_back({pcr, values[pcr]});
   return evidence;

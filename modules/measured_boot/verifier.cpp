@@ -51,14 +51,6 @@ Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots)
 
 }  // namespace
 
-Result<std::shared_ptr<const Reference>> Verifier::reference() {
-  if (config_.reference.empty())
-    return fail(Code::wrong_state,
-                "attest: no reference file is configured: set [module.measured_boot] reference = "
-                "\"/etc/vmsec/reference.toml\" in vmsecd.toml");
-  return reference_.read(config_.reference);
-}
-
 Result<AttestationReport> Verifier::attest(const AttestHost& request) {
   const bool here = request.host.empty() && request.connection == 0;
   auto report = here ? attest_here() : attest_noted(request);
@@ -86,7 +78,7 @@ Result<std::optional<AttestationReport>> Verifier::revoked_report(const std::str
 }
 
 Result<AttestationReport> Verifier::attest_peer(const AttestHost& request) {
-  VMSEC_TRY(const auto wanted, reference());
+  VMSEC_TRY(const auto wanted, reference_.read());
   auto peer = link(request);
   if (!peer && means_unreachable(peer.error()))
     return report_of(request.host, Verdict::unreachable, peer.error().message);
@@ -134,7 +126,7 @@ Status Verifier::check_clock(const std::string& host, const Shown& shown, Attest
 }
 
 Result<AttestationReport> Verifier::attest_here() {
-  VMSEC_TRY(const auto wanted, reference());
+  VMSEC_TRY(const auto wanted, reference_.read());
   const auto shown = ask_here(selection_of(*wanted));
   if (!shown) return report_of(kThisHost, Verdict::unreachable, "no evidence came: " + shown.error().message);
   auto report = report_of(kThisHost, Verdict::unknown, {});

@@ -9,9 +9,9 @@
 #include "config.hpp"
 #include "enrolments.hpp"
 #include "evidence/judge.hpp"
-#include "evidence/reference_reader.hpp"
 #include "peer_link.hpp"
 #include "prover.hpp"
+#include "reference_file.hpp"
 #include "revocations.hpp"
 #include "verdicts.hpp"
 #include "vmsec/service/attestation.hpp"
@@ -23,7 +23,8 @@ namespace vmsec::boot {
 class Verifier final : public Attestation {
  public:
   Verifier(Config config, Clock clock, Peers& peers, Records& records, Journal& journal, Prover& prover)
-      : config_(std::move(config)),
+      : reference_(config.reference, records),
+        config_(std::move(config)),
         clock_(std::move(clock)),
         peers_(peers),
         journal_(journal),
@@ -57,7 +58,6 @@ class Verifier final : public Attestation {
     QuoteDemand demand;
   };
 
-  Result<std::shared_ptr<const Reference>> reference();
   Result<PeerLink> link(const AttestHost& request);
   // As attest_peer(), and what was found out is noted.
   Result<AttestationReport> attest_noted(const AttestHost& request);
@@ -81,6 +81,7 @@ class Verifier final : public Attestation {
   Status check_clock(const std::string& host, const Shown& shown, AttestationReport& report);
   void record(const char* action, Outcome outcome, const std::string& host, const std::string& detail);
 
+  ReferenceFile reference_;
   Config config_;
   Clock clock_;
   Peers& peers_;
@@ -88,7 +89,6 @@ class Verifier final : public Attestation {
   Prover& prover_;
   Enrolments enrolments_;
   Clocks clocks_;
-  ReferenceReader reference_;
   Revocations revocations_;
   Verdicts verdicts_;
   OpenLinks links_;

@@ -7,7 +7,7 @@
 
 namespace vmsec::common {
 
-// Keeps a copy of the options' `tpm_tcti` and `event_log`.
+// Keeps a copy of the options' `tpm_tcti`, `event_log` and `ima_list`.
 std::unique_ptr<BootEvidence> make_boot_evidence(const BackendOptions& options);
 
 }  // namespace vmsec::common

@@ -8,15 +8,16 @@ Result<HostEvidence> SimBootEvidence::host(const Empty&) {
   if (tcti_.empty())
     return fail(Code::unsupported, "get boot evidence: simulated host " + host_.settings().name + " has no TPM");
   HostEvidence evidence{tcti_, {}, {}};
-  if (!module_log_.empty()) {
-    auto modules = read_file(module_log_, kLogMaximum);
-    if (!modules) return fail(modules.error().in("get boot evidence"));
-    evidence.module_log = std::move(*modules);
-  }
-  if (event_log_.empty()) return evidence;
-  auto log = read_file(event_log_, kLogMaximum);
-  if (!log) return fail(log.error().in("get boot evidence"));
-  evidence.event_log = std::move(*log);
+  const auto read = [](const std::string& path, std::string& into) -> Status {
+    if (path.empty()) return {};
+    auto text = read_file(path, kLogMaximum);
+    if (!text) return fail(text.error().in("get boot evidence"));
+    into = std::move(*text);
+    return {};
+  };
+  VMSEC_CHECK(read(event_log_, evidence.event_log));
+  VMSEC_CHECK(read(ima_list_, evidence.ima_list));
+  VMSEC_CHECK(read(module_log_, evidence.module_log));
   return evidence;
 }
 

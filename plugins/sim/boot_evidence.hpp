@@ -14,6 +14,7 @@ class SimBootEvidence final : public BootEvidence {
       : host_(host),
         tcti_(std::move(tcti)),
         event_log_(options.event_log),
+        ima_list_(options.ima_list),
         module_log_(options.module_log),
         tpm_(std::move(tpm)) {}
   Result<HostEvidence> host(const Empty& request) override;
@@ -22,6 +23,7 @@ class SimBootEvidence final : public BootEvidence {
   SimHost& host_;
   const std::string tcti_;
   const std::string event_log_;
+  const std::string ima_list_;
   const std::string module_log_;
   const std::unique_ptr<SwTpm> tpm_;
 };

@@ -11,9 +11,11 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   }
   if (!reference->mask().valid()) std::abort();
   for (const auto& [pcr, entry] : reference->pcrs) {
-    if (entry.values.empty() && entry.events.empty()) std::abort();
+    if (entry.values.empty() && entry.events.empty() && entry.sequence.empty()) std::abort();
     for (const auto& value : entry.values)
-      if (value.size() != 32) std::abort();
+      if (value.size() != vmsec::boot::digest_size(reference->bank)) std::abort();
+    for (const auto& step : entry.sequence)
+      if (reference->parts.at(step.part).empty()) std::abort();
   }
   return 0;
 }

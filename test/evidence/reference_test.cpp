@@ -69,7 +69,7 @@ std::vector<BadReference> bad_references() {
       {"[pcr.0]\nvalues = [\"" + kHex.substr(1) + "g\"]\n", "2:11", "not hexadecimal"},
       {"[pcr.0]\nevents = [\"\"]\n", "2:11", "0 hexadecimal digits"},
       {"pcr = 3\n", "1:1", "unknown key \"pcr\""},
-      {"pcr.0 = 3\n", "1:5", "unknown key \"0\": want values or events"},
+      {"pcr.0 = 3\n", "1:5", "unknown key \"0\": want values, events or sequence"},
       {"[pcr.0\n", "1:7", "the line ends, where the table's ']' should be"},
       {"values = [\n", "2:1", "the file ends"},
       {"a" + std::string(100, '.') + "\n", "1:3", "'.', where a key"},

@@ -29,6 +29,7 @@ struct BackendOptions {
   std::string event_log;                        // path of the host's boot event log; empty: none
   std::string module_log;                       // path of the log of measured modules; empty: none is measured
   std::map<std::string, std::string> settings;  // [backend.settings] of the host's configuration
+  std::string ima_list;                         // path of Linux' IMA measurement list; empty: none
 };
 
 // Capabilities are borrowed: they live as long as the backend. A capability that

@@ -76,6 +76,7 @@ class OptionsReader {
                                                        {"identity.key", &options_.identity.key},
                                                        {"identity.revocations", &options_.identity.revocations},
                                                        {"tpm.event_log", &options_.backend.event_log},
+                                                       {"tpm.ima_list", &options_.backend.ima_list},
                                                        {"tpm.module_log", &options_.backend.module_log},
                                                        {"host.trust", &options_.trust_file}};
     const std::map<std::string, std::vector<std::string>*> lists = {

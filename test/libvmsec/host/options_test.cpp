@@ -46,6 +46,7 @@ placement_keys = ["placement.pub"]
 [tpm]
 tcti = "swtpm:path=/run/tpm.sock"
 event_log = "log.bin"
+ima_list = "ima.bin"
 module_pcr = 11
 module_log = "modules.log"
 [module.migration]

@@ -10,7 +10,7 @@ class FixedEvidence final : public BootEvidence {
   explicit FixedEvidence(Host& host) : host_(host) {}
   Result<HostEvidence> host(const Empty&) override {
     if (host_.no_evidence) return fail(*host_.no_evidence);
-    return HostEvidence{host_.tpm.tcti(), host_.event_log, host_.module_log};
+    return HostEvidence{host_.tpm.tcti(), host_.event_log, host_.ima_list, host_.module_log};
   }
 
  private:

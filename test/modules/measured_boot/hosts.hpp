@@ -29,6 +29,7 @@ struct Host {
   std::string name;
   Swtpm tpm;
   std::string event_log = ovmf_log();
+  std::string ima_list;
   std::string module_log;
   std::unique_ptr<Error> no_evidence;  // what BootEvidence answers, where set
   Store store;

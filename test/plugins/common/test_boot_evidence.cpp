@@ -23,6 +23,11 @@ TEST_CASE("boot evidence is what the host's configuration names, and unsupported
   REQUIRE(host);
   CHECK(host->tcti == "swtpm:path=/run/tpm.sock");
   CHECK(host->event_log == "log");
+  CHECK(host->ima_list.empty());
+  options.ima_list = path.string() + "-none";
+  CHECK(host_evidence().error().message.find("open IMA list ") != std::string::npos);
+  options.ima_list = path.string();
+  CHECK(host_evidence()->ima_list == "log");
   std::filesystem::resize_file(path, (16 << 20) + 1);
   CHECK(host_evidence().error().code == Code::limit_exceeded);
   std::filesystem::remove(path);

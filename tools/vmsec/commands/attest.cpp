@@ -106,8 +106,14 @@ void add_attest(CLI::App& app, Context& context) {
   auto learned = std::make_shared<std::string>();
   auto* learn_command = attest_command->add_subcommand("learn", "A reference from a host as it is now, to be reviewed");
   learn_command->add_option("HOST", *learned, "A peer; without it, this host");
-  learn_command->footer("Examples:\n  vmsec attest learn host-b > golden.toml");
-  context.on(learn_command, [&context, learned] { return learn(context, *learned); });
+  learn_command->footer(
+      "Examples:\n  vmsec attest learn host-b > golden.toml\n"
+      "  vmsec attest learn --log monday.bin --log tuesday.bin -o golden.toml");
+  const auto offline = add_attest_reference(*attest_command, *learn_command, context);
+  context.on(learn_command, [&context, learned, offline] {
+    auto ended = offline(*learned);
+    return ended ? std::move(*ended) : learn(context, *learned);
+  });
   add_attest_log(*attest_command, context);
 
   add_attest_watch(*attest_command, context);

@@ -30,6 +30,9 @@ Ending follow_migration(Context& context, Migrator& migrator, const MigrationSta
 // A rate, or "unlimited"; 0 is an error.
 Result<BytesPerSecond> bandwidth_of(const std::string& text);
 void add_attest(CLI::App& app, Context& context);
+// explain, diff, and learn from logs: what that ended with, or nothing where a host is to be asked.
+std::function<std::optional<Ending>(const std::string& host)> add_attest_reference(CLI::App& attest, CLI::App& learn,
+                                                                                   Context& context);
 void add_attest_log(CLI::App& attest, Context& context);
 void add_attest_watch(CLI::App& attest, Context& context);
 void add_audit(CLI::App& app, Context& context);

@@ -13,13 +13,15 @@ struct HostEvidence {
   std::string tcti;
   // The TCG PC Client event log of this host's boot, as firmware wrote it.
   std::string event_log;
+  // Linux' IMA measurement list (binary_runtime_measurements); empty where none is configured.
+  std::string ima_list;
   // Of the modules that were measured before they were loaded; empty: none is measured.
   std::string module_log;
   static constexpr std::string_view kMessage = "vmsec.HostEvidence";
   static constexpr auto fields() {
-    return wire::fields(wire::field(1, "tcti", &HostEvidence::tcti),
-                        wire::field(2, "event_log", &HostEvidence::event_log),
-                        wire::field(4, "module_log", &HostEvidence::module_log));
+    return wire::fields(
+        wire::field(1, "tcti", &HostEvidence::tcti), wire::field(2, "event_log", &HostEvidence::event_log),
+        wire::field(3, "ima_list", &HostEvidence::ima_list), wire::field(4, "module_log", &HostEvidence::module_log));
   }
 };
 

@@ -1,0 +1,151 @@
+// References from logs, explained and compared.
+#include "evidence/learn.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "evidence/align.hpp"
+#include "evidence/diff.hpp"
+#include "evidence/explain.hpp"
+#include "shown.hpp"
+
+namespace vmsec::boot::test {
+namespace {
+
+std::string boot_log(const std::string& fills) {
+  std::string log = header();
+  for (const char fill : fills) log += sha256_event(9, 0xd, fill);
+  return log;
+}
+
+Reference learned(const std::vector<NamedLog>& logs, const Reference* base = nullptr) {
+  const auto text = learn_logs(logs, base, Hash::sha256);
+  INFO((text ? *text : text.error().message));
+  REQUIRE(text);
+  const auto reference = parse_reference(*text, "learned");
+  INFO((reference ? "" : reference.error().message));
+  REQUIRE(reference);
+  return *reference;
+}
+
+bool accepts(const Reference& reference, const std::string& log) {
+  return compare(reference, replay(log, reference.bank).value()).cause.empty();
+}
+
+}  // namespace
+
+TEST_CASE("what was learned from one log accepts that boot and no other") {
+  const auto log = ovmf_log();
+  const auto reference = learned({{"a.bin", log}});
+  CHECK(reference.serial == 1);
+  CHECK(reference.mask() == kUsualPcrs);
+  CHECK(accepts(reference, log));
+  auto bad = log;
+  bad[log.size() - 33] ^= 1;  // the last event's digest, or near it
+  if (const auto replayed = replay(bad); replayed && replayed->values != replay(log)->values)
+    CHECK_FALSE(compare(reference, *replayed).cause.empty());
+}
+
+TEST_CASE("what differs among the logs may be what it was in any of them") {
+  const auto first = boot_log("\1\2\3");
+  const auto second = boot_log("\1\4\3");
+  const auto reference = learned({{"a.bin", first}, {"b.bin", second}});
+  CHECK(reference.pcrs.at(9).sequence.size() == 3);
+  CHECK(reference.pcrs.at(9).values.empty());
+  CHECK(reference.pcrs.at(0).sequence.empty());
+  CHECK(accepts(reference, first));
+  CHECK(accepts(reference, second));
+  CHECK_FALSE(accepts(reference, boot_log("\1\5\3")));
+  CHECK_FALSE(accepts(reference, boot_log("\1\3")));
+  CHECK_FALSE(accepts(reference, boot_log("\2\1\3")));
+}
+
+TEST_CASE("what only some of the logs have may be left out") {
+  const auto reference = learned({{"a.bin", boot_log("\1\3")}, {"b.bin", boot_log("\1\2\3")}});
+  for (const std::string fills : {"\1\3", "\1\2\3"}) CHECK(accepts(reference, boot_log(fills)));
+  CHECK_FALSE(accepts(reference, boot_log("\1\2")));
+  CHECK_FALSE(accepts(reference, boot_log("\1\2\2\3")));
+}
+
+TEST_CASE("a base's rules stay, the new boot is added, and the serial grows") {
+  const auto base = learned({{"a.bin", boot_log("\1\2\3")}, {"b.bin", boot_log("\1\4\3")}});
+  const auto next = learned({{"c.bin", boot_log("\1\5\3")}}, &base);
+  CHECK(next.serial == 2);
+  for (const std::string fills : {"\1\2\3", "\1\4\3", "\1\5\3"}) CHECK(accepts(next, boot_log(fills)));
+  CHECK_FALSE(accepts(next, boot_log("\1\6\3")));
+  const auto ovmf = learned({{"a.bin", ovmf_log()}});
+  auto changed = ovmf_log();
+  changed[changed.find(replay(changed)->measurements.back().digest)] ^= 1;
+  const auto both = learned({{"b.bin", changed}}, &ovmf);
+  CHECK(accepts(both, ovmf_log()));
+  CHECK(accepts(both, changed));
+}
+
+TEST_CASE("a base that demands Secure Boot learns from no boot without it") {
+  const auto base =
+      parse_reference("secure_boot = true\npcrs = [9]\n[pcr.9]\nvalues = [\"" + std::string(64, 'a') + "\"]\n", "b");
+  const auto text = learn_logs({{"a.bin", ovmf_log()}}, &*base, Hash::sha256);
+  REQUIRE_FALSE(text);
+  CHECK(text.error().message == "a.bin: Secure Boot is not on, and the base demands it");
+  CHECK_FALSE(learn_logs({}, nullptr, Hash::sha256));
+  CHECK_FALSE(learn_logs({{"a.bin", "x"}}, nullptr, Hash::sha256));
+  CHECK_FALSE(learn_logs({{"a.bin", ovmf_log()}}, nullptr, Hash::sha384));
+}
+
+TEST_CASE("an explanation names the line that decides each event") {
+  const std::string one = to_hex(std::string(32, 1));
+  const std::string two = to_hex(std::string(32, 2));
+  const auto reference =
+      parse_reference("pcrs = [9]\n[pcr.9]\nsequence = [\"kernel\", \"initrd\"]\n[part.kernel]\ndigests = [\n\"" + one +
+                          "\"]\n[part.initrd]\ndigests = [\"" + two + "\"]\n",
+                      "ref");
+  REQUIRE(reference);
+  const auto good = explain_log(*reference, boot_log("\1\2") + sha256_event(4, 4, 7));
+  REQUIRE(good);
+  CHECK(good->cause.empty());
+  REQUIRE(good->events.size() == 4);
+  CHECK(good->events[1].rule == "part.kernel");
+  CHECK(good->events[1].line == 6);
+  CHECK(good->events[2].line == 8);
+  CHECK(good->events[3].answer == Answer::not_covered);
+  REQUIRE(good->pcrs.size() == 2);
+  CHECK(good->pcrs[0].answer == Answer::not_covered);
+  CHECK(good->pcrs[1].rules == "sequence");
+  const auto bad = explain_log(*reference, boot_log("\1\5"));
+  CHECK(bad->cause.find("PCR 9 event 2: initrd is ") == 0);
+  CHECK(bad->events[1].answer == Answer::allowed);
+  CHECK(bad->events[2].answer == Answer::refused);
+}
+
+TEST_CASE("a difference is an event that is added, removed or changed") {
+  CHECK(diff_logs(ovmf_log(), ovmf_log(), Hash::sha256)->empty());
+  const auto changed = diff_logs(boot_log("\1\2\3"), boot_log("\1\4\3"), Hash::sha256);
+  REQUIRE(changed);
+  REQUIRE(changed->size() == 1);
+  CHECK(changed->front().change == Change::changed);
+  CHECK(changed->front().event == 2U);
+  CHECK(changed->front().after == to_hex(std::string(32, 4)));
+  const auto more = diff_logs(boot_log("\1\3"), boot_log("\1\2\3"), Hash::sha256);
+  REQUIRE(more->size() == 1);
+  CHECK(more->front().change == Change::added);
+  CHECK(diff_logs(boot_log("\1\2\3"), boot_log("\1\3"), Hash::sha256)->front().change == Change::removed);
+}
+
+TEST_CASE("a boot differs from a reference by what that does not allow") {
+  const auto reference = learned({{"a.bin", boot_log("\1\2\3")}, {"b.bin", boot_log("\1\4\3")}});
+  CHECK(diff_reference(reference, boot_log("\1\4\3"))->empty());
+  const auto changed = diff_reference(reference, boot_log("\1\5\3"));
+  REQUIRE(changed->size() == 1);
+  CHECK(changed->front().pcr == 9);
+  CHECK(changed->front().event == 2U);
+  const auto values = learned({{"a.bin", boot_log("\1\2\3")}});
+  CHECK(diff_reference(values, boot_log("\1\2\3"))->empty());
+  CHECK(diff_reference(values, boot_log("\1\2\3\4"))->front().change == Change::added);
+  CHECK(diff_reference(values, boot_log("\1\3\2"))->front().part == "value");
+}
+
+TEST_CASE("boots that are too long to compare are an error") {
+  const std::vector<Place> many(5000);
+  CHECK(align(many, many).error().code == Code::limit_exceeded);
+}
+
+}  // namespace vmsec::boot::test
