@@ -1,5 +1,6 @@
 #pragma once
 
+#include "guest_turns.hpp"
 #include "sim_host.hpp"
 #include "swtpm.hpp"
 #include "vmsec/capability/boot_evidence.hpp"
@@ -12,9 +13,11 @@ class SimBootEvidence final : public BootEvidence {
   SimBootEvidence(SimHost& host, std::string tcti, std::string event_log, std::unique_ptr<SwTpm> tpm)
       : host_(host), tcti_(std::move(tcti)), event_log_(std::move(event_log)), tpm_(std::move(tpm)) {}
   Result<HostEvidence> host(const Empty& request) override;
+  Result<GuestReply> guest(const GuestRequest& request) override;
 
  private:
   SimHost& host_;
+  common::GuestTurns turns_;
   const std::string tcti_;
   const std::string event_log_;
   const std::unique_ptr<SwTpm> tpm_;

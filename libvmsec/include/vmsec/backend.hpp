@@ -53,7 +53,7 @@ class Backend {
 
 // Changes with every change of the classes above: a plugin loads only into the
 // libvmsec whose headers it was built with.
-inline constexpr std::uint32_t kPluginAbi = 3;
+inline constexpr std::uint32_t kPluginAbi = 4;
 
 struct PluginEntry {
   std::uint32_t size;  // sizeof(PluginEntry)
