@@ -79,4 +79,10 @@ TPM2B_PUBLIC attestation_template() {
   return key;
 }
 
+TPM2B_PUBLIC primary_attestation_template() {
+  TPM2B_PUBLIC key = attestation_template();
+  key.publicArea.objectAttributes |= TPMA_OBJECT_NODA;
+  return key;
+}
+
 }  // namespace vmsec::boot

@@ -11,5 +11,7 @@ TPM2B_PUBLIC ek_p256_template();
 // A P-256 storage key: the parent of the attestation key.
 TPM2B_PUBLIC storage_template();
 TPM2B_PUBLIC attestation_template();
+// The same as a primary key: made again from the TPM's seed, it is the same key.
+TPM2B_PUBLIC primary_attestation_template();
 
 }  // namespace vmsec::boot
