@@ -9,17 +9,7 @@
 namespace vmsec::boot {
 namespace {
 
-constexpr std::string_view kPrefix = "enrolled.";
 constexpr std::size_t kMaxHostName = 100;
-
-std::string record_of(const std::string& host) { return std::string(kPrefix) + host; }
-
-Result<EnrolledHost> decoded(const Record& record) {
-  auto host = wire::decode<EnrolledHost>(record.value);
-  if (!host) return fail(host.error().in("record " + record.key));
-  if (record.key != record_of(host->host)) return fail(Code::tampered, "record " + record.key + " is of another host");
-  return host;
-}
 
 Result<KeyPair> keys_of(const EnrolledHost& host) {
   KeyPair keys;
@@ -33,6 +23,21 @@ Enrolment answer(const EnrolledHost& host, const KeyPair& keys) {
 }
 
 }  // namespace
+
+std::string Enrolments::record_of(const std::string& host) const {
+  return (kind_ == Enrolled::guest ? "enrolled-guest." : "enrolled.") + host;
+}
+
+std::string Enrolments::named(const std::string& host) const {
+  return (kind_ == Enrolled::guest ? "guest " : "host ") + host;
+}
+
+Result<EnrolledHost> Enrolments::decoded(const Record& record) const {
+  auto host = wire::decode<EnrolledHost>(record.value);
+  if (!host) return fail(host.error().in("record " + record.key));
+  if (record.key != record_of(host->host)) return fail(Code::tampered, "record " + record.key + " is of another host");
+  return host;
+}
 
 UnixSeconds now() {
   const auto since = std::chrono::system_clock::now().time_since_epoch();
@@ -58,16 +63,16 @@ Result<KeyPair> Enrolments::find(const std::string& host) {
 
 // One machine, one name: neither of its keys may be bound to a second host.
 Status Enrolments::check_others(const std::string& host, const KeyPair& keys) {
-  VMSEC_TRY(const auto list, records_.list({std::string(kPrefix)}));
+  VMSEC_TRY(const auto list, records_.list({record_of({})}));
   for (const auto& record : list.records) {
     VMSEC_TRY(const auto other, decoded(record));
     if (other.host == host) continue;
     VMSEC_TRY(const auto theirs, keys_of(other));
     const bool attestation = equal(theirs.attestation.name_digest, keys.attestation.name_digest);
     if (attestation || equal(theirs.endorsement.name_digest, keys.endorsement.name_digest))
-      return fail(Code::denied, "enrol host " + host + ": its " +
+      return fail(Code::denied, "enrol " + named(host) + ": its " +
                                     (attestation ? "attestation key" : "endorsement key (its TPM)") +
-                                    " is enrolled for host " + other.host);
+                                    " is enrolled for " + named(other.host));
   }
   return {};
 }
@@ -83,7 +88,7 @@ Result<Enrolment> Enrolments::add(const std::string& host, const KeyPair& keys, 
     VMSEC_TRY(const auto had, keys_of(before));
     if (!equal(had.attestation.name_digest, keys.attestation.name_digest) ||
         !equal(had.endorsement.name_digest, keys.endorsement.name_digest))
-      return fail(Code::already_exists, "enrol host " + host + ": it is enrolled with attestation key " +
+      return fail(Code::already_exists, "enrol " + named(host) + ": it is enrolled with attestation key " +
                                             to_hex(had.attestation.name_digest) + ", and shows " +
                                             to_hex(keys.attestation.name_digest));
     return answer(before, had);
@@ -91,12 +96,12 @@ Result<Enrolment> Enrolments::add(const std::string& host, const KeyPair& keys, 
   const EnrolledHost enrolled{host, keys.endorsement.bytes, keys.attestation.bytes, now()};
   auto result = answer(enrolled, keys);
   // Written before it is done: an enrolment that no record tells of must not be.
-  VMSEC_CHECK(journal_.audit({"measured_boot.enrol",
-                              Outcome::succeeded,
-                              {},
-                              host,
-                              std::string(record ? "replaced: " : "") + "attestation key " + result.attestation_key +
-                                  ", endorsement key " + result.endorsement_key}));
+  VMSEC_CHECK(
+      journal_.audit({kind_ == Enrolled::guest ? "measured_boot.enrol_guest" : "measured_boot.enrol",
+                      Outcome::succeeded, kind_ == Enrolled::guest ? Uuid::parse(host).value_or(Uuid()) : Uuid(),
+                      kind_ == Enrolled::guest ? std::string() : host,
+                      std::string(record ? "replaced: " : "") + "attestation key " + result.attestation_key +
+                          ", endorsement key " + result.endorsement_key}));
   VMSEC_CHECK(records_.put({record_of(host), wire::encode(enrolled)}));
   return result;
 }

@@ -1,4 +1,4 @@
-// Which attestation key belongs to which host.
+// Which attestation key belongs to which host, or guest.
 #pragma once
 
 #include <mutex>
@@ -19,10 +19,14 @@ struct KeyPair {
 
 enum class Replace { no, yes };
 
+// Each kind has records of its own: a host's TPM says nothing about a guest's.
+enum class Enrolled { host, guest };
+
 // Any thread, at once. Borrows the services.
 class Enrolments {
  public:
-  Enrolments(Records& records, Journal& journal) : records_(records), journal_(journal) {}
+  Enrolments(Records& records, Journal& journal, Enrolled kind = Enrolled::host)
+      : records_(records), journal_(journal), kind_(kind) {}
 
   // `not_found` for a host that is not enrolled; an error, too, for a damaged record.
   Result<KeyPair> find(const std::string& host);
@@ -33,8 +37,13 @@ class Enrolments {
  private:
   Status check_others(const std::string& host, const KeyPair& keys);
 
+  [[nodiscard]] std::string record_of(const std::string& host) const;
+  [[nodiscard]] std::string named(const std::string& host) const;  // "host web-1"
+  Result<EnrolledHost> decoded(const Record& record) const;
+
   Records& records_;
   Journal& journal_;
+  Enrolled kind_;
   std::mutex mutex_;  // no other host may come between check and put
 };
 
