@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "evidence/bytes.hpp"
 #include "evidence/credential.hpp"
 #include "evidence/digest.hpp"
@@ -55,7 +57,8 @@ Result<Reference> Guests::reference(const Uuid& domain) const {
                                        ": no references are configured: set [module.measured_boot] guest_references = "
                                        "\"/etc/vmsec/guests\" in vmsecd.toml");
   const std::string own = config_.guest_references + "/" + domain.text() + ".toml";
-  if (::access(own.c_str(), F_OK) == 0) return read_reference(own);
+  // One that is there and cannot be read is an error, and no reason to take another.
+  if (::access(own.c_str(), F_OK) == 0 || errno != ENOENT) return read_reference(own);
   return read_reference(config_.guest_references + "/default.toml");
 }
 

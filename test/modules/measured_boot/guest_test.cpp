@@ -145,6 +145,10 @@ TEST_CASE("a guest that booted what its reference says is trusted, and gets the 
                           "version = 1\npcrs = [4]\n[pcr.4]\nvalues = [\"" + std::string(64, '0') + "\"]\n");
     CHECK(scene.guests().attest({kWeb}).value().verdict == Verdict::untrusted);
   }
+  SECTION("but never by the common one where its own cannot be read") {
+    std::filesystem::create_symlink(kWeb.text() + ".toml", scene.references.path() / (kWeb.text() + ".toml"));
+    CHECK(scene.guests().attest({kWeb}).error().code == Code::io);
+  }
   SECTION("also through the module's door") {
     auto* endpoint = scene.host->module->endpoint("vmsec.GuestAttestation").value();
     const auto packet = endpoint->call(2, wire::pack(GuestRef{kWeb})).value();
