@@ -16,7 +16,7 @@ rm "$out/initrd.gz"
 cache=${VMSEC_TESTBED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmsec-testbed}
 find "$cache/kernel/lib/modules" -name virtio_console.ko -exec cp {} "$root/mods/" \;
 cp "$agent" "$root/bin/vmsec-guest"
-tcti=$(ldconfig -p | awk '/libtss2-tcti-device\.so\.0 .*x86-64/ {print $NF; exit}')
+tcti=$(ldconfig -p | awk '/libtss2-tcti-device\.so\.0 .*x86-64/ && !found++ {print $NF}')
 [[ -n $tcti ]] || die "libtss2-tcti-device is missing: apt-get install libtss2-tcti-device0"
 # The agent's libraries, and what tpm2-tss loads by name.
 ldd "$agent" "$tcti" | awk '$2 == "=>" {print $3} $1 ~ /^\// && NF == 2 {print $1}' | sort -u | while read -r library; do
