@@ -43,6 +43,14 @@ vmsec_package(modules vmsec-modules admin "security framework for virtual machin
 of disks and networks, encrypted migration, and measured boot."
   RECOMMENDS libtss2-tcti-device0)
 
+if(TARGET vmsec-guest)
+  vmsec_package(guest vmsec-guest admin "security framework for virtual machines (agent of guests)"
+"The agent that runs in a virtual machine: proves to the host by the machine's
+TPM what was booted, and takes secrets that are for a trusted boot alone. It
+needs nothing else of vmsec."
+    DEPENDS libtss2-tcti-device0)
+endif()
+
 vmsec_package(tools vmsec-tools admin "security framework for virtual machines (programs)"
 "The command line and the agent of a host, vmsecd, with its service. The service
 is neither enabled nor started: /etc/vmsec/vmsecd.toml says first what it

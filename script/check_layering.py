@@ -51,6 +51,7 @@ RULES = [
     ("plugins/kvm/", libraries("libvirt", "xml"), ("vmsec/", "kvm/")),
     ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",) + libraries("json"), ("vmsec/", "xen/")),
     ("tools/vmsec-worker/", libraries("seccomp"), ("vmsec/", "worker/")),
+    ("tools/vmsec-guest/", (), ("vmsec/", "evidence/", "tpm/")),
     ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/", "common/", "evidence/")),
     ("bench/link/", (), ()),
     ("examples/", libraries("cli", "json"), ("vmsec/",)),

@@ -72,7 +72,19 @@ Result<std::string> marshalled(const T& value, Function function) {
   return out;
 }
 
+Result<PrimaryKey> make_primary_attestation_key(ESYS_CONTEXT* esys) {
+  return create_primary(esys, ESYS_TR_RH_ENDORSEMENT, attestation_template(AttestationKeyKind::ecc),
+                        "create the attestation key");
+}
+
 Result<TpmHandle> load_attestation_key(ESYS_CONTEXT* esys, const KeyBlob& key) {
+  if (key.private_area.empty()) {
+    VMSEC_TRY(auto primary, make_primary_attestation_key(esys));
+    VMSEC_TRY(const auto wanted, public_area(key));
+    if (primary.public_area != wanted)
+      return fail(Code::wrong_state, "make the attestation key: this TPM makes another one than was asked for");
+    return std::move(primary.handle);
+  }
   VMSEC_TRY(const auto area,
             unmarshal<TPM2B_PUBLIC>(key.public_area, Tss2_MU_TPM2B_PUBLIC_Unmarshal, "attestation key's public area"));
   VMSEC_TRY(const auto blob, unmarshal<TPM2B_PRIVATE>(key.private_area, Tss2_MU_TPM2B_PRIVATE_Unmarshal,
@@ -194,6 +206,16 @@ Result<KeyBlob> Tpm::create_attestation_key(AttestationKeyKind kind) {
   KeyBlob key;
   VMSEC_TRY(key.public_area, marshalled(*area, Tss2_MU_TPM2B_PUBLIC_Marshal));
   VMSEC_TRY(key.private_area, marshalled(*blob, Tss2_MU_TPM2B_PRIVATE_Marshal));
+  return key;
+}
+
+Result<KeyBlob> Tpm::primary_attestation_key() {
+  VMSEC_TRY(const auto primary, make_primary_attestation_key(esys_.get()));
+  VMSEC_TRY(const auto area, unmarshal<TPMT_PUBLIC>(primary.public_area, Tss2_MU_TPMT_PUBLIC_Unmarshal,
+                                                    "attestation key's public area"));
+  const TPM2B_PUBLIC sized{0, area};
+  KeyBlob key;
+  VMSEC_TRY(key.public_area, marshalled(sized, Tss2_MU_TPM2B_PUBLIC_Marshal));
   return key;
 }
 

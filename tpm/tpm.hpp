@@ -21,7 +21,7 @@ namespace vmsec::boot {
 // A key below the storage root key, as the TPM hands it out: only that TPM can load it.
 struct KeyBlob {
   std::string public_area;   // TPM2B_PUBLIC
-  std::string private_area;  // TPM2B_PRIVATE, encrypted by the TPM
+  std::string private_area;  // TPM2B_PRIVATE, encrypted by the TPM; empty: the primary key, made again at each use
 };
 
 // P-256 with SHA-256, P-384 with SHA-384, RSA 2048 (RSASSA) with SHA-256.
@@ -51,6 +51,9 @@ class Tpm {
   Result<EndorsementKey> endorsement_key();
   // A restricted signing key below the owner hierarchy's storage root key.
   Result<KeyBlob> create_attestation_key(AttestationKeyKind kind = AttestationKeyKind::ecc);
+  // The endorsement hierarchy's primary key of the same kind: for who keeps no blob. The same until the TPM gets
+  // another endorsement seed, which is another TPM.
+  Result<KeyBlob> primary_attestation_key();
   // The three below: `wrong_state` when the blob is not of this TPM, or the TPM was cleared since.
   Status check_loads(const KeyBlob& key);
   Result<SignedQuote> quote(const KeyBlob& key, std::string_view qualifying_data, PcrMask pcrs,

@@ -40,6 +40,16 @@ Status read_one(const Setting& setting, const SettingPath& path, Config& config)
     VMSEC_CHECK(check_roots(config.ek_roots));
     return {};
   }
+  if (path == SettingPath{"guest_references"}) {
+    VMSEC_TRY(config.guest_references, absolute_path(setting));
+    return {};
+  }
+  if (path == SettingPath{"guest_ek_roots"}) {
+    VMSEC_TRY(const auto file, absolute_path(setting));
+    VMSEC_TRY(config.guest_ek_roots, read_file(file, kMaxRootsBytes, "guest_ek_roots"));
+    VMSEC_CHECK(check_roots(config.guest_ek_roots));
+    return {};
+  }
   if (path == SettingPath{"max_age_seconds"}) {
     VMSEC_TRY(const auto seconds, integer_of(setting, 1, kLongestAge));
     config.max_age = std::chrono::seconds(seconds);
@@ -58,7 +68,8 @@ Status read_one(const Setting& setting, const SettingPath& path, Config& config)
     config.watch = std::chrono::seconds(seconds);
     return {};
   }
-  return unknown_key("reference, ek_roots, attestation_key, max_age_seconds or watch_seconds");
+  return unknown_key(
+      "reference, ek_roots, guest_references, guest_ek_roots, attestation_key, max_age_seconds or watch_seconds");
 }
 
 }  // namespace

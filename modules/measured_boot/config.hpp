@@ -12,8 +12,10 @@
 namespace vmsec::boot {
 
 struct Config {
-  std::string reference;                              // path; empty: nothing can be attested, only enrolled and learned
-  std::string ek_roots;                               // PEM text; empty: endorsement keys need no certificate
+  std::string reference;         // path; empty: nothing can be attested, only enrolled and learned
+  std::string ek_roots;          // PEM text; empty: endorsement keys need no certificate
+  std::string guest_references;  // folder: UUID.toml, default.toml; empty: no guest can be attested
+  std::string guest_ek_roots;    // PEM text, of guests' TPMs
   std::optional<AttestationKeyKind> attestation_key;  // none: P-256, and whatever key is kept goes on
   std::chrono::seconds max_age{30};                   // from the nonce to the verdict
   std::chrono::seconds watch{0};                      // how often each enrolled host is attested; 0: on request only

@@ -5,21 +5,12 @@
 
 #include "evidence/bytes.hpp"
 #include "evidence/digest.hpp"
+#include "evidence/ek_certificate.hpp"
 
 namespace vmsec::boot {
 namespace {
 
-constexpr std::string_view kPrefix = "enrolled.";
 constexpr std::size_t kMaxHostName = 100;
-
-std::string record_of(const std::string& host) { return std::string(kPrefix) + host; }
-
-Result<EnrolledHost> decoded(const Record& record) {
-  auto host = wire::decode<EnrolledHost>(record.value);
-  if (!host) return fail(host.error().in("record " + record.key));
-  if (record.key != record_of(host->host)) return fail(Code::tampered, "record " + record.key + " is of another host");
-  return host;
-}
 
 Result<KeyPair> keys_of(const EnrolledHost& host) {
   KeyPair keys;
@@ -33,6 +24,33 @@ Enrolment answer(const std::string& host, const KeyPair& keys, UnixSeconds time)
 }
 
 }  // namespace
+
+std::string Enrolments::record_of(const std::string& host) const {
+  return (kind_ == Enrolled::guest ? "enrolled-guest." : "enrolled.") + host;
+}
+
+std::string Enrolments::named(const std::string& host) const {
+  return (kind_ == Enrolled::guest ? "guest " : "host ") + host;
+}
+
+Result<EnrolledHost> Enrolments::decoded(const Record& record) const {
+  auto host = wire::decode<EnrolledHost>(record.value);
+  if (!host) return fail(host.error().in("record " + record.key));
+  if (record.key != record_of(host->host)) return fail(Code::tampered, "record " + record.key + " is of another host");
+  return host;
+}
+
+Result<KeyPair> checked_keys(const Keys& shown, const std::string& ek_roots) {
+  KeyPair keys;
+  VMSEC_TRY(keys.endorsement, parse_public(shown.endorsement_key, "endorsement key"));
+  VMSEC_TRY(keys.attestation, parse_public(shown.attestation_key, "attestation key"));
+  VMSEC_CHECK(check_endorsement_key(keys.endorsement));
+  VMSEC_CHECK(check_attestation_key(keys.attestation));
+  if (!ek_roots.empty())
+    VMSEC_CHECK(
+        verify_ek_certificate(shown.endorsement_certificate, shown.endorsement_issuers, keys.endorsement, ek_roots));
+  return keys;
+}
 
 UnixSeconds now() {
   const auto since = std::chrono::system_clock::now().time_since_epoch();
@@ -74,14 +92,14 @@ Result<KeyPair> Enrolments::find(const std::string& host) {
   VMSEC_CHECK(check_host_name(host));
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(const Known* found, known(host));
-  if (found == nullptr) return fail(Code::not_found, "host " + host + " is not enrolled");
+  if (found == nullptr) return fail(Code::not_found, named(host) + " is not enrolled");
   return found->keys;
 }
 
 // Once: what is enrolled later is added as it comes.
 Status Enrolments::read_all() {
   if (all_read_) return {};
-  VMSEC_TRY(const auto list, records_.list({std::string(kPrefix)}));
+  VMSEC_TRY(const auto list, records_.list({record_of({})}));
   for (const auto& record : list.records) {
     VMSEC_TRY(const auto other, decoded(record));
     VMSEC_TRY(auto keys, keys_of(other));
@@ -93,9 +111,9 @@ Status Enrolments::read_all() {
 
 // By name alone: one damaged record is no reason to know none of the others.
 Result<std::vector<std::string>> Enrolments::hosts() {
-  VMSEC_TRY(const auto list, records_.list({std::string(kPrefix)}));
+  VMSEC_TRY(const auto list, records_.list({record_of({})}));
   std::vector<std::string> out;
-  for (const auto& record : list.records) out.push_back(record.key.substr(kPrefix.size()));
+  for (const auto& record : list.records) out.push_back(record.key.substr(record_of({}).size()));
   return out;
 }
 
@@ -104,7 +122,7 @@ Status Enrolments::check_other(const std::string& host, const std::string& diges
   const auto owner = owners_.find(digest);
   if (owner == owners_.end() || owner->second == host) return {};
   return fail(Code::denied,
-              "enrol host " + host + ": its " + std::string(what) + " is enrolled for host " + owner->second);
+              "enrol " + named(host) + ": its " + std::string(what) + " is enrolled for " + named(owner->second));
 }
 
 Result<Enrolment> Enrolments::add(const std::string& host, const KeyPair& keys, Replace replace) {
@@ -118,7 +136,7 @@ Result<Enrolment> Enrolments::add(const std::string& host, const KeyPair& keys, 
     const auto& had = before->keys;
     if (!equal(had.attestation.name_digest, keys.attestation.name_digest) ||
         !equal(had.endorsement.name_digest, keys.endorsement.name_digest))
-      return fail(Code::already_exists, "enrol host " + host + ": it is enrolled with attestation key " +
+      return fail(Code::already_exists, "enrol " + named(host) + ": it is enrolled with attestation key " +
                                             to_hex(had.attestation.name_digest) + ", and shows " +
                                             to_hex(keys.attestation.name_digest));
     return answer(host, had, before->time);
@@ -126,12 +144,12 @@ Result<Enrolment> Enrolments::add(const std::string& host, const KeyPair& keys, 
   const EnrolledHost enrolled{host, keys.endorsement.bytes, keys.attestation.bytes, now()};
   auto result = answer(host, keys, enrolled.time);
   // Written before it is done: an enrolment that no record tells of must not be.
-  VMSEC_CHECK(journal_.audit({"measured_boot.enrol",
-                              Outcome::succeeded,
-                              {},
-                              host,
-                              std::string(before != nullptr ? "replaced: " : "") + "attestation key " +
-                                  result.attestation_key + ", endorsement key " + result.endorsement_key}));
+  VMSEC_CHECK(
+      journal_.audit({kind_ == Enrolled::guest ? "measured_boot.enrol_guest" : "measured_boot.enrol",
+                      Outcome::succeeded, kind_ == Enrolled::guest ? Uuid::parse(host).value_or(Uuid()) : Uuid(),
+                      kind_ == Enrolled::guest ? std::string() : host,
+                      std::string(before != nullptr ? "replaced: " : "") + "attestation key " + result.attestation_key +
+                          ", endorsement key " + result.endorsement_key}));
   VMSEC_CHECK(records_.put({record_of(host), wire::encode(enrolled)}));
   remember(host, {keys, enrolled.time});
   return result;

@@ -1,4 +1,4 @@
-// Which attestation key belongs to which host.
+// Which attestation key belongs to which host, or guest.
 #pragma once
 
 #include <mutex>
@@ -18,12 +18,20 @@ struct KeyPair {
   TpmPublic attestation;
 };
 
+// What a host or guest shows, if its attestation key may attest and its endorsement key chains to a root, where there
+// are roots.
+Result<KeyPair> checked_keys(const Keys& shown, const std::string& ek_roots);
+
 enum class Replace { no, yes };
+
+// Each kind has records of its own: a host's TPM says nothing about a guest's.
+enum class Enrolled { host, guest };
 
 // Any thread, at once. Borrows the services.
 class Enrolments {
  public:
-  Enrolments(Records& records, Journal& journal) : records_(records), journal_(journal) {}
+  Enrolments(Records& records, Journal& journal, Enrolled kind = Enrolled::host)
+      : records_(records), journal_(journal), kind_(kind) {}
 
   // `not_found` for a host that is not enrolled; an error, too, for a damaged record.
   // Read from the records once; then from memory (some 2 KiB a host).
@@ -46,8 +54,13 @@ class Enrolments {
   Status read_all();
   Status check_other(const std::string& host, const std::string& digest, std::string_view what) const;
 
+  [[nodiscard]] std::string record_of(const std::string& host) const;
+  [[nodiscard]] std::string named(const std::string& host) const;  // "host web-1"
+  Result<EnrolledHost> decoded(const Record& record) const;
+
   Records& records_;
   Journal& journal_;
+  Enrolled kind_;
   std::mutex mutex_;  // no other host may come between check and put
   std::unordered_map<std::string, Known> known_;
   std::unordered_map<std::string, std::string> owners_;  // of each key, by the digest of its name

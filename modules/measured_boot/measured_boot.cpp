@@ -29,12 +29,15 @@ Result<std::unique_ptr<MeasuredBoot>> MeasuredBoot::create(HostLink host, const 
 MeasuredBoot::MeasuredBoot(Services services, Config config, Clock clock)
     : services_(std::move(services)),
       prover_(*services_.evidence, *services_.records, *services_.journal, config.attestation_key),
-      verifier_(std::move(config), std::move(clock), *services_.peers, *services_.records, *services_.journal, prover_),
+      verifier_(config, clock, *services_.peers, *services_.records, *services_.journal, prover_),
+      guests_(std::move(config), std::move(clock), *services_.evidence, *services_.records, *services_.journal),
       attestation_endpoint_(verifier_),
+      guest_endpoint_(guests_),
       peer_endpoint_(*this) {}
 
 Result<Endpoint*> MeasuredBoot::endpoint(std::string_view name) {
   if (name == attestation_endpoint_.interface_name()) return &attestation_endpoint_;
+  if (name == guest_endpoint_.interface_name()) return &guest_endpoint_;
   if (name == peer_endpoint_.interface_name()) return &peer_endpoint_;
   return fail(Code::unsupported, "measured_boot provides no " + std::string(name));
 }

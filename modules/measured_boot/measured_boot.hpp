@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "guests.hpp"
 #include "prover.hpp"
 #include "verifier.hpp"
 #include "vmsec/module.hpp"
@@ -26,6 +27,7 @@ class MeasuredBoot final : public PeerHandler {
   Result<Endpoint*> endpoint(std::string_view name);
   Attestation& attestation() { return verifier_; }
   Watch& watch() { return verifier_.watch(); }
+  GuestAttestation& guests() { return guests_; }
 
   Result<PeerReply> incoming_call(const IncomingCall& call) override;
   Result<PeerReply> incoming_stream(const IncomingStream& stream) override;
@@ -36,7 +38,9 @@ class MeasuredBoot final : public PeerHandler {
   Services services_;
   Prover prover_;
   Verifier verifier_;
+  Guests guests_;
   EndpointOf<Attestation> attestation_endpoint_;
+  EndpointOf<GuestAttestation> guest_endpoint_;
   EndpointOf<PeerHandler> peer_endpoint_;
 };
 

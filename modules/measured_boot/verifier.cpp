@@ -36,19 +36,6 @@ AttestationReport report_of(const std::string& host, Verdict verdict, std::strin
   return report;
 }
 
-Result<KeyPair> read_keys(std::string_view payload, const std::string& ek_roots) {
-  VMSEC_TRY(const auto shown, wire::decode<Keys>(payload));
-  KeyPair keys;
-  VMSEC_TRY(keys.endorsement, parse_public(shown.endorsement_key, "endorsement key"));
-  VMSEC_TRY(keys.attestation, parse_public(shown.attestation_key, "attestation key"));
-  VMSEC_CHECK(check_endorsement_key(keys.endorsement));
-  VMSEC_CHECK(check_attestation_key(keys.attestation));
-  if (!ek_roots.empty())
-    VMSEC_CHECK(
-        verify_ek_certificate(shown.endorsement_certificate, shown.endorsement_issuers, keys.endorsement, ek_roots));
-  return keys;
-}
-
 }  // namespace
 
 Result<AttestationReport> Verifier::attest(const AttestHost& request) {
@@ -91,6 +78,8 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request) {
   const auto keys = enrolments_.find(host);
   if (!keys && keys.error().code == Code::not_found) return report_of(host, Verdict::untrusted, "not enrolled");
   if (!keys) return fail(keys.error());
+  const auto seen = clocks_.seen(host, keys->attestation);
+  if (!seen) return fail(seen.error());
   const SteadyTime asked = clock_();
   const auto shown = ask(*peer, keys->attestation, selection_of(*wanted));
   if (!shown && shown.error().code == Code::tampered) return report_of(host, Verdict::untrusted, shown.error().message);
@@ -98,7 +87,7 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request) {
   auto report = report_of(host, Verdict::unknown, {});
   report.attestation_key = to_hex(keys->attestation.name_digest);
   judge(shown->evidence, shown->key, shown->demand, *wanted, report);
-  VMSEC_CHECK(check_clock(host, *shown, report));
+  VMSEC_CHECK(clocks_.judge(host, shown->evidence, shown->key, shown->demand, *seen, report));
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock_() - asked);
   if (report.verdict == Verdict::trusted && age > config_.max_age) {
     report.verdict = Verdict::stale;
@@ -106,23 +95,6 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request) {
                    std::to_string(config_.max_age.count()) + " s are allowed";
   }
   return report;
-}
-
-Status Verifier::check_clock(const std::string& host, const Shown& shown, AttestationReport& report) {
-  const auto& evidence = shown.evidence;
-  const bool trusted = report.verdict == Verdict::trusted;  // its quote was verified then
-  const auto quote = trusted ? parse_quote(evidence.attest)
-                             : verify_quote(shown.key, evidence.attest, evidence.signature, shown.demand);
-  if (!quote) return {};
-  const auto resets = clocks_.check(host, shown.key, *quote);
-  if (!resets && resets.error().code != Code::untrusted) return fail(resets.error());
-  if (resets) {
-    report.resets_since = *resets;
-  } else if (trusted) {
-    report.verdict = Verdict::untrusted;
-    report.cause = resets.error().message;
-  }
-  return {};
 }
 
 Result<AttestationReport> Verifier::attest_here() {
@@ -199,7 +171,8 @@ Result<Enrolment> Verifier::enrol_checked(const EnrolHost& request) {
   VMSEC_CHECK(check_not_revoked(request));
   VMSEC_TRY(auto link, PeerLink::open(peers_, request.host, links_));
   VMSEC_TRY(const auto payload, link.call(kMethodKeys, wire::encode(Empty{})));
-  const auto keys = read_keys(payload, config_.ek_roots);
+  VMSEC_TRY(const auto shown, wire::decode<Keys>(payload));
+  const auto keys = checked_keys(shown, config_.ek_roots);
   if (!keys) return fail(keys.error().in("enrol host " + request.host));
   VMSEC_CHECK(activate(link, *keys));
   VMSEC_TRY(auto enrolment, enrolments_.add(request.host, *keys, request.replace ? Replace::yes : Replace::no));

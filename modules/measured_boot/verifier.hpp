@@ -77,8 +77,6 @@ class Verifier final : public Attestation {
   Result<Shown> shown_by(const std::string& host, PcrSelection selection);
   Result<Enrolment> enrol_checked(const EnrolHost& request);
   Status activate(PeerLink& link, const KeyPair& keys);
-  // Of a quote that is genuine, whatever else was found out about the host.
-  Status check_clock(const std::string& host, const Shown& shown, AttestationReport& report);
   void record(const char* action, Outcome outcome, const std::string& host, const std::string& detail);
 
   ReferenceFile reference_;

@@ -49,6 +49,11 @@ class HostBootEvidence final : public BootEvidence {
     return out;
   }
 
+  Result<GuestReply> guest(const GuestRequest& request) override {
+    return fail(Code::unsupported,
+                "ask guest " + request.domain.text() + ": this hypervisor's guests have no port for attestation here");
+  }
+
  private:
   std::string tcti_;
   std::string event_log_;

@@ -1,4 +1,4 @@
-// BootEvidence: the host's TPM and event log, where the operator says they are.
+// BootEvidence: the host's TPM and event log, where the operator says they are. Of guests it knows nothing.
 #pragma once
 
 #include <memory>

@@ -36,6 +36,7 @@ Result<std::unique_ptr<IoControl>> make_io_control(std::shared_ptr<Context> cont
 Result<std::unique_ptr<Migration>> make_migration(std::shared_ptr<Context> context);
 Result<std::unique_ptr<MemoryAccess>> make_memory_access(std::shared_ptr<Context> context);
 Result<std::unique_ptr<Interchange>> make_interchange(std::shared_ptr<Context> context);
+Result<std::unique_ptr<BootEvidence>> make_boot_evidence(std::shared_ptr<Context> context);
 Result<std::unique_ptr<Events>> make_events(std::shared_ptr<Context> context);
 
 }  // namespace vmsec::kvm

@@ -59,6 +59,13 @@ XmlDisk disk_of(const xmlNode* node) {
   return disk;
 }
 
+void read_channel(const xmlNode* node, DomainXml& out) {
+  const xmlNode* target = child(node, "target");
+  if (attribute(target, "type") != "virtio") return;
+  const bool listens = attribute(node, "type") == "unix" && attribute(child(node, "source"), "mode") == "bind";
+  out.channels.push_back({attribute(target, "name"), listens ? attribute(child(node, "source"), "path") : ""});
+}
+
 void read_devices(const xmlNode* devices, DomainXml& out) {
   if (devices == nullptr) return;
   for (const xmlNode* node = devices->children; node != nullptr; node = node->next) {
@@ -67,6 +74,8 @@ void read_devices(const xmlNode* devices, DomainXml& out) {
       if (!disk.target.empty()) out.disks.push_back(std::move(disk));
     } else if (is(node, "interface")) {
       out.nics.push_back({attribute(child(node, "target"), "dev"), attribute(child(node, "mac"), "address")});
+    } else if (is(node, "channel")) {
+      read_channel(node, out);
     } else if (is(node, "tpm")) {
       out.tpm = true;
     } else if (is(node, "memory")) {

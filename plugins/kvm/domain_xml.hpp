@@ -20,6 +20,11 @@ struct XmlNic {
   std::string mac;
 };
 
+struct XmlChannel {
+  std::string name;    // of the serial port in the guest
+  std::string socket;  // the Unix socket that QEMU listens on; empty: another kind of end, or the domain is off
+};
+
 struct DomainXml {
   std::string type;  // of virtualisation: "kvm", "qemu"
   std::string name;
@@ -31,6 +36,7 @@ struct DomainXml {
   bool tpm = false;
   std::vector<XmlDisk> disks;
   std::vector<XmlNic> nics;
+  std::vector<XmlChannel> channels;  // of virtio
   std::vector<std::string> tags;
 };
 

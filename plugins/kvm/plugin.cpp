@@ -1,5 +1,4 @@
 // The KVM backend: libvirt's domains behind vmsec's capabilities.
-#include "boot_evidence.hpp"
 #include "context.hpp"
 
 namespace vmsec::kvm {
@@ -16,7 +15,7 @@ class KvmBackend final : public Backend {
     VMSEC_TRY(resource_control_, make_resource_control(context_));
     VMSEC_TRY(io_control_, make_io_control(context_));
     VMSEC_TRY(memory_access_, make_memory_access(context_));
-    boot_evidence_ = common::make_boot_evidence(context_->options);
+    VMSEC_TRY(boot_evidence_, make_boot_evidence(context_));
     VMSEC_TRY(migration_, make_migration(context_));
     VMSEC_TRY(interchange_, make_interchange(context_));
     return {};

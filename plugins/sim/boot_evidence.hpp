@@ -1,5 +1,6 @@
 #pragma once
 
+#include "guest_turns.hpp"
 #include "sim_host.hpp"
 #include "swtpm.hpp"
 #include "vmsec/backend.hpp"
@@ -18,9 +19,11 @@ class SimBootEvidence final : public BootEvidence {
         module_log_(options.module_log),
         tpm_(std::move(tpm)) {}
   Result<HostEvidence> host(const Empty& request) override;
+  Result<GuestReply> guest(const GuestRequest& request) override;
 
  private:
   SimHost& host_;
+  common::GuestTurns turns_;
   const std::string tcti_;
   const std::string event_log_;
   const std::string ima_list_;

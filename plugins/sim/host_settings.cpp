@@ -32,6 +32,11 @@ Status read_one(const std::string& key, const std::string& value, HostSettings& 
     out.disks = value;
     return {};
   }
+  if (key == "guests") {
+    if (!value.starts_with('/')) return bad(key, "want an absolute path");
+    out.guests = value;
+    return {};
+  }
   if (key == "autostart") {
     if (value != "true" && value != "false") return bad(key, "want true or false");
     out.autostart = value == "true" ? Autostart::yes : Autostart::no;

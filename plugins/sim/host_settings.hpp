@@ -18,6 +18,7 @@ struct HostSettings {
   std::string disks;          // folder of the disks' files
   std::string domains;        // folder of domain files; empty: none
   Autostart autostart = Autostart::yes;
+  std::string guests;  // folder of sockets, each a guest's port by its UUID; empty: none
   std::uint32_t cpus = 1;
   Bytes memory;
   TpmKind tpm = TpmKind::given;

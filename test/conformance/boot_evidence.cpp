@@ -34,6 +34,13 @@ Outcome tpm_has_a_transport(Fixture& fixture) {
   return failed("its TCTI is no transport that tpm2-tss has: " + evidence.tcti);
 }
 
+// A hypervisor without the port says so; one that has it asks nobody else.
+Outcome stranger_is_refused(Fixture& fixture) {
+  const auto said = fixture.open_a<BootEvidence>()->guest({stranger(), "?", 1000});
+  if (!said && said.error().code == Code::unsupported) return from_error(said.error());
+  return expect(Code::not_found, said);
+}
+
 }  // namespace
 
 void add_boot_evidence(Checks& checks) {
@@ -41,6 +48,7 @@ void add_boot_evidence(Checks& checks) {
   checks.push_back({"BootEvidence", "two reads agree", evidence_is_stable});
   checks.push_back({"BootEvidence", "the event log says that it is crypto-agile", log_is_crypto_agile});
   checks.push_back({"BootEvidence", "the TPM is reached by a transport of tpm2-tss", tpm_has_a_transport});
+  checks.push_back({"BootEvidence", "a guest that is not there is not asked", stranger_is_refused});
 }
 
 }  // namespace vmsec::conformance

@@ -153,6 +153,14 @@ Outcome boot_is_told(Fixture& fixture) {
   return passed();
 }
 
+// Whatever it is asked, the agent in a guest says something.
+Outcome guest_is_asked(Fixture& fixture) {
+  CONFORMANCE_TRY(const Uuid domain, fixture.domain());
+  CONFORMANCE_TRY(const auto said, fixture.open_a<BootEvidence>()->guest({domain, "?", 10'000}));
+  CONFORMANCE_EXPECT(!said.reply.empty(), "nothing was said");
+  return passed();
+}
+
 Outcome vcpus_are_set(Fixture& fixture) {
   CONFORMANCE_TRY(const Uuid domain, fixture.domain());
   CONFORMANCE_TRY(const auto info, fixture.open_a<DomainControl>()->get({domain}));
@@ -176,6 +184,7 @@ const std::vector<Proof> kResourceProofs = {
     {"Set", memory_limit_is_set}};
 const std::vector<Proof> kIoProofs = {
     {"Get", disk_is_told}, {"SetDisk", disk_is_limited}, {"SetNic", nic_is_limited}, {"Statistics", bytes_are_counted}};
+const std::vector<Proof> kBootProofs = {{"Host", boot_is_told}, {"Guest", guest_is_asked}};
 const std::vector<Proof> kMemoryProofs = {{"Map", memory_is_mapped}, {"Read", memory_is_read}};
 
 }  // namespace
@@ -190,7 +199,7 @@ void add_silence(Checks& checks) {
   add("IoControl", [](Fixture& f) { return every_call<IoControl>(f, kIoProofs); });
   add("MemoryAccess", [](Fixture& f) { return every_call<MemoryAccess>(f, kMemoryProofs); });
   add("Events", [](Fixture& f) { return every_call<Events>(f, {{"Next", events_are_told}}); });
-  add("BootEvidence", [](Fixture& f) { return every_call<BootEvidence>(f, {{"Host", boot_is_told}}); });
+  add("BootEvidence", [](Fixture& f) { return every_call<BootEvidence>(f, kBootProofs); });
   add("Interchange", interchange_calls_act);
   add("Migration", migration_calls_act);
 }

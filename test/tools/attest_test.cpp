@@ -54,3 +54,28 @@ TEST_CASE("attest --local asks this host, which needs no peer of its own name") 
   CHECK(ran.out.find("verified") == std::string::npos);
   CHECK(hosts.json("host-a", {"attest", "--local"}, 1)["verdict"] == "unreachable");
 }
+
+TEST_CASE("what is asked of a guest names what is missing, and releases nothing") {
+  TwoHosts hosts;
+  hosts.start();
+  write_file(hosts.folder / "disk.key", "secret");
+  const std::string file = hosts.folder / "disk.key";
+  const auto refused = [&](std::vector<std::string> command, const std::string& words) {
+    const Ran ran = hosts.text("host-a", std::move(command));
+    INFO(ran.out << ran.err);
+    CHECK(ran.code == 2);
+    CHECK(ran.err.find(words) != std::string::npos);
+    CHECK((ran.out + ran.err).find("secret disk.key is with the guest") == std::string::npos);
+  };
+  refused({"attest", "enrol"}, "name a host, or a VM by --guest");
+  refused({"attest", "enrol", "host-b", "--guest", "web-1"}, "excludes");
+  refused({"attest", "enrol", "--guest", "web-1"}, "simulated guests run no agent");
+  refused({"attest", "guest", "web-1"}, "guest_references = ");
+  refused({"attest", "guest", "web-9"}, "web-9");
+  refused({"attest", "learn", "--guest", "web-1"}, "is not enrolled");
+  refused({"attest", "release", "web-1", "--secret-file", file}, "guest_references = ");
+  refused({"attest", "release", "web-1", "--secret-file", "/does/not/exist"}, "read secret /does/not/exist");
+  refused({"attest", "release", "web-1", "--secret-file", file, "--name", "../x"}, "secret name \"../x\"");
+  write_file(file, "");
+  refused({"attest", "release", "web-1", "--secret-file", file}, "is empty");
+}

@@ -83,7 +83,7 @@ _vmsec() {
             mapfile -t COMPREPLY < <(compgen -W "vmsec.DomainControl vmsec.ResourceControl vmsec.IoControl vmsec.Migration vmsec.MemoryAccess vmsec.BootEvidence vmsec.Events" -- "$current")
             return
             ;;
-        --vm | --domain)
+        --vm | --domain | --guest)
             mapfile -t COMPREPLY < <(compgen -W "$(_vmsec_vms "${globals[@]}")" -- "$current")
             return
             ;;
@@ -95,7 +95,7 @@ _vmsec() {
         return
     fi
     case "${words[0]} ${words[1]}" in
-        "vm show" | "vm pause" | "vm resume" | "vm start" | "vm undefine" | "vm export" | "vm limits" | "vm stats" | "migrate start")
+        "vm show" | "vm pause" | "vm resume" | "vm start" | "vm undefine" | "vm export" | "vm limits" | "vm stats" | "migrate start" | "attest guest" | "attest release")
             candidates=$(_vmsec_vms "${globals[@]}")
             ;;
         "inspect "?*)

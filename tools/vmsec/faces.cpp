@@ -6,6 +6,7 @@
 #include "vmsec/capability/io_control.hpp"
 #include "vmsec/capability/resource_control.hpp"
 #include "vmsec/service/attestation.hpp"
+#include "vmsec/service/guest_attestation.hpp"
 #include "vmsec/service/host_control.hpp"
 #include "vmsec/service/migrator.hpp"
 
@@ -20,6 +21,7 @@ Result<std::unique_ptr<I>> Context::open() {
 template Result<std::unique_ptr<Attestation>> Context::open();
 template Result<std::unique_ptr<DomainControl>> Context::open();
 template Result<std::unique_ptr<Events>> Context::open();
+template Result<std::unique_ptr<GuestAttestation>> Context::open();
 template Result<std::unique_ptr<HostControl>> Context::open();
 template Result<std::unique_ptr<Interchange>> Context::open();
 template Result<std::unique_ptr<IoControl>> Context::open();

@@ -15,6 +15,7 @@
 #include "vmsec/service/enforcement.hpp"
 #include "vmsec/service/error_reply.hpp"
 #include "vmsec/service/grants.hpp"
+#include "vmsec/service/guest_attestation.hpp"
 #include "vmsec/service/host_control.hpp"
 #include "vmsec/service/inspection.hpp"
 #include "vmsec/service/journal.hpp"
@@ -37,26 +38,25 @@ struct TypeList {
   }
 };
 
-using AllMessages =
-    TypeList<Empty, ErrorReply, Setting, Settings, Finding, Findings, OpenHandle, HandleReply, Disk, Nic, DomainInfo,
-             DomainList, DomainRef, VcpuPin, ResourceLimits, SetResources, HostResources, DiskLimit, NicLimit, IoLimits,
-             SetDiskLimit, SetNicLimit, IoCounters, IoStatistics, MemoryRegion, MemoryMap, ReadMemory, MemoryBytes,
-             HostEvidence, Event, NextEvents, EventList, DescribedDisk, DomainDescription, MigrationOptions, SessionRef,
-             StartOutgoing, PrepareIncoming, OpenChannel, ChannelEnd, NextSessionEvent, SessionEvent, GateDecision,
-             TransferProgress, Holding, DefinedDisk, DefinedNic, Boot, DomainDefinition, Loss, Translation,
-             ExportedDomain, DefineDomain, AuditEntry, LogLine, Record, RecordKey, RecordList, CallModule, ModuleReply,
-             PeerContext, ConnectPeer, ConnectionRef, CallPeer, PeerReply, OpenStream, StreamEnd, IncomingCall,
-             IncomingStream, StreamReady, TicketClaims, SignedTicket, SpendTicket, EnforcementTarget, Change, Changes,
-             InspectionTarget, Observation, Measurement, InspectionReport, AttestHost, PcrValue, AttestationReport,
-             EnrolHost, Enrolment, LearnReference, ReferenceText, VerdictQuery, HostVerdict, VerdictList, NextVerdicts,
-             AttestationChange, AttestationChanges, RevokeHost, MigrateRequest, MigrationRef, MigrationStatus,
-             MigrationList, ResolveMigration, SetMigration, CapabilityInfo, ModuleInfo, ModuleRestart, PluginInfo,
-             HostInfo, PolicyText, DomainChanges, GrantChange, PolicyReport, Withdrawal, GrantRevocation,
-             GrantRestoration, GrantInfo, GrantList, TenantRef, TenantChoice, ChoiceInfo, TenantDomain, TenantInfo,
-             TenantList, worker::Frame, worker::Setup>;
+using AllMessages = TypeList<
+    Empty, ErrorReply, Setting, Settings, Finding, Findings, OpenHandle, HandleReply, Disk, Nic, DomainInfo, DomainList,
+    DomainRef, VcpuPin, ResourceLimits, SetResources, HostResources, DiskLimit, NicLimit, IoLimits, SetDiskLimit,
+    SetNicLimit, IoCounters, IoStatistics, MemoryRegion, MemoryMap, ReadMemory, MemoryBytes, HostEvidence, GuestRequest,
+    GuestReply, Event, NextEvents, EventList, DescribedDisk, DomainDescription, MigrationOptions, SessionRef,
+    StartOutgoing, PrepareIncoming, OpenChannel, ChannelEnd, NextSessionEvent, SessionEvent, GateDecision,
+    TransferProgress, Holding, DefinedDisk, DefinedNic, Boot, DomainDefinition, Loss, Translation, ExportedDomain,
+    DefineDomain, AuditEntry, LogLine, Record, RecordKey, RecordList, CallModule, ModuleReply, PeerContext, ConnectPeer,
+    ConnectionRef, CallPeer, PeerReply, OpenStream, StreamEnd, IncomingCall, IncomingStream, StreamReady, TicketClaims,
+    SignedTicket, SpendTicket, EnforcementTarget, Change, Changes, InspectionTarget, Observation, Measurement,
+    InspectionReport, AttestHost, PcrValue, AttestationReport, EnrolHost, Enrolment, LearnReference, ReferenceText,
+    VerdictQuery, HostVerdict, VerdictList, NextVerdicts, AttestationChange, AttestationChanges, RevokeHost, EnrolGuest,
+    GuestRef, ReleaseSecret, SecretRelease, MigrateRequest, MigrationRef, MigrationStatus, MigrationList,
+    ResolveMigration, SetMigration, CapabilityInfo, ModuleInfo, ModuleRestart, PluginInfo, HostInfo, PolicyText,
+    DomainChanges, GrantChange, PolicyReport, Withdrawal, GrantRevocation, GrantRestoration, GrantInfo, GrantList,
+    TenantRef, TenantChoice, ChoiceInfo, TenantDomain, TenantInfo, TenantList, worker::Frame, worker::Setup>;
 
 using AllInterfaces = TypeList<DomainControl, ResourceControl, IoControl, MemoryAccess, BootEvidence, Events,
                                Interchange, Migration, Journal, Records, Modules, Peers, PeerHandler, Authority,
-                               Enforcement, Inspection, Attestation, Migrator, HostControl>;
+                               Enforcement, Inspection, Attestation, GuestAttestation, Migrator, HostControl>;
 
 }  // namespace vmsec::test

@@ -21,28 +21,51 @@ Quote reading(std::uint32_t resets, std::uint32_t restarts, std::uint64_t clock,
 
 constexpr std::uint64_t kMinute = 60'000;
 
+// As one that asks and hears.
+Result<std::uint32_t> checked(Clocks& clocks, const std::string& host, const TpmPublic& key, const Quote& quote) {
+  VMSEC_TRY(const auto before, clocks.seen(host, key));
+  return clocks.check(host, key, quote, before);
+}
+Result<std::uint32_t> checked(Clocks&& clocks, const std::string& host, const TpmPublic& key, const Quote& quote) {
+  return checked(clocks, host, key, quote);
+}
+
 }  // namespace
+
+TEST_CASE("two quotes that were under way at once are verified in either order") {
+  MapRecords records;
+  Clocks clocks(records);
+  const auto key = SoftKey().area();
+  REQUIRE(checked(clocks, "a", key, reading(3, 1, 1000)));
+  const auto both = clocks.seen("a", key).value();
+  CHECK(clocks.check("a", key, reading(4, 0, 3000), both).value() == 1);
+  CHECK(clocks.check("a", key, reading(3, 1, 2000), both).value() == 0);
+  // And what was newest stays so for all that are asked later.
+  CHECK_FALSE(checked(clocks, "a", key, reading(3, 1, 2500)));
+  CHECK_FALSE(checked(clocks, "a", key, reading(4, 0, 2999)));
+  CHECK(checked(clocks, "a", key, reading(4, 0, 3000)));
+}
 
 TEST_CASE("counters that go on are accepted, and a reset is told") {
   MapRecords records;
   Clocks clocks(records);
   const auto key = SoftKey().area();
-  CHECK(clocks.check("a", key, reading(3, 1, 1000)).value() == 0);
-  CHECK(clocks.check("a", key, reading(3, 1, 1000)).value() == 0);
-  CHECK(clocks.check("a", key, reading(3, 2, 1001)).value() == 0);
-  CHECK(clocks.check("a", key, reading(5, 0, 1002)).value() == 2);
-  CHECK(clocks.check("b", key, reading(1, 0, 1)).value() == 0);
+  CHECK(checked(clocks, "a", key, reading(3, 1, 1000)).value() == 0);
+  CHECK(checked(clocks, "a", key, reading(3, 1, 1000)).value() == 0);
+  CHECK(checked(clocks, "a", key, reading(3, 2, 1001)).value() == 0);
+  CHECK(checked(clocks, "a", key, reading(5, 0, 1002)).value() == 2);
+  CHECK(checked(clocks, "b", key, reading(1, 0, 1)).value() == 0);
 }
 
 TEST_CASE("a counter that goes back is refused by its name and both values, also by a verifier that was restarted") {
   MapRecords records;
   const auto key = SoftKey().area();
   Clocks first(records);
-  REQUIRE(first.check("a", key, reading(3, 2, 5000)));
+  REQUIRE(checked(first, "a", key, reading(3, 2, 5000)));
   Clocks second(records);
   for (Clocks* clocks : {&first, &second}) {
     const auto cause = [&](const Quote& quote) {
-      const auto refused = clocks->check("a", key, quote);
+      const auto refused = checked(*clocks, "a", key, quote);
       REQUIRE_FALSE(refused);
       CHECK(refused.error().code == Code::untrusted);
       return refused.error().message;
@@ -52,7 +75,7 @@ TEST_CASE("a counter that goes back is refused by its name and both values, also
     CHECK(cause(reading(3, 2, 4999)).starts_with("the TPM's clock (ms) went back from 5000 to 4999: "));
     CHECK(cause(reading(4, 0, 4999)).starts_with("the TPM's clock (ms) went back from 5000 to 4999: "));
     // A refused quote changes nothing.
-    CHECK(clocks->check("a", key, reading(3, 2, 5000)));
+    CHECK(checked(*clocks, "a", key, reading(3, 2, 5000)));
   }
 }
 
@@ -61,44 +84,44 @@ TEST_CASE("only a TPM that lost its power, and says so, may have lost some of it
   Clocks clocks(records);
   const auto key = SoftKey().area();
   const std::uint64_t clock = 100 * kMinute;
-  REQUIRE(clocks.check("a", key, reading(3, 0, clock)));
-  CHECK_FALSE(clocks.check("a", key, reading(3, 0, clock - kMinute, false)));
-  CHECK_FALSE(clocks.check("a", key, reading(4, 0, clock - (1 << 22) - 1, false)));
-  CHECK(clocks.check("a", key, reading(4, 0, clock - kMinute, false)).value() == 1);
-  CHECK_FALSE(clocks.check("a", key, reading(4, 0, clock - 2 * kMinute, true)));
+  REQUIRE(checked(clocks, "a", key, reading(3, 0, clock)));
+  CHECK_FALSE(checked(clocks, "a", key, reading(3, 0, clock - kMinute, false)));
+  CHECK_FALSE(checked(clocks, "a", key, reading(4, 0, clock - (1 << 22) - 1, false)));
+  CHECK(checked(clocks, "a", key, reading(4, 0, clock - kMinute, false)).value() == 1);
+  CHECK_FALSE(checked(clocks, "a", key, reading(4, 0, clock - 2 * kMinute, true)));
 }
 
 TEST_CASE("the disk is written for each reset, and for the clock once a minute") {
   MapRecords records;
   Clocks clocks(records);
   const auto key = SoftKey().area();
-  for (std::uint64_t i = 0; i < 60; ++i) REQUIRE(clocks.check("a", key, reading(1, 0, i * 1000)));
+  for (std::uint64_t i = 0; i < 60; ++i) REQUIRE(checked(clocks, "a", key, reading(1, 0, i * 1000)));
   CHECK(records.writes == 1);
-  REQUIRE(clocks.check("a", key, reading(1, 0, kMinute)));
+  REQUIRE(checked(clocks, "a", key, reading(1, 0, kMinute)));
   CHECK(records.writes == 2);
-  REQUIRE(clocks.check("a", key, reading(2, 0, kMinute + 1)));
+  REQUIRE(checked(clocks, "a", key, reading(2, 0, kMinute + 1)));
   CHECK(records.writes == 3);
   records.full = true;
-  CHECK(clocks.check("a", key, reading(3, 0, kMinute + 2)).error().code == Code::limit_exceeded);
+  CHECK(checked(clocks, "a", key, reading(3, 0, kMinute + 2)).error().code == Code::limit_exceeded);
 }
 
 TEST_CASE("an operator's new enrolment, or another key, starts anew; a damaged record does not") {
   MapRecords records;
   Clocks clocks(records);
   const auto key = SoftKey().area();
-  REQUIRE(clocks.check("a", key, reading(3, 2, 5000)));
+  REQUIRE(checked(clocks, "a", key, reading(3, 2, 5000)));
   SECTION("a new enrolment") {
     REQUIRE(clocks.forget("a"));
-    CHECK(clocks.check("a", key, reading(1, 0, 1)));
+    CHECK(checked(clocks, "a", key, reading(1, 0, 1)));
   }
-  SECTION("another key") { CHECK(clocks.check("a", SoftKey().area(), reading(1, 0, 1))); }
+  SECTION("another key") { CHECK(checked(clocks, "a", SoftKey().area(), reading(1, 0, 1))); }
   SECTION("a damaged record") {
     records.values["clock.a"] = "\x0a\xff";
-    CHECK_FALSE(Clocks(records).check("a", key, reading(4, 0, 6000)));
+    CHECK_FALSE(checked(Clocks(records), "a", key, reading(4, 0, 6000)));
   }
   SECTION("another host's record") {
     records.values["clock.b"] = records.values["clock.a"];
-    CHECK(Clocks(records).check("b", key, reading(4, 0, 6000)).error().code == Code::tampered);
+    CHECK(checked(Clocks(records), "b", key, reading(4, 0, 6000)).error().code == Code::tampered);
   }
 }
 

@@ -12,6 +12,10 @@ class FixedEvidence final : public BootEvidence {
     if (host_.no_evidence) return fail(*host_.no_evidence);
     return HostEvidence{host_.tpm.tcti(), host_.event_log, host_.ima_list, host_.module_log};
   }
+  Result<GuestReply> guest(const GuestRequest& request) override {
+    if (!host_.guests) return fail(Code::unsupported, "this host has no guests");
+    return host_.guests(request);
+  }
 
  private:
   Host& host_;

@@ -31,7 +31,8 @@ struct Host {
   std::string event_log = ovmf_log();
   std::string ima_list;
   std::string module_log;
-  std::unique_ptr<Error> no_evidence;  // what BootEvidence answers, where set
+  std::unique_ptr<Error> no_evidence;                             // what BootEvidence answers, where set
+  std::function<Result<GuestReply>(const GuestRequest&)> guests;  // the agents in this host's guests
   Store store;
   SteadyTime now{};
   std::unique_ptr<MeasuredBoot> module;

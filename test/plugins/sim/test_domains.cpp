@@ -1,6 +1,11 @@
 #include <dirent.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <thread>
 
 #include "sim_fixture.hpp"
+#include "vmsec/guest_frame.hpp"
 
 using namespace vmsec;
 using namespace vmsec::sim;
@@ -244,6 +249,42 @@ TEST_CASE("boot evidence is the TPM and the log of this moment") {
   write_file(host.root / "log", "two");
   CHECK(host.a.boot().host({})->event_log == "two");
   CHECK(host.a.boot().host({})->tcti == "device:/dev/tpmrm0");
+}
+
+TEST_CASE("a guest has the agent that a test puts there, and none unasked") {
+  Host host;
+  const auto ask = [&](unsigned number) { return host.a.boot().guest({uuid_of(number), "who?", 5000}); };
+  CHECK(ask(1).error().code == Code::unsupported);
+  host.a.options.settings["guests"] = "relative";
+  CHECK(host.a.try_start().error().code == Code::invalid_argument);
+  host.a.options.settings["guests"] = host.root.make("guests");
+  host.a.start();
+  CHECK(ask(2).error().code == Code::not_found);
+  CHECK(ask(1).error().code == Code::unavailable);
+  const Fd door(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = (host.root / "guests") + "/" + uuid_of(1).text();
+  REQUIRE(path.size() < sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  REQUIRE(::bind(door.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(door.get(), 1) == 0);
+  std::thread agent([&] {
+    const Fd asker(::accept(door.get(), nullptr, nullptr));
+    GuestFrameReader reader;
+    char byte = 0;
+    while (::read(asker.get(), &byte, 1) == 1) {
+      reader.add({&byte, 1});
+      const auto frame = reader.next();
+      if (!frame || !*frame) continue;
+      const std::string answer = guest_frame::encode({(*frame)->number, "vm-1, to " + (*frame)->payload});
+      static_cast<void>(::send(asker.get(), answer.data(), answer.size(), MSG_NOSIGNAL));
+    }
+  });
+  const auto said = ask(1);
+  agent.join();
+  REQUIRE(said);
+  CHECK(said->reply == "vm-1, to who?");
 }
 
 TEST_CASE("a host brings its own software TPM, which ends with it") {

@@ -1,4 +1,5 @@
 // vmsec attest: has a host booted what the reference says? And enrol, learn.
+#include "commands/attest_guest.hpp"
 #include "commands/commands.hpp"
 #include "output.hpp"
 #include "vmsec/service/attestation.hpp"
@@ -11,9 +12,11 @@ std::string verdict_text(Verdict verdict) {
   return coloured(colour, std::string(to_string(verdict)));
 }
 
+}  // namespace
+
 // Without evidence there is no key, no count and no time to tell of.
-void print_attestation(const AttestationReport& report) {
-  std::vector<Fact> facts = {{"host", report.host}, {"verdict", verdict_text(report.verdict)}};
+void print_attestation(const AttestationReport& report, const std::string& what) {
+  std::vector<Fact> facts = {{what, report.host}, {"verdict", verdict_text(report.verdict)}};
   if (!report.cause.empty()) facts.push_back({"cause", report.cause});
   if (!report.attestation_key.empty()) facts.push_back({"attestation key", report.attestation_key});
   if (!report.pcrs.empty()) {
@@ -33,7 +36,7 @@ void print_attestation(const AttestationReport& report) {
   table.print();
 }
 
-Exit exit_of_verdict(Verdict verdict) {
+Exit exit_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::trusted:
       return Exit::ok;
@@ -47,13 +50,22 @@ Exit exit_of_verdict(Verdict verdict) {
   return Exit::environment;
 }
 
+void print_enrolment(const Enrolment& made, const std::string& what) {
+  print_facts({{what, made.host},
+               {"endorsement key", made.endorsement_key},
+               {"attestation key", made.attestation_key},
+               {"enrolled", human_time(made.time)}});
+}
+
+namespace {
+
 // An empty name is this host.
 Ending attest(Context& context, const std::string& host, bool local) {
   if (host.empty() == !local) return usage_error("attest: name a host, or give --local");
   VMSEC_TRY(const auto attestation, context.open<Attestation>());
   VMSEC_TRY(const auto report, attestation->attest(AttestHost{host, 0}));
-  context.print(report, print_attestation);
-  return exit_of_verdict(report.verdict);
+  context.print(report, [](const AttestationReport& made) { print_attestation(made, "host"); });
+  return exit_of(report.verdict);
 }
 
 Ending enrol(Context& context, const EnrolHost& request) {
@@ -62,12 +74,7 @@ Ending enrol(Context& context, const EnrolHost& request) {
   if (!done && done.error().code == Code::already_exists)
     return fail_with(done.error(), "if that host's TPM was changed on purpose: --replace");
   VMSEC_TRY(const Enrolment enrolment, std::move(done));
-  context.print(enrolment, [](const Enrolment& made) {
-    print_facts({{"host", made.host},
-                 {"endorsement key", made.endorsement_key},
-                 {"attestation key", made.attestation_key},
-                 {"enrolled", human_time(made.time)}});
-  });
+  context.print(enrolment, [](const Enrolment& made) { print_enrolment(made, "host"); });
   return Exit::ok;
 }
 
@@ -98,24 +105,35 @@ void add_attest(CLI::App& app, Context& context) {
 
   auto request = std::make_shared<EnrolHost>();
   auto* enrol_command = attest_command->add_subcommand("enrol", "Prove a host's attestation key, and remember it");
-  enrol_command->add_option("HOST", request->host, "A peer of this host")->required();
-  enrol_command->add_flag("--replace", request->replace, "Your word that this host's key may change");
-  enrol_command->footer("Examples:\n  vmsec attest enrol host-b\n  vmsec attest enrol host-b --replace");
-  context.on(enrol_command, [&context, request] { return enrol(context, *request); });
+  auto guest = std::make_shared<std::string>();
+  auto* enrolled = enrol_command->add_option("HOST", request->host, "A peer of this host");
+  enrol_command->add_option("--guest", *guest, "A VM of this host, by its own TPM")->excludes(enrolled);
+  enrol_command->add_flag("--replace", request->replace, "Your word that its key may change");
+  enrol_command->footer(
+      "Examples:\n  vmsec attest enrol host-b\n  vmsec attest enrol host-b --replace\n  vmsec attest enrol --guest "
+      "web-1");
+  context.on(enrol_command, [&context, request, guest]() -> Ending {
+    if (!guest->empty()) return enrol_guest(context, *guest, request->replace);
+    if (request->host.empty()) return usage_error("attest enrol: name a host, or a VM by --guest");
+    return enrol(context, *request);
+  });
 
   auto learned = std::make_shared<std::string>();
   auto* learn_command = attest_command->add_subcommand("learn", "A reference from a host as it is now, to be reviewed");
-  learn_command->add_option("HOST", *learned, "A peer; without it, this host");
+  auto* peer = learn_command->add_option("HOST", *learned, "A peer; without it, this host");
+  auto vm = std::make_shared<std::string>();
+  learn_command->add_option("--guest", *vm, "A VM of this host, by its own TPM")->excludes(peer);
   learn_command->footer(
-      "Examples:\n  vmsec attest learn host-b > golden.toml\n"
+      "Examples:\n  vmsec attest learn host-b > golden.toml\n  vmsec attest learn --guest web-1 > default.toml\n"
       "  vmsec attest learn --log monday.bin --log tuesday.bin -o golden.toml");
   const auto offline = add_attest_reference(*attest_command, *learn_command, context);
-  context.on(learn_command, [&context, learned, offline] {
+  context.on(learn_command, [&context, learned, vm, offline] {
+    if (!vm->empty()) return learn_guest(context, *vm);
     auto ended = offline(*learned);
     return ended ? std::move(*ended) : learn(context, *learned);
   });
+  add_attest_guest(*attest_command, context);
   add_attest_log(*attest_command, context);
-
   add_attest_watch(*attest_command, context);
 }
 

@@ -25,6 +25,23 @@ Error refusal(const std::string& xml) {
 
 }  // namespace
 
+TEST_CASE("a guest's serial ports are read, with the socket of those that QEMU listens on") {
+  const auto parsed = parse_domain_xml(
+      "<domain><name>web</name><devices>"
+      "<channel type='unix'><source mode='bind' path='/run/web.sock'/><target type='virtio' "
+      "name='org.vmsec'/></channel>"
+      "<channel type='unix'><target type='virtio' name='off'/></channel>"
+      "<channel type='unix'><source mode='connect' path='/run/x'/><target type='virtio' name='connects'/></channel>"
+      "<channel type='pty'><target type='virtio' name='pty'/></channel>"
+      "<channel type='unix'><source mode='bind' path='/run/y'/><target type='guestfwd' name='other'/></channel>"
+      "</devices></domain>");
+  REQUIRE(parsed);
+  REQUIRE(parsed->channels.size() == 4);
+  CHECK(parsed->channels[0].name == "org.vmsec");
+  CHECK(parsed->channels[0].socket == "/run/web.sock");
+  for (std::size_t i = 1; i < 4; ++i) CHECK(parsed->channels[i].socket.empty());
+}
+
 TEST_CASE("a domain's disks, NICs, TPM, memory and tags are read from its XML") {
   const auto parsed = parse_domain_xml(corpus("full.xml"));
   REQUIRE(parsed);

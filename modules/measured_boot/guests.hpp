@@ -1,0 +1,64 @@
+// The asking side, for guests: has this host's guest booted what its reference says? And secrets for those that have.
+#pragma once
+
+#include "clocks.hpp"
+#include "config.hpp"
+#include "enrolments.hpp"
+#include "evidence/guest_seal.hpp"
+#include "evidence/judge.hpp"
+#include "guest_link.hpp"
+#include "verifier.hpp"
+#include "vmsec/service/guest_attestation.hpp"
+
+namespace vmsec::boot {
+
+// Any thread, at once. Borrows the services.
+class Guests final : public GuestAttestation {
+ public:
+  Guests(Config config, Clock clock, BootEvidence& evidence, Records& records, Journal& journal)
+      : config_(std::move(config)),
+        clock_(std::move(clock)),
+        evidence_(evidence),
+        journal_(journal),
+        enrolments_(records, journal, Enrolled::guest),
+        clocks_(records, Enrolled::guest) {}
+
+  Result<Enrolment> enrol(const EnrolGuest& request) override;
+  Result<AttestationReport> attest(const GuestRef& request) override;
+  Result<SecretRelease> release(const ReleaseSecret& request) override;
+  Result<ReferenceText> learn(const GuestRef& request) override;
+
+ private:
+  // Evidence with what it must fulfil, and where a secret for this very agent would go.
+  struct Shown {
+    Evidence evidence;
+    QuoteDemand demand;
+    std::string nonce;
+    std::string exchange_key;
+  };
+  // A verdict, and what it was found by where the guest is enrolled and has answered.
+  struct Judged {
+    AttestationReport report;
+    KeyPair keys;
+    Shown shown;
+  };
+
+  Result<Reference> reference(const Uuid& domain) const;
+  Result<Enrolment> enrol_checked(const EnrolGuest& request);
+  Status activate(const Uuid& domain, const KeyPair& keys);
+  Result<Shown> ask(const Uuid& domain, PcrSelection selection);
+  Result<Judged> judged(const Uuid& domain);
+  Result<Judged> judged(const Uuid& domain, const Reference& wanted);
+  Status deliver(const ReleaseSecret& request, const Judged& to);
+  Result<SecretRelease> release_to(const ReleaseSecret& request, Judged judged);
+  void record(const char* action, Outcome outcome, const Uuid& domain, const std::string& detail);
+
+  Config config_;
+  Clock clock_;
+  BootEvidence& evidence_;
+  Journal& journal_;
+  Enrolments enrolments_;
+  Clocks clocks_;
+};
+
+}  // namespace vmsec::boot
