@@ -50,6 +50,7 @@ RULES = [
     ("plugins/common/", libraries("json"), ("vmsec/",)),
     ("plugins/kvm/", libraries("libvirt", "xml"), ("vmsec/", "kvm/")),
     ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",) + libraries("json"), ("vmsec/", "xen/")),
+    ("tools/vmsec-measure/", (), ("vmsec/", "evidence/", "tpm/")),
     ("tools/vmsec-worker/", libraries("seccomp"), ("vmsec/", "worker/")),
     ("tools/vmsec-guest/", (), ("vmsec/", "evidence/", "tpm/")),
     ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/", "common/", "evidence/")),

@@ -17,6 +17,7 @@ constexpr std::uint32_t kEndorsementKey = kFixedTpm | kFixedParent | kSensitiveD
 constexpr std::uint16_t kRsaBits = 2048;
 
 std::string of_32_bytes(const BIGNUM* number) {
+  constexpr std::size_t kP256Bytes = 32;
   std::string out(kP256Bytes, '\0');
   BN_bn2binpad(number, octets(out), static_cast<int>(out.size()));
   return out;
