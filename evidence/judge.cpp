@@ -42,8 +42,9 @@ Result<std::string> explain(const Evidence& evidence, const Quote& quote, const 
 // Which module it is, where the reference does not accept the PCR that they are measured into.
 std::string unknown_module(const Reference& reference, const Confirmed& confirmed, const AttestationReport& report) {
   for (const auto& row : report.pcrs) {
-    if (row.expected) continue;
-    const auto& known = reference.pcrs.at(row.pcr).events;
+    const auto rules = reference.pcrs.find(row.pcr);  // none: by Secure Boot's or IMA's rules alone
+    if (row.expected || rules == reference.pcrs.end()) continue;
+    const auto& known = rules->second.events;
     for (const auto& each : confirmed.modules.objects) {
       const auto found = std::ranges::find(each.digests, confirmed.replay.bank, &EventDigest::hash);
       if (each.pcr != row.pcr || found == each.digests.end() || std::ranges::find(known, found->bytes) != known.end())
