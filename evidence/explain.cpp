@@ -40,6 +40,7 @@ class Explainer {
       }
       if (!found->second.values.empty()) apply_values(row, name + "values", found->second.values);
     }
+    if (pcr == kImaPcr && reference_.ima) explanation_.not_judged.push_back(pcr);
     if (pcr == kImaPcr && reference_.ima) row = {pcr, {}, "ima, by the host's IMA list", 0, Answer::not_covered, {}};
     if (row.rules.empty() && measured.empty()) return;
     if (row.rules.empty()) row.answer = Answer::not_covered;

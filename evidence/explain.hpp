@@ -30,6 +30,8 @@ struct Explanation {
   std::vector<ExplainedPcr> pcrs;
   std::vector<ExplainedEvent> events;
   std::string cause;  // the first thing that is refused; empty: nothing is
+  // Those that the reference covers and no event log leads to: IMA's, by the list that only the host has.
+  std::vector<std::uint32_t> not_judged;
 };
 
 // As if a TPM had quoted what the log leads to.

@@ -97,12 +97,24 @@ Result<std::string> remark(std::string_view log) {
   }
 }
 
+// A rule for PCR 10's events sees the event log's alone.
+std::string unseen_by_rules(const Confirmed& confirmed, const Reference& reference) {
+  const auto rules = reference.pcrs.find(kImaPcr);
+  if (reference.ima || confirmed.ima_entries == 0 || rules == reference.pcrs.end()) return {};
+  if (rules->second.events.empty() && rules->second.sequence.empty()) return {};
+  return "PCR 10 was extended by IMA, of which the reference says nothing";
+}
+
 Status judge_ima(const Evidence& evidence, const Confirmed& confirmed, const Reference& reference,
                  AttestationReport& report) {
   if (!reference.ima) return {};
   const auto& replay = confirmed.replay;
   std::string cause = "the host shows no IMA list ([tpm] ima_list in its vmsecd.toml)";
-  if (!evidence.ima_list.empty()) {
+  // What the event log has there no rule looks at: all that IMA has measured could be told in it.
+  const auto beside = std::ranges::find(replay.measurements, kImaPcr, &Measurement::pcr);
+  if (beside != replay.measurements.end()) {
+    cause = "event " + std::to_string(beside->number) + " of the event log is of PCR 10, which is IMA's";
+  } else if (!evidence.ima_list.empty()) {
     VMSEC_TRY(cause, ima_cause(*reference.ima, confirmed.ima, confirmed.ima_entries, replay));
   }
   report.pcrs.push_back({kImaPcr, to_string(replay.bank), to_hex(replay.values[kImaPcr]), cause.empty(),
@@ -117,6 +129,7 @@ Status judge_confirmed(const Evidence& evidence, const Confirmed& confirmed, con
   auto comparison = compare(reference, confirmed.replay);
   report.pcrs = std::move(comparison.pcrs);
   report.cause = std::move(comparison.cause);
+  if (report.cause.empty()) report.cause = unseen_by_rules(confirmed, reference);
   VMSEC_CHECK(judge_ima(evidence, confirmed, reference, report));
   if (!reference.strict || !report.cause.empty()) return {};
   VMSEC_TRY(report.cause, remark(evidence.event_log));

@@ -116,7 +116,10 @@ class Reader final : public TomlSink {
 
   [[nodiscard]] Result<std::uint32_t> pcr_of(const TomlKey& key) const {
     for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
-      if (key.name == std::to_string(pcr)) return pcr;
+      if (key.name == std::to_string(pcr)) {
+        if (pcr != 16 && pcr != 23) return pcr;
+        return bad(key.place, "[pcr." + key.name + "]: any program resets PCR 16 and 23: they prove nothing");
+      }
     return bad(key.place, "[pcr." + printable(key.name, 32) + "]: a TPM's PCRs are 0 to 23, without leading zeros");
   }
 

@@ -15,6 +15,14 @@
 namespace vmsec::boot {
 namespace {
 
+Result<std::string> digest_of_key(const TpmPublic& key) {
+  // Numbers: zeros before them are none of theirs.
+  const auto number = [](std::string_view bytes) {
+    return bytes.substr(std::min(bytes.find_first_not_of('\0'), bytes.size()));
+  };
+  return sha256_of_list({key.type == KeyType::ecc ? "ecc" : "rsa", number(key.x), number(key.y), number(key.modulus)});
+}
+
 using ParamBuilderPtr = std::unique_ptr<OSSL_PARAM_BLD, Free<OSSL_PARAM_BLD_free>>;
 using ParamsPtr = std::unique_ptr<OSSL_PARAM, Free<OSSL_PARAM_free>>;
 
@@ -32,6 +40,7 @@ class PublicParser {
     VMSEC_CHECK(public_.type == KeyType::ecc ? ecc() : rsa());
     if (reader_.left() != 0) return bad(std::to_string(reader_.left()) + " bytes are left over");
     VMSEC_TRY(public_.name_digest, digest(public_.name_hash, {public_.bytes}));
+    VMSEC_TRY(public_.key_digest, digest_of_key(public_));
     return std::move(public_);
   }
 

@@ -44,6 +44,7 @@ struct TpmPublic {
   std::string modulus;  // RSA
   std::uint32_t exponent = 0;
   std::string name_digest;  // of the public area, by the name algorithm
+  std::string key_digest;   // of the key itself: the same whatever the public area says around it
 
   // The name that the TPM gives the key: the name algorithm, then the digest.
   [[nodiscard]] std::string name() const;

@@ -69,11 +69,11 @@ Status check_host_name(const std::string& host) {
 
 const Enrolments::Known* Enrolments::remember(const std::string& host, Known known) {
   if (const auto before = known_.find(host); before != known_.end()) {
-    owners_.erase(before->second.keys.attestation.name_digest);
-    owners_.erase(before->second.keys.endorsement.name_digest);
+    owners_.erase(before->second.keys.attestation.key_digest);
+    owners_.erase(before->second.keys.endorsement.key_digest);
   }
-  owners_[known.keys.attestation.name_digest] = host;
-  owners_[known.keys.endorsement.name_digest] = host;
+  owners_[known.keys.attestation.key_digest] = host;
+  owners_[known.keys.endorsement.key_digest] = host;
   return &(known_[host] = std::move(known));
 }
 
@@ -129,8 +129,8 @@ Result<Enrolment> Enrolments::add(const std::string& host, const KeyPair& keys, 
   VMSEC_CHECK(check_host_name(host));
   const std::lock_guard lock(mutex_);
   VMSEC_CHECK(read_all());
-  VMSEC_CHECK(check_other(host, keys.attestation.name_digest, "attestation key"));
-  VMSEC_CHECK(check_other(host, keys.endorsement.name_digest, "endorsement key (its TPM)"));
+  VMSEC_CHECK(check_other(host, keys.attestation.key_digest, "attestation key"));
+  VMSEC_CHECK(check_other(host, keys.endorsement.key_digest, "endorsement key (its TPM)"));
   VMSEC_TRY(const Known* before, known(host));
   if (before != nullptr && replace == Replace::no) {
     const auto& had = before->keys;

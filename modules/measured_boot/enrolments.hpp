@@ -63,7 +63,7 @@ class Enrolments {
   Enrolled kind_;
   std::mutex mutex_;  // no other host may come between check and put
   std::unordered_map<std::string, Known> known_;
-  std::unordered_map<std::string, std::string> owners_;  // of each key, by the digest of its name
+  std::unordered_map<std::string, std::string> owners_;  // of each key, whatever its public area says beside
   bool all_read_ = false;
 };
 

@@ -39,16 +39,27 @@ Status check_secret(const ReleaseSecret& request) {
 
 }  // namespace
 
+std::unique_lock<std::mutex> Guests::turn_of(const Uuid& domain) {
+  std::unique_lock lock(turns_mutex_);
+  std::mutex& turn = turns_[domain.text()];  // never removed
+  lock.unlock();
+  return std::unique_lock(turn);
+}
+
 // The guest's own file, or else the one for all that have none.
-Result<Reference> Guests::reference(const Uuid& domain) const {
+Result<Reference> Guests::reference(const Uuid& domain) {
   if (config_.guest_references.empty())
     return fail(Code::wrong_state, "attest guest " + domain.text() +
                                        ": no references are configured: set [module.measured_boot] guest_references = "
                                        "\"/etc/vmsec/guests\" in vmsecd.toml");
   const std::string own = config_.guest_references + "/" + domain.text() + ".toml";
   // One that is there and cannot be read is an error, and no reason to take another.
-  if (::access(own.c_str(), F_OK) == 0 || errno != ENOENT) return read_reference(own);
-  return read_reference(config_.guest_references + "/default.toml");
+  const bool has_own = ::access(own.c_str(), F_OK) == 0 || errno != ENOENT;
+  VMSEC_TRY(auto reference, read_reference(has_own ? own : config_.guest_references + "/default.toml"));
+  // Of the guest, whichever file it is: to take its own away is no way back either.
+  const std::lock_guard lock(serials_);
+  VMSEC_CHECK(check_serial(records_, "guest " + domain.text(), reference.serial));
+  return reference;
 }
 
 Result<Enrolment> Guests::enrol(const EnrolGuest& request) {
@@ -106,6 +117,7 @@ Result<Guests::Shown> Guests::ask(const Uuid& domain, PcrSelection selection) {
 }
 
 Result<AttestationReport> Guests::attest(const GuestRef& request) {
+  const auto turn = turn_of(request.domain);
   VMSEC_TRY(auto found, judged(request.domain));
   return std::move(found.report);
 }
@@ -150,6 +162,7 @@ Result<Guests::Judged> Guests::judged(const Uuid& domain, const Reference& wante
 
 Result<SecretRelease> Guests::release(const ReleaseSecret& request) {
   VMSEC_CHECK(check_secret(request));
+  const auto turn = turn_of(request.domain);
   VMSEC_TRY(auto found, judged(request.domain));
   return release_to(request, std::move(found));
 }
@@ -199,6 +212,7 @@ Status Guests::deliver(const ReleaseSecret& request, const Judged& to) {
 
 Result<ReferenceText> Guests::learn(const GuestRef& request) {
   const std::string name = "guest " + request.domain.text();
+  const auto turn = turn_of(request.domain);
   const auto keys = enrolments_.find(request.domain.text());
   if (!keys && keys.error().code == Code::not_found)
     return fail(Code::wrong_state, "learn from " + name + ": it is not enrolled");

@@ -1,12 +1,16 @@
 // The asking side, for guests: has this host's guest booted what its reference says? And secrets for those that have.
 #pragma once
 
+#include <map>
+#include <mutex>
+
 #include "clocks.hpp"
 #include "config.hpp"
 #include "enrolments.hpp"
 #include "evidence/guest_seal.hpp"
 #include "evidence/judge.hpp"
 #include "guest_link.hpp"
+#include "reference_file.hpp"
 #include "verifier.hpp"
 #include "vmsec/service/guest_attestation.hpp"
 
@@ -19,6 +23,7 @@ class Guests final : public GuestAttestation {
       : config_(std::move(config)),
         clock_(std::move(clock)),
         evidence_(evidence),
+        records_(records),
         journal_(journal),
         enrolments_(records, journal, Enrolled::guest),
         clocks_(records, Enrolled::guest) {}
@@ -43,7 +48,9 @@ class Guests final : public GuestAttestation {
     Shown shown;
   };
 
-  Result<Reference> reference(const Uuid& domain) const;
+  Result<Reference> reference(const Uuid& domain);
+  // A guest's agent remembers one quote: what is between it and a secret is one caller's.
+  std::unique_lock<std::mutex> turn_of(const Uuid& domain);
   Result<Enrolment> enrol_checked(const EnrolGuest& request);
   Status activate(const Uuid& domain, const KeyPair& keys);
   Result<Shown> ask(const Uuid& domain, PcrSelection selection);
@@ -56,9 +63,13 @@ class Guests final : public GuestAttestation {
   Config config_;
   Clock clock_;
   BootEvidence& evidence_;
+  Records& records_;
   Journal& journal_;
   Enrolments enrolments_;
   Clocks clocks_;
+  std::mutex serials_;
+  std::mutex turns_mutex_;
+  std::map<std::string, std::mutex> turns_;  // of each guest that was asked for
 };
 
 }  // namespace vmsec::boot

@@ -30,25 +30,25 @@ Result<std::shared_ptr<const Reference>> ReferenceFile::read() {
   // Not before the file: of two that read it at once, one before and one after its change, neither must refuse it.
   const std::lock_guard lock(mutex_);
   VMSEC_TRY(auto reference, reader_.read(path_));
-  VMSEC_CHECK(check_serial(reference->serial));
+  VMSEC_CHECK(check_serial(records_, path_, reference->serial));
   return reference;
 }
 
-Status ReferenceFile::check_serial(std::uint32_t serial) {
-  VMSEC_TRY(const auto key, serial_record(path_));
+Status check_serial(Records& records, const std::string& what, std::uint32_t serial) {
+  VMSEC_TRY(const auto key, serial_record(what));
   std::uint32_t highest = 0;
-  const auto record = records_.get({key});
+  const auto record = records.get({key});
   if (!record && record.error().code != Code::not_found) return fail(record.error());
   if (record) {
-    VMSEC_TRY(highest, serial_in(*record, path_));
+    VMSEC_TRY(highest, serial_in(*record, what));
   }
   if (serial == highest) return {};
   if (serial < highest)
     return fail(Code::tampered,
-                "reference " + path_ + " has " + (serial == 0 ? "no serial" : "the serial " + std::to_string(serial)) +
+                "reference " + what + " has " + (serial == 0 ? "no serial" : "the serial " + std::to_string(serial)) +
                     ", and the serial " + std::to_string(highest) + " was seen before: a reference never goes back");
-  const auto kept = records_.put({key, wire::encode(ReferenceSerial{path_, serial})});
-  if (!kept) return fail(kept.error().in("keep the serial of reference " + path_));
+  const auto kept = records.put({key, wire::encode(ReferenceSerial{what, serial})});
+  if (!kept) return fail(kept.error().in("keep the serial of reference " + what));
   return {};
 }
 

@@ -10,6 +10,10 @@
 
 namespace vmsec::boot {
 
+// `tampered` where `what` (a reference's path, "guest UUID") had a higher one; a higher one than before is kept,
+// durably. One at a time for each `what`.
+Status check_serial(Records& records, const std::string& what, std::uint32_t serial);
+
 // Any thread, at once. Borrows Records.
 class ReferenceFile {
  public:
@@ -21,8 +25,6 @@ class ReferenceFile {
   Result<std::shared_ptr<const Reference>> read();
 
  private:
-  Status check_serial(std::uint32_t serial);
-
   const std::string path_;
   Records& records_;
   ReferenceReader reader_;

@@ -168,13 +168,16 @@ Result<Enrolment> Verifier::enrol(const EnrolHost& request) {
 
 Result<Enrolment> Verifier::enrol_checked(const EnrolHost& request) {
   VMSEC_CHECK(check_host_name(request.host));
-  VMSEC_CHECK(check_not_revoked(request));
+  VMSEC_TRY(const auto revoked_before, revocations_.cause(request.host));
+  VMSEC_CHECK(check_not_revoked(request, revoked_before));
   VMSEC_TRY(auto link, PeerLink::open(peers_, request.host, links_));
   VMSEC_TRY(const auto payload, link.call(kMethodKeys, wire::encode(Empty{})));
   VMSEC_TRY(const auto shown, wire::decode<Keys>(payload));
   const auto keys = checked_keys(shown, config_.ek_roots);
   if (!keys) return fail(keys.error().in("enrol host " + request.host));
   VMSEC_CHECK(activate(link, *keys));
+  const std::lock_guard lock(standing_);
+  VMSEC_CHECK(check_not_revoked(request, revoked_before));  // the host had its time to answer
   VMSEC_TRY(auto enrolment, enrolments_.add(request.host, *keys, request.replace ? Replace::yes : Replace::no));
   if (request.replace) VMSEC_CHECK(clocks_.forget(request.host));
   VMSEC_CHECK(note_enrolled(request));

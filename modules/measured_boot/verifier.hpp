@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <mutex>
 #include <optional>
 
 #include "clock.hpp"
@@ -67,7 +68,8 @@ class Verifier final : public Attestation {
   void sweep(SteadyTime now);
   Result<HostVerdict> revoke_now(const RevokeHost& request);
   Result<HostVerdict> reinstate(const RevokeHost& request);
-  Status check_not_revoked(const EnrolHost& request);
+  // `before`: why the host was revoked when the enrolment began. `revoked`: it is, and not only by that.
+  Status check_not_revoked(const EnrolHost& request, const std::optional<std::string>& before);
   Status note_enrolled(const EnrolHost& request);
   [[nodiscard]] Result<HostVerdict> verdict_on(const std::string& host) const;
   Result<AttestationReport> attest_peer(const AttestHost& request);
@@ -82,6 +84,7 @@ class Verifier final : public Attestation {
   ReferenceFile reference_;
   Config config_;
   Clock clock_;
+  std::mutex standing_;  // enrolled, revoked, reinstated: one after the other
   Peers& peers_;
   Journal& journal_;
   Prover& prover_;

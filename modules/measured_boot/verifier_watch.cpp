@@ -54,7 +54,9 @@ Result<AttestationReport> Verifier::attest_noted(const AttestHost& request) {
   // While it was asked, perhaps.
   VMSEC_TRY(const auto meanwhile, revoked_report(report->host));
   if (meanwhile) return *meanwhile;
-  if (about_host) verdicts_.note(report->host, {report->verdict, report->cause, asked});
+  // That a connection has ended says nothing about the host at its other end.
+  const bool ended = request.connection != 0 && report->verdict == Verdict::unreachable;
+  if (about_host && !ended) verdicts_.note(report->host, {report->verdict, report->cause, asked});
   return report;
 }
 
@@ -101,6 +103,7 @@ Result<HostVerdict> Verifier::revoke(const RevokeHost& request) {
 Result<HostVerdict> Verifier::revoke_now(const RevokeHost& request) {
   VMSEC_CHECK(check_host_name(request.host));
   VMSEC_CHECK(check_reason(request));
+  const std::lock_guard lock(standing_);
   VMSEC_TRY(std::ignore, verdict_on(request.host));
   VMSEC_CHECK(revocations_.put({request.host, request.reason, request.by, now()}));
   verdicts_.revoke(request.host, "revoked by an operator: " + printable(request.reason));
@@ -114,6 +117,7 @@ Result<HostVerdict> Verifier::revoke_now(const RevokeHost& request) {
 Result<HostVerdict> Verifier::reinstate(const RevokeHost& request) {
   VMSEC_CHECK(check_host_name(request.host));
   VMSEC_CHECK(check_reason(request));
+  const std::lock_guard lock(standing_);
   VMSEC_TRY(const auto cause, revocations_.cause(request.host));
   if (!cause) return fail(Code::wrong_state, "reinstate host " + request.host + ": it is not revoked");
   VMSEC_CHECK(journal_.audit(
@@ -124,10 +128,10 @@ Result<HostVerdict> Verifier::reinstate(const RevokeHost& request) {
   return verdict_on(request.host);
 }
 
-Status Verifier::check_not_revoked(const EnrolHost& request) {
-  if (request.replace) return {};
+Status Verifier::check_not_revoked(const EnrolHost& request, const std::optional<std::string>& before) {
   VMSEC_TRY(const auto cause, revocations_.cause(request.host));
-  if (!cause) return {};
+  if (!cause || (request.replace && cause == before)) return {};
+  if (request.replace) return fail(Code::revoked, "enrol host " + request.host + ": meanwhile it was " + *cause);
   return fail(Code::revoked,
               "enrol host " + request.host + ": it is " + *cause + "; only with \"replace\" is it enrolled anew");
 }

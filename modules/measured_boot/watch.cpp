@@ -23,6 +23,15 @@ SteadyTime::duration part_of(std::chrono::seconds interval, double part) {
   return std::chrono::duration_cast<SteadyTime::duration>(std::chrono::duration<double>(interval) * part);
 }
 
+// Of a thread of our own there is nobody to hear: what did not fit into memory now is tried again at its next turn.
+template <class Act>
+void guarded(Act act) {
+  try {
+    act();
+  } catch (const std::exception&) {
+  }
+}
+
 }  // namespace
 
 Watch::Watch(std::chrono::seconds interval, Clock clock, Visit visit, Sweep sweep)
@@ -87,7 +96,7 @@ void Watch::visit_first(Lock& lock) {
   due_.erase(due_.begin());
   const auto busy = visited_.emplace(host, false).first;
   lock.unlock();
-  visit_(host);
+  guarded([&] { visit_(host); });
   const SteadyTime now = clock_();
   lock.lock();
   due_.emplace(busy->second ? now : now + part_of(interval_, 0.9 + 0.2 * random_fraction()), host);
@@ -100,7 +109,7 @@ void Watch::sweep_if_due(Lock& lock) {
   if (now < next_sweep_) return;
   next_sweep_ = now + interval_ / kSweepsInAnInterval;
   lock.unlock();
-  sweep_(now);
+  guarded([&] { sweep_(now); });
   lock.lock();
 }
 

@@ -110,6 +110,26 @@ TEST_CASE("the boot's aggregate comes first, and is of the PCRs that were quoted
              Catch::Contains("it was measured into PCR 11"));
 }
 
+TEST_CASE("what IMA has measured cannot be told in the event log instead") {
+  // Root extends PCR 10 by a list of its own making, and tells all that went before in the event log.
+  const Replay was = replay(ovmf_log()).value();
+  const std::string aggregate = aggregate_entry(was);
+  const std::string evil = sha256({ng_data("/evil", 'x')}).value();
+  const std::string log = ovmf_log() + event(10, 0xd, {{0x0004, std::string(20, 'e')}, {0x000b, evil}});
+  Replay then = replay(log).value();
+  const auto aggregate_data = std::string_view(aggregate).substr(4 + 20 + 4 + 6 + 4);
+  then.values[kImaPcr] = sha256({then.values[kImaPcr], sha256({aggregate_data}).value()}).value();
+  Shown host(then, log, kWithIma);
+  host.evidence.ima_list = aggregate;
+  const auto report = host.judged(allowing("ab"));
+  CHECK(report.verdict == Verdict::untrusted);
+  CHECK_THAT(report.cause, Catch::Contains("of the event log is of PCR 10, which is IMA's"));
+
+  const auto reference = parse_reference("pcrs = [10]\n[pcr.10]\nevents = [\"" + to_hex(evil) + "\"]\n", "ref");
+  REQUIRE(reference);
+  CHECK_THAT(host.judged(*reference).cause, Catch::Contains("of which the reference says nothing"));
+}
+
 TEST_CASE("a violation is refused, unless the reference lets it pass") {
   const std::string list = aggregate_entry(replay(ovmf_log()).value()) + violation("/tmp/open") + file('a', "/init");
   const auto refused = shown(list, list).judged(allowing("ab"));

@@ -14,7 +14,7 @@ enum class Exit : int {
   mistake = 2,      // the caller's: usage, an unknown VM, a policy with findings
   refused = 3,      // for security: denied, untrusted, tampered, expired
   in_doubt = 4,     // a migration that must be resolved
-  different = 5,    // `policy diff` found something to change
+  different = 5,    // `policy diff` or `attest diff` found something
   critical = 6,     // `inspect` found something critical
 };
 

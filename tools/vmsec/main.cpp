@@ -21,7 +21,7 @@ Exit codes:
   2  the caller's mistake: usage, an unknown VM, a policy with findings
   3  refused for security: denied, untrusted, tampered, expired
   4  in doubt: "vmsec migrate resolve" ends it
-  5  "policy diff" found differences
+  5  "policy diff" or "attest diff" found differences
   6  "inspect" found something critical)";
 
 std::string default_agent() {

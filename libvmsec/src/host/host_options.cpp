@@ -143,6 +143,8 @@ class OptionsReader {
       if (std::ranges::find(options_.in_process, name) != options_.in_process.end())
         return at(setting, "module \"" + name + "\" has no process of its own: host.in_process names it");
     }
+    for (const auto& [name, setting] : kept_)
+      if (!options_.modules.contains(name)) return at(setting, "no module \"" + name + "\" is loaded");
     return {};
   }
 
@@ -181,8 +183,10 @@ class OptionsReader {
     const auto dot = rest.find('.');
     if (dot == std::string::npos) return at(setting, "unknown key");
     WorkerBudget& budget = options_.workers[rest.substr(0, dot)];
-    budgets_.emplace(rest.substr(0, dot), setting);
     const std::string key = rest.substr(dot + 1);
+    // What a module keeps is the host's to bound, wherever the module runs.
+    const bool anywhere = key == "records" || key == "record_count";
+    (anywhere ? kept_ : budgets_).emplace(rest.substr(0, dot), setting);
     if (key == "descriptors") return take_number(setting, 32, 1 << 20, budget.descriptors);
     if (key == "threads") return take_number(setting, 4, 1 << 16, budget.threads);
     if (key == "record_count") return take_number(setting, 16, 1 << 20, budget.record_count);
@@ -245,7 +249,8 @@ class OptionsReader {
   HostOptions options_;
   std::map<std::string, Peer> peers_;
   Setting in_process_;
-  std::map<std::string, Setting> budgets_;  // the first key of each module's
+  std::map<std::string, Setting> budgets_;  // the first key of each module's, of its process
+  std::map<std::string, Setting> kept_;     // and of what it keeps
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "host/connections.hpp"
 #include "loader/manifest.hpp"
 #include "vmsec/service/attestation.hpp"
+#include "vmsec/service/guest_attestation.hpp"
 #include "vmsec/service/modules.hpp"
 
 namespace vmsec::host {
@@ -23,8 +24,10 @@ inline thread_local int asks_under_way = 0;
 
 // Whatever a manifest asks for: some methods are for who operates the host.
 inline bool is_for_modules(std::string_view interface, std::uint32_t method) {
-  if (interface.substr(interface.find(':') + 1) != Methods<Attestation>::kName) return true;
-  return Methods<Attestation>::for_modules(method);
+  const auto name = interface.substr(interface.find(':') + 1);
+  if (name == Methods<Attestation>::kName) return Methods<Attestation>::for_modules(method);
+  if (name == Methods<GuestAttestation>::kName) return Methods<GuestAttestation>::for_modules(method);
+  return true;
 }
 
 class ModulesService final : public Modules {

@@ -51,6 +51,8 @@ module_pcr = 11
 module_log = "modules.log"
 [module.migration]
 cipher = "required"
+[worker.migration]
+record_count = 20000
 [module.measured_boot.limits]
 age = 3
 [[peer]]
@@ -75,6 +77,8 @@ address = "192.0.2.3:7443"
   CHECK(options.backend.tpm_tcti == "swtpm:path=/run/tpm.sock");
   CHECK(options.module_pcr == 11);
   CHECK(options.backend.module_log == folder + "/modules.log");
+  CHECK(options.backend.ima_list == folder + "/ima.bin");
+  CHECK(options.workers.at("migration").record_count == 20'000);
   CHECK(options.modules.size() == 4);
   REQUIRE(options.modules.at("measured_boot").settings.size() == 1);
   CHECK(options.modules.at("measured_boot").settings[0].path == "limits.age");
@@ -120,6 +124,7 @@ TEST_CASE("what is wrong in a configuration is named with file, line and column"
       {"[worker.isolaton]\nmemory = \"64 MiB\"\n", ":2:", "no module \"isolaton\" is loaded"},
       {"[host]\nmodules = [\"x\"]\n[worker.x]\nrecords = \"1 KiB\"\n", ":4:", "must be 64 KiB at the least"},
       {"[host]\nmodules = [\"x\"]\n[worker.x]\nrecord_count = 1\n", ":4:", "must be a number from 16"},
+      {"[worker.isolaton]\nrecord_count = 64\n", ":2:", "no module \"isolaton\" is loaded"},
       {"[host]\nmodules = [\"x\"]\nin_process = [\"x\"]\n[worker.x]\nthreads = 9\n", ":5:", "no process of its own"},
       {"[host]\nmodules = [\"x\"]\n[worker.x]\ncpus = \"1\"\n", ":4:", "must be a list of this host's CPUs"},
       {"[host]\nmodules = [\"x\"]\n[worker.x]\ncpus = []\n", ":4:", "must be a list of this host's CPUs"},

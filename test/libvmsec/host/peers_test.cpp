@@ -197,7 +197,8 @@ TEST_CASE("a module asks another about hosts, and does not say which are to be t
   Connections connections;
   loader::Manifest manifest;
   manifest.name = "migration";
-  manifest.asks = {"vmsec.Attestation", "measured_boot:vmsec.Attestation", "vmsec.Inspection"};
+  manifest.asks = {"vmsec.Attestation", "measured_boot:vmsec.Attestation", "vmsec.GuestAttestation",
+                   "vmsec.Inspection"};
   std::uint32_t answered = 0;
   ModulesService modules(
       manifest, connections, [](std::string_view) { return Result<std::string>("measured_boot"); },
@@ -212,6 +213,8 @@ TEST_CASE("a module asks another about hosts, and does not say which are to be t
     CHECK(code_of(modules.call({"vmsec.Attestation", number, {}, 0})) == Code::denied);
     CHECK(code_of(modules.call({"measured_boot:vmsec.Attestation", number, {}, 0})) == Code::denied);
   }
+  for (const std::uint32_t number : {1, 2, 3, 4, 5})
+    CHECK(code_of(modules.call({"vmsec.GuestAttestation", number, {}, 0})) == Code::denied);
   CHECK(answered == 4);
 }
 

@@ -1,6 +1,7 @@
 #include "enrolments.hpp"
 
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "evidence/bytes.hpp"
 #include "evidence/soft_key.hpp"
@@ -15,18 +16,17 @@ class SilentJournal final : public Journal {
   Result<Empty> log(const LogLine&) override { return Empty{}; }
 };
 
-// Many keys of many names, without making each: only the policy in their public areas differs.
+// As many as are asked for, each made once.
 class Keys {
  public:
   KeyPair operator()(std::uint32_t number) const { return {key(2 * number), key(2 * number + 1)}; }
 
  private:
   [[nodiscard]] TpmPublic key(std::uint32_t number) const {
-    std::string bytes = bytes_;
-    bytes.replace(8, 2, sized(big_endian(number)));  // behind type, name algorithm and attributes
-    return parse_public(bytes, "test key").value();
+    const auto found = made_.find(number);
+    return found != made_.end() ? found->second : made_.emplace(number, SoftKey().area()).first->second;
   }
-  std::string bytes_ = SoftKey().area().bytes;
+  mutable std::map<std::uint32_t, TpmPublic> made_;
 };
 
 std::string host(std::uint32_t number) { return "host-" + std::to_string(number); }
@@ -55,6 +55,21 @@ TEST_CASE("of thousands of hosts each is found, and their records are read once"
     CHECK(again.find(host(9)).value().endorsement.bytes == keys(9).endorsement.bytes);
     CHECK(records.reads == reads);
   }
+}
+
+TEST_CASE("a key in another public area is the same key") {
+  MapRecords records;
+  SilentJournal journal;
+  Enrolments enrolments(records, journal);
+  const Keys keys;
+  REQUIRE(enrolments.add("a", keys(1), Replace::no));
+  std::string bytes = keys(1).endorsement.bytes;
+  bytes.replace(8, 2, sized("policy"));  // behind type, name algorithm and attributes
+  const auto dressed = parse_public(bytes, "test key");
+  REQUIRE(dressed);
+  CHECK(dressed->name_digest != keys(1).endorsement.name_digest);
+  for (const auto replace : {Replace::no, Replace::yes})
+    CHECK(enrolments.add("b", {*dressed, keys(2).attestation}, replace).error().code == Code::denied);
 }
 
 TEST_CASE("a key that was replaced is free, and the one in its place is not") {

@@ -315,6 +315,21 @@ TEST_CASE("a guest that does not answer is unreachable, and gets nothing") {
   }
 }
 
+TEST_CASE("a guest's reference never goes back, nor away from its own to the common one") {
+  if (!Swtpm::available()) return;
+  GuestScene scene;
+  const auto text = scene.guests().learn({kWeb}).value().toml;
+  scene.references.file(kWeb.text() + ".toml", "serial = 3\n" + text);
+  CHECK(scene.guests().attest({kWeb}).value().verdict == Verdict::trusted);
+  scene.references.file(kWeb.text() + ".toml", "serial = 2\n" + text);
+  CHECK(scene.guests().attest({kWeb}).error().code == Code::tampered);
+  CHECK(scene.guests().release({kWeb, "disk.key", "secret"}).error().code == Code::tampered);
+  std::filesystem::remove(scene.references.path() / (kWeb.text() + ".toml"));
+  CHECK(scene.guests().attest({kWeb}).error().code == Code::tampered);
+  scene.references.file("default.toml", "serial = 3\n" + text);
+  CHECK(scene.guests().attest({kWeb}).value().verdict == Verdict::trusted);
+}
+
 TEST_CASE("evidence that took too long is stale, and nothing is released") {
   if (!Swtpm::available()) return;
   GuestScene scene;

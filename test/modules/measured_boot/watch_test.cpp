@@ -293,6 +293,23 @@ TEST_CASE("a revocation that comes while the host is asked counts, and ends the 
   CHECK(scene.status().verdict == Verdict::untrusted);
 }
 
+TEST_CASE("a revocation that comes while the host is enrolled anew outlives that") {
+  if (!Swtpm::available()) return;
+  Watched scene;
+  bool come = false;
+  scene.network.afterwards = [&](std::uint32_t method, Result<PeerReply>&) {
+    if (method == kMethodActivate && !come) come = scene.revoke().has_value();
+  };
+  const bool replace = GENERATE(false, true);
+  const auto enrolled = scene.verifier->attestation().enrol({"host-a", replace});
+  CHECK(come);
+  CHECK(enrolled.error().code == Code::revoked);
+  scene.network.afterwards = nullptr;
+  CHECK(scene.attest().cause == "revoked by an operator: stolen");
+  scene.network.restart(*scene.verifier, scene.config);
+  CHECK(scene.attest().cause == "revoked by an operator: stolen");
+}
+
 TEST_CASE("a revocation needs a reason and an enrolled host, and is in force where it cannot be audited") {
   if (!Swtpm::available()) return;
   Watched scene;

@@ -22,6 +22,7 @@ void print_attestation(const AttestationReport& report, const std::string& what)
   if (!report.pcrs.empty()) {
     facts.push_back({"resets", std::to_string(report.reset_count)});
     facts.push_back({"restarts", std::to_string(report.restart_count)});
+    if (report.resets_since != 0) facts.push_back({"resets since the last look", std::to_string(report.resets_since)});
     facts.push_back({"events in the log", std::to_string(report.events)});
     facts.push_back({"verified", human_time(report.time)});
   }
@@ -98,9 +99,17 @@ void add_attest(CLI::App& app, Context& context) {
       "Exit codes: 0 trusted, 3 untrusted or stale, 1 unreachable.\n\n"
       "Examples:\n  vmsec attest host-b\n  vmsec attest --local --json");
   auto* parsed = attest_command;
+  // Behind the subcommand's own: a name too many is taken for this one's HOST, and is never passed over in silence.
   attest_command->callback([&context, host, local, parsed] {
-    if (parsed->get_subcommands().empty())
+    const auto chosen = parsed->get_subcommands();
+    if (chosen.empty()) {
       context.action = [&context, host, local] { return attest(context, *host, *local); };
+    } else if (!host->empty() || *local) {
+      const std::string extra = *local ? "--local" : "\"" + *host + "\"";
+      context.action = [name = chosen.front()->get_name(), extra]() -> Ending {
+        return usage_error("attest " + name + ": " + extra + " was not expected");
+      };
+    }
   });
 
   auto request = std::make_shared<EnrolHost>();
@@ -127,7 +136,9 @@ void add_attest(CLI::App& app, Context& context) {
       "Examples:\n  vmsec attest learn host-b > golden.toml\n  vmsec attest learn --guest web-1 > default.toml\n"
       "  vmsec attest learn --log monday.bin --log tuesday.bin -o golden.toml");
   const auto offline = add_attest_reference(*attest_command, *learn_command, context);
-  context.on(learn_command, [&context, learned, vm, offline] {
+  context.on(learn_command, [&context, learned, vm, offline, learn_command]() -> Ending {
+    const bool from_logs = learn_command->count("--log") != 0;
+    if (!vm->empty() && from_logs) return usage_error("attest learn: --guest or --log, not both");
     if (!vm->empty()) return learn_guest(context, *vm);
     auto ended = offline(*learned);
     return ended ? std::move(*ended) : learn(context, *learned);

@@ -157,7 +157,9 @@ Json log_json(const LogRequest& request, const ToldLog& log) {
 
 Ending show_event_log(Context& context, const LogRequest& request) {
   VMSEC_TRY(const std::string bytes, read_input("event log", request.file, boot::kMaxLogBytes));
-  VMSEC_TRY(const ToldLog log, read_log(bytes));
+  auto read = read_log(bytes);
+  if (!read) return fail(read.error().in("event log " + request.file));
+  const ToldLog& log = *read;
   VMSEC_TRY(const auto bank, shown_bank(request, log));
   if (context.options.json)
     Context::print_json(log_json(request, log));

@@ -16,6 +16,12 @@ Result<std::string> read_event_log(const std::string& file) {
   return read_input("event log", file, boot::kMaxLogBytes);
 }
 
+template <class T>
+Result<T> of_log(Result<T> result, const std::string& file) {
+  if (!result) return fail(std::move(result).error().in("event log " + file));
+  return result;
+}
+
 // What is wrong in a file that the caller names is the caller's mistake.
 Result<boot::Reference> read_reference_file(const std::string& file) {
   auto reference = boot::read_reference(file);
@@ -66,6 +72,7 @@ Ending learn_offline(Context& context, const LearnWish& wish) {
   VMSEC_TRY(const auto text, boot::learn_logs(logs, base ? &*base : nullptr, *bank));
   if (!wish.output.empty()) {
     VMSEC_CHECK(write_new(wish.output, text));
+    if (context.options.json) Context::print_json(Json{{"file", wish.output}});
     return Exit::ok;
   }
   context.print(ReferenceText{text}, [](const ReferenceText& made) { std::fputs(made.toml.c_str(), stdout); });
@@ -102,7 +109,11 @@ Json json_of(const boot::Explanation& explanation) {
                       {"rule", row.rule},
                       {"line", row.line},
                       {"answer", row.event.extends ? boot::to_string(row.answer) : "informs only"}});
-  return {{"accepted", explanation.cause.empty()}, {"cause", explanation.cause}, {"pcrs", pcrs}, {"events", events}};
+  return {{"accepted", explanation.cause.empty()},
+          {"cause", explanation.cause},
+          {"not_judged", explanation.not_judged},
+          {"pcrs", pcrs},
+          {"events", events}};
 }
 
 void print_explanation(const boot::Explanation& explanation) {
@@ -125,12 +136,14 @@ void print_explanation(const boot::Explanation& explanation) {
   print_facts({{"verdict",
                 explanation.cause.empty() ? coloured(Colour::green, "accepted") : coloured(Colour::red, "refused")}});
   if (!explanation.cause.empty()) print_facts({{"cause", explanation.cause}});
+  for (const auto pcr : explanation.not_judged)
+    print_facts({{"not judged", "PCR " + std::to_string(pcr) + ": only the host can show what leads to it"}});
 }
 
 Ending explain_boot(Context& context, const std::string& file, const std::string& log_file) {
   VMSEC_TRY(const auto reference, read_reference_file(file));
   VMSEC_TRY(const auto log, read_event_log(log_file));
-  VMSEC_TRY(const auto explanation, boot::explain_log(reference, log));
+  VMSEC_TRY(const auto explanation, of_log(boot::explain_log(reference, log), log_file));
   if (context.options.json)
     Context::print_json(json_of(explanation));
   else
@@ -149,10 +162,10 @@ Result<std::vector<boot::Difference>> differences(const DiffWish& wish, boot::Ha
   VMSEC_TRY(const auto after, read_event_log(wish.after.empty() ? wish.log : wish.after));
   if (wish.after.empty()) {
     VMSEC_TRY(const auto reference, read_reference_file(wish.before));
-    return boot::diff_reference(reference, after);
+    return of_log(boot::diff_reference(reference, after), wish.log);
   }
   VMSEC_TRY(const auto before, read_event_log(wish.before));
-  return boot::diff_logs(before, after, bank);
+  return of_log(boot::diff_logs(before, after, bank), wish.before + " or " + wish.after);
 }
 
 Json json_of(const std::vector<boot::Difference>& all) {

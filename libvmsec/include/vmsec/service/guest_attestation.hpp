@@ -72,6 +72,8 @@ struct Methods<GuestAttestation> {
                            method(3, "Release", &GuestAttestation::release),
                            method(4, "Learn", &GuestAttestation::learn));
   }
+  // None: a module is granted single VMs, and measured_boot acts for all of them.
+  static constexpr bool for_modules(std::uint32_t) { return false; }
 };
 
 template <>
