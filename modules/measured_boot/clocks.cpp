@@ -6,24 +6,22 @@ namespace vmsec::boot {
 namespace {
 
 constexpr std::uint64_t kWriteEveryMs = 60'000;
-// A TPM that lost its power writes its clock down at least this often (part 1, 36.3.2: 2^22 ms).
-constexpr std::uint64_t kLongestUnwrittenMs = std::uint64_t{1} << 22;
 
 std::unexpected<Error> went_back(std::string_view what, std::uint64_t is, std::uint64_t was) {
   return fail(Code::untrusted, "the TPM's " + std::string(what) + " went back from " + std::to_string(was) + " to " +
                                    std::to_string(is) + ": an older state of it was restored, or it was cloned");
 }
 
-// TPM 2.0 part 1, 36: a reset counts and starts the restarts anew; a restart or resume counts.
-// The clock runs on over all of them; only after a loss of power may it be behind, and says so.
+// TPM 2.0 part 1, 36: a reset counts and starts the restarts anew; a restart or resume counts, the clock runs on.
+// Over a reset the clock says nothing: after a loss of power it may be behind, and libtpms writes it down only together
+// with other state, so that it is behind by any time there although it calls itself safe.
 Status check_order(const SeenClock& seen, const Quote& quote) {
   if (quote.reset_count < seen.reset_count) return went_back("reset counter", quote.reset_count, seen.reset_count);
-  const bool reset = quote.reset_count > seen.reset_count;
-  if (!reset && quote.restart_count < seen.restart_count)
+  if (quote.reset_count > seen.reset_count) return {};
+  if (quote.restart_count < seen.restart_count)
     return went_back("restart counter", quote.restart_count, seen.restart_count);
-  if (quote.clock >= seen.clock) return {};
-  if (reset && !quote.safe && seen.clock - quote.clock <= kLongestUnwrittenMs) return {};
-  return went_back("clock (ms)", quote.clock, seen.clock);
+  if (quote.clock < seen.clock) return went_back("clock (ms)", quote.clock, seen.clock);
+  return {};
 }
 
 bool is_newer(const SeenClock& a, const SeenClock& b) {
