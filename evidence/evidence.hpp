@@ -1,6 +1,7 @@
 // What a host shows of its boot, as it is sent (proto/vmsec/measured_boot.proto).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@ namespace vmsec::boot {
 
 // A PCR as the host says: to name the one that differs, never to decide.
 struct ClaimedPcr {
+  static constexpr std::size_t kAtMost = 24;  // in one message: a TPM has no more
   std::uint32_t pcr = 0;
   std::string value;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.ClaimedPcr";

@@ -46,9 +46,12 @@ bool is_zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == s
 // One list, entry by entry.
 class ListReader {
  public:
-  ListReader(std::string_view list, Hash bank, std::size_t bank_bytes) : reader_(list), bank_(bank) {
-    values_.pcr.assign(bank_bytes, '\0');
-    values_.pcr_padded.assign(bank_bytes, '\0');
+  static Result<ListReader> open(std::string_view list, Hash bank, const std::optional<ImaQuote>& quote) {
+    const auto size = digest_size(bank);
+    if (!size) return fail(Code::unsupported, "read an IMA list: no " + to_string(bank) + " here");
+    VMSEC_TRY(auto own, Digester::create(bank));
+    VMSEC_TRY(auto sha1, Digester::create(Hash::sha1));
+    return ListReader(list, std::move(own), std::move(sha1), quote.value_or(ImaQuote{std::string(*size, '\0'), {}}));
   }
 
   Result<ImaList> read() && {
@@ -56,15 +59,23 @@ class ListReader {
     if (reader_.left() > kMaxImaBytes)
       return bad("the list has " + std::to_string(reader_.left()) + " bytes, more than " +
                  std::to_string(kMaxImaBytes));
+    note_quoted();
     while (reader_.left() != 0) {
       if (number_ == kMaxImaEntries) return bad("more than " + std::to_string(kMaxImaEntries) + " entries");
       VMSEC_CHECK(read_entry());
       ++number_;
+      note_quoted();
     }
     return std::move(values_);
   }
 
  private:
+  ListReader(std::string_view list, Digester own, Digester sha1, ImaQuote quote)
+      : reader_(list), own_(std::move(own)), sha1_(std::move(sha1)), quoted_(std::move(quote.value)) {
+    values_.pcr = quote.start;
+    values_.pcr_padded = std::move(quote.start);
+  }
+
   [[nodiscard]] std::unexpected<Error> bad(const std::string& cause) const {
     return fail(Code::invalid_argument, "IMA list, byte " + std::to_string(reader_.offset()) + ", entry " +
                                             std::to_string(number_) + ": " + cause);
@@ -176,29 +187,34 @@ class ListReader {
     std::string own(size, '\xff');
     std::string padded(kTemplateDigestBytes, '\xff');
     if (!entry.violation) {
-      VMSEC_TRY(padded, digest(Hash::sha1, {hashed}));
+      VMSEC_CHECK(sha1_.digest({hashed}, padded));
       if (padded != template_digest) return bad("its template digest is not that of its data");
-      VMSEC_TRY(own, digest(bank_, {hashed}));
+      VMSEC_CHECK(own_.digest({hashed}, own));
     }
     if (entry.pcr != kImaPcr) return {};
     padded.resize(size, '\0');
-    VMSEC_TRY(values_.pcr, digest(bank_, {values_.pcr, own}));
-    VMSEC_TRY(values_.pcr_padded, digest(bank_, {values_.pcr_padded, padded}));
-    return {};
+    VMSEC_CHECK(own_.digest({values_.pcr, own}, values_.pcr));
+    return own_.digest({values_.pcr_padded, padded}, values_.pcr_padded);
+  }
+
+  void note_quoted() {
+    if (values_.quoted || quoted_.empty()) return;
+    if (equal(values_.pcr, quoted_) || equal(values_.pcr_padded, quoted_)) values_.quoted = number_;
   }
 
   ByteReader reader_;
-  Hash bank_;
+  Digester own_;
+  Digester sha1_;
+  std::string quoted_;  // empty: none was given
   std::uint32_t number_ = 0;
   ImaList values_;
 };
 
 }  // namespace
 
-Result<ImaList> read_ima(std::string_view list, Hash bank) {
-  const auto bank_bytes = digest_size(bank);
-  if (!bank_bytes) return fail(Code::unsupported, "read an IMA list: no " + to_string(bank) + " here");
-  return ListReader(list, bank, *bank_bytes).read();
+Result<ImaList> read_ima(std::string_view list, Hash bank, const std::optional<ImaQuote>& quote) {
+  VMSEC_TRY(auto reader, ListReader::open(list, bank, quote));
+  return std::move(reader).read();
 }
 
 }  // namespace vmsec::boot

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,12 @@ struct ImaEntry {
   std::string_view signature;  // empty: none
 };
 
+// PCR 10 before IMA's first entry, and as it was quoted.
+struct ImaQuote {
+  std::string start;
+  std::string value;
+};
+
 // Views into the list. PCR 10 of that bank, by the entries that are of it in their order. Kernels
 // before 5.8 extend other banks than SHA-1 by the SHA-1 template digest with zeros behind it
 // (`pcr_padded`), later ones by that bank's own digest (`pcr`).
@@ -39,8 +46,12 @@ struct ImaList {
   std::vector<ImaEntry> entries;
   std::string pcr;
   std::string pcr_padded;
+  // Files go on being measured between a quote and the reading of the list: so many of the entries, from the first,
+  // lead to what was quoted. None: they never do, or no quote was given.
+  std::optional<std::size_t> quoted;
 };
 
-Result<ImaList> read_ima(std::string_view list, Hash bank = Hash::sha256);
+Result<ImaList> read_ima(std::string_view list, Hash bank = Hash::sha256,
+                         const std::optional<ImaQuote>& quote = std::nullopt);
 
 }  // namespace vmsec::boot

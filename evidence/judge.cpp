@@ -60,17 +60,11 @@ std::string unknown_module(const Reference& reference, const Confirmed& confirme
 Status confirm_ima(const Evidence& evidence, Confirmed& confirmed) {
   if (evidence.ima_list.empty() || !confirmed.quote.pcrs.has(kImaPcr)) return {};
   auto& replay = confirmed.replay;
-  VMSEC_TRY(confirmed.ima, read_ima(evidence.ima_list, replay.bank));
   const auto claim = std::ranges::find(evidence.claimed, kImaPcr, &ClaimedPcr::pcr);
   if (claim == evidence.claimed.end()) return fail(Code::untrusted, "the host does not say what its PCR 10 is");
   auto& value = replay.values[kImaPcr];
-  VMSEC_TRY(const auto count, ima_prefix(evidence.ima_list, confirmed.ima, replay.bank, value, claim->value));
-  if (!count) {
-    value = confirmed.ima.pcr;
-    return {};
-  }
-  confirmed.ima_entries = *count;
-  value = claim->value;
+  VMSEC_TRY(confirmed.ima, read_ima(evidence.ima_list, replay.bank, ImaQuote{value, claim->value}));
+  value = confirmed.ima.quoted ? claim->value : confirmed.ima.pcr;
   return {};
 }
 
@@ -100,7 +94,7 @@ Result<std::string> remark(std::string_view log) {
 // A rule for PCR 10's events sees the event log's alone.
 std::string unseen_by_rules(const Confirmed& confirmed, const Reference& reference) {
   const auto rules = reference.pcrs.find(kImaPcr);
-  if (reference.ima || confirmed.ima_entries == 0 || rules == reference.pcrs.end()) return {};
+  if (reference.ima || confirmed.ima.quoted.value_or(0) == 0 || rules == reference.pcrs.end()) return {};
   if (rules->second.events.empty() && rules->second.sequence.empty()) return {};
   return "PCR 10 was extended by IMA, of which the reference says nothing";
 }
@@ -115,7 +109,7 @@ Status judge_ima(const Evidence& evidence, const Confirmed& confirmed, const Ref
   if (beside != replay.measurements.end()) {
     cause = "event " + std::to_string(beside->number) + " of the event log is of PCR 10, which is IMA's";
   } else if (!evidence.ima_list.empty()) {
-    VMSEC_TRY(cause, ima_cause(*reference.ima, confirmed.ima, confirmed.ima_entries, replay));
+    VMSEC_TRY(cause, ima_cause(*reference.ima, confirmed.ima, replay));
   }
   report.pcrs.push_back({kImaPcr, to_string(replay.bank), to_hex(replay.values[kImaPcr]), cause.empty(),
                          cause.empty() ? "" : "files of its allow list"});
@@ -146,7 +140,7 @@ Result<Confirmed> confirm(const Evidence& evidence, const TpmPublic& key, const 
   report.restart_count = confirmed.quote.restart_count;
   VMSEC_TRY(confirmed.replay, replay(evidence.event_log, demand.bank));
   if (!evidence.module_log.empty()) {
-    VMSEC_TRY(confirmed.modules, replay_modules(confirmed.replay, evidence.module_log));
+    VMSEC_TRY(confirmed.modules, replay_modules(confirmed.replay, evidence.module_log, evidence.claimed));
   }
   report.events = confirmed.replay.events;
   VMSEC_CHECK(confirm_ima(evidence, confirmed));

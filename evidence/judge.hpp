@@ -13,10 +13,9 @@ namespace vmsec::boot {
 // A genuine quote, and a log that explains it.
 struct Confirmed {
   Quote quote;
-  ModuleLog modules;            // views into the evidence
-  Replay replay;                // its values are the quote's own for the PCRs that it is over
-  ImaList ima;                  // views into the evidence
-  std::size_t ima_entries = 0;  // so many of them lead to what was quoted
+  ModuleLog modules;  // views into the evidence
+  Replay replay;      // its values are the quote's own for the PCRs that it is over
+  ImaList ima;        // views into the evidence
 };
 
 // Fills the report's counters as soon as the quote is known to be genuine.

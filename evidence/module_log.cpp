@@ -137,16 +137,24 @@ Result<ModuleLog> read_module_log(std::string_view log) {
   }
 }
 
-Result<ModuleLog> replay_modules(Replay& replay, std::string_view log) {
+Result<ModuleLog> replay_modules(Replay& replay, std::string_view log, const std::vector<ClaimedPcr>& claimed) {
   VMSEC_TRY(auto modules, read_module_log(log));
-  for (const auto& each : modules.objects) {
+  const auto is_reached = [&](std::uint32_t pcr) {
+    return std::ranges::any_of(
+        claimed, [&](const auto& claim) { return claim.pcr == pcr && equal(claim.value, replay.values[pcr]); });
+  };
+  std::vector<MeasuredObject> measured;
+  for (auto& each : modules.objects) {
+    if (is_reached(each.pcr)) continue;
     const auto found = std::ranges::find(each.digests, replay.bank, &EventDigest::hash);
     if (found == each.digests.end())
       return fail(Code::invalid_argument, "the module log has no " + to_string(replay.bank) + " digests");
     replay.measurements.push_back({replay.events++, each.pcr, kEventTag, DigestBytes(found->bytes)});
     auto& value = replay.values[each.pcr];
     VMSEC_TRY(value, digest(replay.bank, {value, found->bytes}));
+    measured.push_back(std::move(each));
   }
+  modules.objects = std::move(measured);
   return modules;
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "evidence.hpp"
 #include "replay.hpp"
 #include "vmsec/result.hpp"
 
@@ -46,7 +47,8 @@ Result<std::string> module_event(std::uint32_t pcr, const std::vector<Bank>& ban
 // Strict: an event of any other kind, and a digest that is not of its data, is an error with its byte.
 Result<ModuleLog> read_module_log(std::string_view log);
 
-// Goes on where the firmware's log has ended.
-Result<ModuleLog> replay_modules(Replay& replay, std::string_view log);
+// Goes on where the firmware's log has ended, for each PCR as far as to what it is claimed to be: an object that is
+// written down and not yet measured is not loaded yet, and not in the answer.
+Result<ModuleLog> replay_modules(Replay& replay, std::string_view log, const std::vector<ClaimedPcr>& claimed = {});
 
 }  // namespace vmsec::boot

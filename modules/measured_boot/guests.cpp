@@ -11,24 +11,6 @@
 namespace vmsec::boot {
 namespace {
 
-// 0 to 9, and 14, where boot loaders measure: those of them that the log knows are learned.
-constexpr PcrMask kGuestPcrs{0x0043ff};
-
-AttestationReport guest_report(const Uuid& domain, Verdict verdict, std::string cause) {
-  AttestationReport report;
-  report.host = domain.text();
-  report.verdict = verdict;
-  report.cause = std::move(cause);
-  report.time = now();
-  return report;
-}
-
-// No evidence came, and nothing is known to be wrong with the guest. That it is unknown here, or has no port, is an
-// error.
-bool is_silence(const Error& error) {
-  return family(error.code) == Family::environment && error.code != Code::internal;
-}
-
 Status check_secret(const ReleaseSecret& request) {
   VMSEC_CHECK(check_secret_name(request.name));
   if (!request.secret.empty() && request.secret.size() <= kMaxGuestSecret) return {};
@@ -102,8 +84,9 @@ Status Guests::activate(const Uuid& domain, const KeyPair& keys) {
   return fail(Code::untrusted, "it has not proven that its attestation key is in the TPM of its endorsement key");
 }
 
-Result<Guests::Shown> Guests::ask(const Uuid& domain, PcrSelection selection) {
+Result<Guests::Shown> Guests::ask(const Uuid& domain, const TpmPublic& key, PcrSelection selection) {
   Shown shown;
+  shown.key = key;
   VMSEC_TRY(shown.nonce, random_bytes(kGuestNonceBytes));
   GuestLink link(evidence_, domain);
   VMSEC_TRY(auto answer, link.call<GuestEvidence>(kGuestQuote, GuestQuote{domain, shown.nonce, selection.pcrs.bits,
@@ -136,27 +119,22 @@ Result<Guests::Judged> Guests::judged(const Uuid& domain) {
 Result<Guests::Judged> Guests::judged(const Uuid& domain, const Reference& wanted) {
   auto keys = enrolments_.find(domain.text());
   if (!keys && keys.error().code == Code::not_found)
-    return Judged{guest_report(domain, Verdict::untrusted, "not enrolled"), {}, {}};
+    return Judged{report_of(domain.text(), Verdict::untrusted, "not enrolled"), {}, {}};
   if (!keys) return fail(keys.error());
   const auto seen = clocks_.seen(domain.text(), keys->attestation);
   if (!seen) return fail(seen.error());
   const SteadyTime asked = clock_();
-  auto shown = ask(domain, {PcrMask{kUsualPcrs.bits | wanted.mask().bits}, wanted.bank});
+  auto shown = ask(domain, keys->attestation, selection_of(wanted));
   if (!shown && shown.error().code == Code::tampered)
-    return Judged{guest_report(domain, Verdict::untrusted, shown.error().message), {}, {}};
+    return Judged{report_of(domain.text(), Verdict::untrusted, shown.error().message), {}, {}};
   if (!shown && is_silence(shown.error()))
-    return Judged{guest_report(domain, Verdict::unreachable, "no evidence came: " + shown.error().message), {}, {}};
+    return Judged{report_of(domain.text(), Verdict::unreachable, "no evidence came: " + shown.error().message), {}, {}};
   if (!shown) return fail(shown.error());
-  auto report = guest_report(domain, Verdict::unknown, {});
+  auto report = report_of(domain.text(), Verdict::unknown, {});
   report.attestation_key = to_hex(keys->attestation.name_digest);
-  judge(shown->evidence, keys->attestation, shown->demand, wanted, report);
+  judge(shown->evidence, shown->key, shown->demand, wanted, report);
   VMSEC_CHECK(clocks_.judge(domain.text(), shown->evidence, keys->attestation, shown->demand, *seen, report));
-  const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock_() - asked);
-  if (report.verdict == Verdict::trusted && age > config_.max_age) {
-    report.verdict = Verdict::stale;
-    report.cause = "the evidence took " + std::to_string(age.count()) + " s, at most " +
-                   std::to_string(config_.max_age.count()) + " s are allowed";
-  }
+  check_age(report, asked, clock_(), config_.max_age);
   return Judged{std::move(report), std::move(*keys), std::move(*shown)};
 }
 
@@ -217,15 +195,9 @@ Result<ReferenceText> Guests::learn(const GuestRef& request) {
   if (!keys && keys.error().code == Code::not_found)
     return fail(Code::wrong_state, "learn from " + name + ": it is not enrolled");
   if (!keys) return fail(keys.error());
-  const auto shown = ask(request.domain, {kGuestPcrs});
+  const auto shown = ask(request.domain, keys->attestation, {kLearnedPcrs});
   if (!shown) return fail(shown.error().in("learn from " + name));
-  AttestationReport unused;
-  const auto confirmed = confirm(shown->evidence, keys->attestation, shown->demand, unused);
-  if (!confirmed) return fail(Error{Code::untrusted, "learn from " + name + ": " + confirmed.error().message, 0, {}});
-  PcrMask pcrs = kFirmwarePcrs;
-  for (const auto& event : confirmed->replay.measurements)
-    if (kGuestPcrs.has(event.pcr)) pcrs.add(event.pcr);
-  return ReferenceText{write_reference(confirmed->replay, pcrs, name)};
+  return learned(*shown, name);
 }
 
 // A refusal stands whether or not it could be written down.

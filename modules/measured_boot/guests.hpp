@@ -8,8 +8,8 @@
 #include "config.hpp"
 #include "enrolments.hpp"
 #include "evidence/guest_seal.hpp"
-#include "evidence/judge.hpp"
 #include "guest_link.hpp"
+#include "judging.hpp"
 #include "reference_file.hpp"
 #include "verifier.hpp"
 #include "vmsec/service/guest_attestation.hpp"
@@ -34,10 +34,8 @@ class Guests final : public GuestAttestation {
   Result<ReferenceText> learn(const GuestRef& request) override;
 
  private:
-  // Evidence with what it must fulfil, and where a secret for this very agent would go.
-  struct Shown {
-    Evidence evidence;
-    QuoteDemand demand;
+  // And where a secret for this very agent would go.
+  struct Shown : ShownEvidence {
     std::string nonce;
     std::string exchange_key;
   };
@@ -53,7 +51,7 @@ class Guests final : public GuestAttestation {
   std::unique_lock<std::mutex> turn_of(const Uuid& domain);
   Result<Enrolment> enrol_checked(const EnrolGuest& request);
   Status activate(const Uuid& domain, const KeyPair& keys);
-  Result<Shown> ask(const Uuid& domain, PcrSelection selection);
+  Result<Shown> ask(const Uuid& domain, const TpmPublic& key, PcrSelection selection);
   Result<Judged> judged(const Uuid& domain);
   Result<Judged> judged(const Uuid& domain, const Reference& wanted);
   Status deliver(const ReleaseSecret& request, const Judged& to);

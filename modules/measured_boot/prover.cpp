@@ -126,7 +126,7 @@ Result<Evidence> Prover::quote(const PeerContext& from, const QuoteRequest& requ
   VMSEC_TRY(const auto host, evidence_.host({}));
   VMSEC_TRY(const auto key, kept_key());
   VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
-  return quote(tpm, host, key, qualifying, selection);
+  return quote(tpm, key, qualifying, selection);
 }
 
 Result<Prover::Local> Prover::quote_locally(const QuoteRequest& request) {
@@ -136,20 +136,21 @@ Result<Prover::Local> Prover::quote_locally(const QuoteRequest& request) {
   VMSEC_TRY(auto tpm, Tpm::open(host.tcti));
   VMSEC_TRY(const auto key, usable_key(tpm));
   Local local;
-  VMSEC_TRY(local.evidence, quote(tpm, host, key, qualifying, selection));
+  VMSEC_TRY(local.evidence, quote(tpm, key, qualifying, selection));
   VMSEC_TRY(local.attestation_key, public_area(key));
   return local;
 }
 
-Result<Evidence> Prover::quote(Tpm& tpm, const HostEvidence& host, const KeyBlob& key, const std::string& qualifying,
-                               PcrSelection selection) {
+Result<Evidence> Prover::quote(Tpm& tpm, const KeyBlob& key, const std::string& qualifying, PcrSelection selection) {
   const auto& [pcrs, bank] = selection;
   VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, pcrs, bank));
   VMSEC_TRY(const auto values, tpm.read_pcrs(pcrs, bank));
-  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), host.event_log, {}, {}, host.module_log};
+  // Files and modules go on being measured: a log of before the quote may lack what was quoted, one of after it has it
+  // all.
+  VMSEC_TRY(auto now, evidence_.host({}));
+  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), std::move(now.event_log), {}, {},
+                    std::move(now.module_log)};
   if (pcrs.has(kImaPcr)) {
-    // Files go on being measured: a list of before the quote may lack what was quoted, one of after it has it all.
-    VMSEC_TRY(auto now, evidence_.host({}));
     if (now.ima_list.size() > kMaxShownIma)
       return fail(Code::limit_exceeded, "quote: this host's IMA list has " + std::to_string(now.ima_list.size()) +
                                             " bytes, at most " + std::to_string(kMaxShownIma) + " are shown");

@@ -47,8 +47,7 @@ class Prover {
   // An open Tpm is the only one in the process: two callers never make two keys.
   Result<KeyBlob> usable_key(Tpm& tpm);
   Result<KeyBlob> new_key(Tpm& tpm, const std::string& why);
-  Result<Evidence> quote(Tpm& tpm, const HostEvidence& host, const KeyBlob& key, const std::string& qualifying,
-                         PcrSelection selection);
+  Result<Evidence> quote(Tpm& tpm, const KeyBlob& key, const std::string& qualifying, PcrSelection selection);
 
   BootEvidence& evidence_;
   Records& records_;

@@ -10,30 +10,8 @@ namespace vmsec::boot {
 namespace {
 
 const std::string kThisHost = "this host";
-// 0 to 9, and 14, where boot loaders measure: those of them that the log knows are learned.
-constexpr PcrMask kLearnedPcrs{0x0043ff};
-
-// What is quoted for a reference: always what a boot is usually asked for, too.
-PcrSelection selection_of(const Reference& wanted) {
-  return {PcrMask{kUsualPcrs.bits | wanted.mask().bits}, wanted.bank};
-}
-
 QuoteRequest request_of(const std::string& nonce, PcrSelection selection) {
   return {nonce, selection.pcrs.bits, static_cast<std::uint32_t>(selection.bank)};
-}
-
-// No evidence came, and nothing is known to be wrong with the host.
-bool means_unreachable(const Error& error) {
-  return family(error.code) == Family::environment && error.code != Code::internal;
-}
-
-AttestationReport report_of(const std::string& host, Verdict verdict, std::string cause) {
-  AttestationReport report;
-  report.host = host;
-  report.verdict = verdict;
-  report.cause = std::move(cause);
-  report.time = now();
-  return report;
 }
 
 }  // namespace
@@ -67,8 +45,7 @@ Result<std::optional<AttestationReport>> Verifier::revoked_report(const std::str
 Result<AttestationReport> Verifier::attest_peer(const AttestHost& request) {
   VMSEC_TRY(const auto wanted, reference_.read());
   auto peer = link(request);
-  if (!peer && means_unreachable(peer.error()))
-    return report_of(request.host, Verdict::unreachable, peer.error().message);
+  if (!peer && is_silence(peer.error())) return report_of(request.host, Verdict::unreachable, peer.error().message);
   if (!peer) return fail(peer.error());
   const std::string host = peer->context().peer;
   if (!request.host.empty() && request.host != host)
@@ -88,12 +65,7 @@ Result<AttestationReport> Verifier::attest_peer(const AttestHost& request) {
   report.attestation_key = to_hex(keys->attestation.name_digest);
   judge(shown->evidence, shown->key, shown->demand, *wanted, report);
   VMSEC_CHECK(clocks_.judge(host, shown->evidence, shown->key, shown->demand, *seen, report));
-  const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock_() - asked);
-  if (report.verdict == Verdict::trusted && age > config_.max_age) {
-    report.verdict = Verdict::stale;
-    report.cause = "the evidence took " + std::to_string(age.count()) + " s, at most " +
-                   std::to_string(config_.max_age.count()) + " s are allowed";
-  }
+  check_age(report, asked, clock_(), config_.max_age);
   return report;
 }
 
@@ -108,10 +80,10 @@ Result<AttestationReport> Verifier::attest_here() {
 }
 
 // `tampered`: an answer came, and it is none.
-Result<Verifier::Shown> Verifier::ask(PeerLink& link, const TpmPublic& key, PcrSelection selection) {
+Result<ShownEvidence> Verifier::ask(PeerLink& link, const TpmPublic& key, PcrSelection selection) {
   VMSEC_TRY(const auto nonce, random_bytes(kNonceBytes));
   const auto& context = link.context();
-  Shown shown;
+  ShownEvidence shown;
   shown.key = key;
   shown.demand.pcrs = selection.pcrs;
   shown.demand.bank = selection.bank;
@@ -123,9 +95,9 @@ Result<Verifier::Shown> Verifier::ask(PeerLink& link, const TpmPublic& key, PcrS
   return shown;
 }
 
-Result<Verifier::Shown> Verifier::ask_here(PcrSelection selection) {
+Result<ShownEvidence> Verifier::ask_here(PcrSelection selection) {
   VMSEC_TRY(const auto nonce, random_bytes(kNonceBytes));
-  Shown shown;
+  ShownEvidence shown;
   shown.demand.pcrs = selection.pcrs;
   shown.demand.bank = selection.bank;
   VMSEC_TRY(shown.demand.qualifying_data, local_qualifying_data(nonce));
@@ -135,7 +107,7 @@ Result<Verifier::Shown> Verifier::ask_here(PcrSelection selection) {
   return shown;
 }
 
-Result<Verifier::Shown> Verifier::shown_by(const std::string& host, PcrSelection selection) {
+Result<ShownEvidence> Verifier::shown_by(const std::string& host, PcrSelection selection) {
   if (host.empty()) return ask_here(selection);
   const auto keys = enrolments_.find(host);
   if (!keys && keys.error().code == Code::not_found)
@@ -148,13 +120,7 @@ Result<Verifier::Shown> Verifier::shown_by(const std::string& host, PcrSelection
 Result<ReferenceText> Verifier::learn(const LearnReference& request) {
   const std::string host = request.host.empty() ? kThisHost : request.host;
   VMSEC_TRY(const auto shown, shown_by(request.host, {kLearnedPcrs}));
-  AttestationReport unused;
-  const auto confirmed = confirm(shown.evidence, shown.key, shown.demand, unused);
-  if (!confirmed) return fail(Error{Code::untrusted, "learn from " + host + ": " + confirmed.error().message, 0, {}});
-  PcrMask pcrs = kFirmwarePcrs;
-  for (const auto& event : confirmed->replay.measurements)
-    if (kLearnedPcrs.has(event.pcr)) pcrs.add(event.pcr);
-  return ReferenceText{write_reference(confirmed->replay, pcrs, host)};
+  return learned(shown, host);
 }
 
 Result<Enrolment> Verifier::enrol(const EnrolHost& request) {

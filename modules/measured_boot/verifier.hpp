@@ -5,11 +5,10 @@
 #include <mutex>
 #include <optional>
 
-#include "clock.hpp"
 #include "clocks.hpp"
 #include "config.hpp"
 #include "enrolments.hpp"
-#include "evidence/judge.hpp"
+#include "judging.hpp"
 #include "peer_link.hpp"
 #include "prover.hpp"
 #include "reference_file.hpp"
@@ -52,13 +51,6 @@ class Verifier final : public Attestation {
   Result<HostVerdict> revoke(const RevokeHost& request) override;
 
  private:
-  // Evidence with what it must fulfil.
-  struct Shown {
-    Evidence evidence;
-    TpmPublic key;
-    QuoteDemand demand;
-  };
-
   Result<PeerLink> link(const AttestHost& request);
   // As attest_peer(), and what was found out is noted.
   Result<AttestationReport> attest_noted(const AttestHost& request);
@@ -74,9 +66,9 @@ class Verifier final : public Attestation {
   [[nodiscard]] Result<HostVerdict> verdict_on(const std::string& host) const;
   Result<AttestationReport> attest_peer(const AttestHost& request);
   Result<AttestationReport> attest_here();
-  Result<Shown> ask(PeerLink& link, const TpmPublic& key, PcrSelection selection);
-  Result<Shown> ask_here(PcrSelection selection);
-  Result<Shown> shown_by(const std::string& host, PcrSelection selection);
+  Result<ShownEvidence> ask(PeerLink& link, const TpmPublic& key, PcrSelection selection);
+  Result<ShownEvidence> ask_here(PcrSelection selection);
+  Result<ShownEvidence> shown_by(const std::string& host, PcrSelection selection);
   Result<Enrolment> enrol_checked(const EnrolHost& request);
   Status activate(PeerLink& link, const KeyPair& keys);
   void record(const char* action, Outcome outcome, const std::string& host, const std::string& detail);

@@ -14,6 +14,8 @@
 namespace vmsec::boot {
 namespace {
 
+constexpr std::size_t kMaxPendingBytes = kMaxLogBytes + 4096;
+
 Result<Fd> lock(const std::string& log) {
   const std::string path = log + ".lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -59,6 +61,33 @@ Result<std::string> log_of_boot(const std::string& path, std::uint32_t reset_cou
   return log;
 }
 
+std::string pending_file(const std::string& log) { return log + ".pending"; }
+
+Status forget_pending(const std::string& log) {
+  const std::string path = pending_file(log);
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return fail(errno_error("remove " + path));
+}
+
+Result<std::string> value_of(Tpm& tpm, std::uint32_t pcr, const std::vector<Bank>& banks) {
+  VMSEC_TRY(auto values, tpm.read_pcrs(PcrMask{1U << pcr}, banks.front().hash));
+  return std::move(values[pcr]);
+}
+
+// An object that is in the log and was never measured was never loaded: it is taken out, so that it is measured when it
+// is.
+Status settle(const std::string& log, Tpm& tpm, std::uint32_t reset_count, const std::vector<Bank>& banks) {
+  const auto bytes = read_file(pending_file(log), kMaxPendingBytes, "state of the module log");
+  if (!bytes && bytes.error().native == ENOENT) return {};
+  if (!bytes) return fail(bytes.error());
+  VMSEC_TRY(const auto pending, wire::decode<PendingMeasurement>(*bytes));
+  if (pending.reset_count != reset_count) return forget_pending(log);
+  if (!is_module_pcr(pending.pcr)) return fail(Code::invalid_argument, pending_file(log) + ": of no PCR for modules");
+  VMSEC_TRY(const auto value, value_of(tpm, pending.pcr, banks));
+  if (value == pending.value) VMSEC_CHECK(replace(log, pending.log));
+  return forget_pending(log);
+}
+
 }  // namespace
 
 Status measure(const MeasureRequest& request) {
@@ -69,6 +98,8 @@ Status measure(const MeasureRequest& request) {
   VMSEC_TRY(auto tpm, Tpm::open(request.tcti));
   VMSEC_TRY(const auto resets, tpm.reset_count());
   VMSEC_TRY(const auto banks, tpm.banks());
+  if (banks.empty()) return fail(Code::unsupported, "the TPM has no active PCR bank");
+  VMSEC_CHECK(settle(request.log, tpm, resets, banks));
   VMSEC_TRY(const auto before, log_of_boot(request.log, resets, banks));
   VMSEC_TRY(const auto known, read_module_log(before));
   for (const auto& each : known.objects)
@@ -76,12 +107,14 @@ Status measure(const MeasureRequest& request) {
   VMSEC_TRY(const auto event, module_event(request.pcr, banks, request.object));
   if (before.size() + event.size() > kMaxLogBytes)
     return fail(Code::limit_exceeded, "module log " + request.log + ": it is full");
-  // First the log: a crash in between is an attestation that fails, and no module that nobody told of.
+  VMSEC_TRY(auto value, value_of(tpm, request.pcr, banks));
+  VMSEC_CHECK(replace(pending_file(request.log),
+                      wire::encode(PendingMeasurement{resets, request.pcr, std::move(value), before})));
+  // First the log: whoever is quoted in between shows one that is ahead, which says nothing of what is not measured.
   VMSEC_CHECK(replace(request.log, before + event));
   const auto extended = tpm.extend(request.pcr, banks, module_event_data(request.object));
-  if (extended) return {};
-  VMSEC_CHECK(replace(request.log, before));
-  return extended;
+  const auto settled = settle(request.log, tpm, resets, banks);
+  return extended ? settled : extended;
 }
 
 }  // namespace vmsec::boot

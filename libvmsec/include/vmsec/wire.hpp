@@ -25,7 +25,8 @@
 // Decoding is strict where it matters: a wrong wire type, a truncated field, a
 // number out of range, a bad UUID or a descriptor that is not there is an
 // error that names the field. Unknown fields are skipped, so that messages
-// can grow. Nesting is bounded by the messages' types.
+// can grow. Nesting is bounded by the messages' types; a message type with a
+// constant kAtMost is repeated at most so often.
 #pragma once
 
 #include <concepts>
@@ -212,6 +213,10 @@ Status get(protozero::pbf_reader& reader, T& value, std::vector<Fd>* fds, std::s
       value.push_back(element);
       return {};
     } else {
+      if constexpr (requires { E::kAtMost; }) {
+        if (value.size() == E::kAtMost)
+          return field_error(message, name, "more than " + std::to_string(E::kAtMost) + " of them");
+      }
       return get(reader, value.emplace_back(), fds, message, name);
     }
   } else if constexpr (std::is_floating_point_v<T>) {

@@ -46,6 +46,10 @@ TEST_CASE("each tampering with the evidence is named as what it is") {
     });
     cause = "the event log does not lead to the PCRs that were quoted (0,1,2,3,4,5,6,7,9)";
   }
+  SECTION("claims for more PCRs than a TPM has") {
+    scene.change_evidence([](Evidence& e) { e.claimed.resize(25); });
+    cause = "its answer is no evidence: decode vmsec.measured_boot.Evidence.claimed: more than 24 of them";
+  }
   SECTION("the quote's clock") {
     scene.change_evidence([](Evidence& e) { e.attest[6 + 2 + 34 + 2 + 32 + 7] ^= 1; });
     cause = "the quote's signature is not the attestation key's";

@@ -96,6 +96,58 @@ TEST_CASE("a module is measured into every bank, once a boot, and the log leads 
   }
 }
 
+TEST_CASE("an end of the agent between the log and the PCR leaves neither a gap nor a lie") {
+  if (!Swtpm::available()) return;
+  Swtpm swtpm;
+  TempFolder folder;
+  const std::string log = folder.path() / "modules.log";
+  REQUIRE(measure({swtpm.tcti(), kPcr, log, plugin()}));
+  auto tpm = Tpm::open(swtpm.tcti());
+  REQUIRE(tpm);
+  const auto banks = tpm->banks().value();
+  const auto bank = banks.front().hash;
+  const auto before = tpm->read_pcrs(PcrMask{1U << kPcr}, bank).value()[kPcr];
+  PendingMeasurement pending{tpm->reset_count().value(), kPcr, before, read_whole(log)};
+  folder.file("modules.log", pending.log + module_event(kPcr, banks, throttle()).value());
+  const auto write_pending = [&] { folder.file("modules.log.pending", wire::encode(pending)); };
+
+  SECTION("before the PCR was extended: what was only written down is measured when it is loaded") {
+    write_pending();
+    tpm = fail(Code::unavailable, "closed");
+    REQUIRE(measure({swtpm.tcti(), kPcr, log, throttle()}));
+    CHECK(value_of(swtpm, bank) != pending.value);
+    CHECK(objects_of(read_whole(log)) == std::vector{plugin(), throttle()});
+  }
+  SECTION("and is in the log of nothing else") {
+    write_pending();
+    tpm = fail(Code::unavailable, "closed");
+    REQUIRE(measure({swtpm.tcti(), kPcr, log, throttle('c')}));
+    CHECK(objects_of(read_whole(log)) == std::vector{plugin(), throttle('c')});
+  }
+  SECTION("after it: it is not measured again") {
+    write_pending();
+    REQUIRE(tpm->extend(kPcr, banks, module_event_data(throttle())));
+    tpm = fail(Code::unavailable, "closed");
+    const auto value = value_of(swtpm, bank);
+    REQUIRE(measure({swtpm.tcti(), kPcr, log, throttle()}));
+    CHECK(value_of(swtpm, bank) == value);
+    CHECK(objects_of(read_whole(log)) == std::vector{plugin(), throttle()});
+  }
+  SECTION("in an earlier boot: it says nothing of this one") {
+    ++pending.reset_count;
+    write_pending();
+    tpm = fail(Code::unavailable, "closed");
+    REQUIRE(measure({swtpm.tcti(), kPcr, log, throttle('c')}));
+    CHECK(objects_of(read_whole(log)) == std::vector{plugin(), throttle(), throttle('c')});
+  }
+  SECTION("a file that was spoiled measures nothing") {
+    folder.file("modules.log.pending", "garbage");
+    tpm = fail(Code::unavailable, "closed");
+    CHECK_FALSE(measure({swtpm.tcti(), kPcr, log, throttle('c')}));
+    CHECK(value_of(swtpm, bank) == pending.value);
+  }
+}
+
 TEST_CASE("what is no module, or no PCR for modules, is not measured") {
   const auto refused = [](std::uint32_t pcr, const LoadedObject& object) {
     return measure({"swtpm:path=/nowhere", pcr, "/nowhere/log", object}).error().code == Code::invalid_argument;
@@ -121,6 +173,13 @@ TEST_CASE("a host is trusted with the modules of the reference, and with no othe
   SECTION("a module that is not in the reference is named") {
     scene.load({"module", "spy", std::string(64, 'd')});
     scene.must_be_untrusted("; module spy is ");
+  }
+  SECTION("a module that is written down and not yet measured is not loaded, and in nobody's way") {
+    const auto value = value_of(scene.host->tpm);
+    const auto banks = read_module_log(scene.host->module_log)->banks;
+    scene.host->module_log += module_event(kPcr, banks, {"module", "spy", std::string(64, 'd')}).value();
+    CHECK(scene.attest().verdict == Verdict::trusted);
+    CHECK(value_of(scene.host->tpm) == value);
   }
   SECTION("a log that keeps silent of one does not lead to the PCR") {
     const auto had = scene.host->module_log;
