@@ -1,8 +1,10 @@
 #!/bin/bash
-# make_eventlog.sh OUT_DIR - makes OUT_DIR/ovmf-q35.bin and .pcrs: the event log and the PCR values of a real measured boot:
+# make_eventlog.sh OUT_DIR [--ima] - makes OUT_DIR/ovmf-q35.bin and .pcrs: the event log and the PCR values of a real measured boot:
 # OVMF on QEMU's q35 (TCG) with a software TPM, which starts Debian's cloud kernel; the guest sends both over its second serial port.
+# With --ima the kernel measures files, too: ovmf-q35-ima.bin, .pcrs, and .list with what it has measured.
 set -euo pipefail
-out=${1:?usage: make_eventlog.sh OUT_DIR}
+out=${1:?usage: make_eventlog.sh OUT_DIR [--ima]} name=ovmf-q35 more=
+[[ ${2:-} != --ima ]] || { name=ovmf-q35-ima more=" ima=1"; }
 here=$(cd "$(dirname "$0")" && pwd)
 die() { echo "make_eventlog.sh: $*" >&2; exit 1; }
 ovmf=/usr/share/OVMF/OVMF_CODE_4M.fd vars=/usr/share/OVMF/OVMF_VARS_4M.fd
@@ -30,14 +32,17 @@ echo "make_eventlog.sh: booting (about 20 s) ..."
 timeout 180 qemu-system-x86_64 -machine q35,accel=tcg -m 512 -display none -no-reboot -monitor none -nic none \
     -drive if=pflash,format=raw,unit=0,readonly=on,file="$ovmf" -drive if=pflash,format=raw,unit=1,file="$work/vars.fd" \
     -chardev socket,id=tpm,path="$work/tpm.sock" -tpmdev emulator,id=tpm0,chardev=tpm -device tpm-crb,tpmdev=tpm0 \
-    -kernel "$work/linux/vmlinuz" -initrd "$work/linux/initrd.gz" -append "console=ttyS0 run=tpm" \
+    -kernel "$work/linux/vmlinuz" -initrd "$work/linux/initrd.gz" -append "console=ttyS0 run=tpm$more" \
     -serial file:"$work/console.log" -serial file:"$work/report" || { tail -5 "$work/console.log" >&2; die "the boot failed"; }
 grep -q "ALL SENT" "$work/report" || { tail -5 "$work/console.log" >&2; die "the guest sent no complete report"; }
 
 mkdir -p "$out"
 tr -d '\r' < "$work/report" > "$work/clean"
-sed -n '/^LOG BEGIN/,/^LOG END/{/^LOG/d;p}' "$work/clean" | base64 -d > "$work/ovmf-q35.bin"
-sed -n 's/^PCR //p' "$work/clean" > "$work/ovmf-q35.pcrs"
-"$here/replay" --banks sha1,sha256 compare "$work/ovmf-q35.bin" "$work/ovmf-q35.pcrs" || die "the log does not replay to the guest's PCRs"
-mv "$work/ovmf-q35.bin" "$work/ovmf-q35.pcrs" "$out/"
-echo "make_eventlog.sh: $(stat -c %s "$out/ovmf-q35.bin") bytes of log; it replays to the PCRs that the guest read (PCR 10, the kernel's, apart)"
+# section WHAT FILE: what stands between "WHAT BEGIN" and "WHAT END".
+section() { sed -n "/^$1 BEGIN/,/^$1 END/{/^$1 /d;p}" "$work/clean" | base64 -d > "$work/$2"; }
+section LOG $name.bin
+sed -n 's/^PCR //p' "$work/clean" > "$work/$name.pcrs"
+"$here/replay" --banks sha1,sha256 compare "$work/$name.bin" "$work/$name.pcrs" || die "the log does not replay to the guest's PCRs"
+[[ -z $more ]] || { section IMA $name.list; [[ -s $work/$name.list ]] || die "the guest has measured no file"; mv "$work/$name.list" "$out/"; }
+mv "$work/$name.bin" "$work/$name.pcrs" "$out/"
+echo "make_eventlog.sh: $(stat -c %s "$out/$name.bin") bytes of log; it replays to the PCRs that the guest read (PCR 10, the kernel's, apart)"
