@@ -48,20 +48,21 @@ Status diff_events(const Events& before, const Events& after, std::vector<Differ
 
 class ReferenceDiff {
  public:
-  ReferenceDiff(const Reference& reference, const Replay& replay, const std::vector<ViewedEvent>& events)
-      : reference_(reference), replay_(replay), events_(events), by_pcr_(by_pcr(events)) {}
+  ReferenceDiff(const Reference& reference, const ViewedBoot& boot)
+      : reference_(reference), boot_(boot), replay_(boot.replay), by_pcr_(by_pcr(boot.events)) {}
 
   Result<std::vector<Difference>> diff() && {
     if (reference_.secure_boot) secure_boot();
     for (const auto& [pcr, wanted] : reference_.pcrs) {
       const std::size_t before = out_.size();
       if (!wanted.sequence.empty()) VMSEC_CHECK(sequence(pcr, wanted.sequence));
-      if (!wanted.events.empty()) listed(pcr, wanted.events);
+      if (!wanted.events.empty()) listed(pcr, wanted);
       // A value of which the events tell nothing.
       const auto& value = replay_.values[pcr];
       if (!wanted.values.empty() && out_.size() == before && !is_allowed(value, wanted.values))
         out_.push_back({Change::changed, pcr, "value", {}, allowed_text(wanted.values), to_hex(value), {}});
     }
+    if (reference_.ima && boot_.ima) files(*reference_.ima, boot_.ima->entries);
     return std::move(out_);
   }
 
@@ -87,22 +88,36 @@ class ReferenceDiff {
     return {};
   }
 
-  // A list has no order, and its events no names.
-  void listed(std::uint32_t pcr, const std::vector<std::string>& allowed) {
+  // A list has no order, and its events no names. What it has beyond a boot whose value is allowed are alternatives.
+  void listed(std::uint32_t pcr, const PcrReference& wanted) {
+    const auto& allowed = wanted.events;
     std::set<std::string> seen;
     for (const auto* event : by_pcr_[pcr]) {
       seen.insert(event->digest);
       if (!is_allowed(event->digest, allowed)) out_.push_back(added(*event));
     }
+    if (is_allowed(replay_.values[pcr], wanted.values)) return;
     for (const auto& digest : allowed)
       if (!seen.contains(digest)) out_.push_back({Change::removed, pcr, "event", {}, to_hex(digest), {}, {}});
+  }
+
+  // The first is the boot's aggregate.
+  void files(const ImaReference& ima, const std::vector<ImaEntry>& entries) {
+    std::set<std::string_view> told;
+    for (std::size_t i = 1; i < entries.size(); ++i) {
+      const auto& entry = entries[i];
+      if (entry.violation || ima.digests.contains(std::string(entry.digest)) || !told.insert(entry.digest).second)
+        continue;
+      out_.push_back(
+          {Change::added, kImaPcr, "file", entry.number, {}, to_hex(entry.digest), printable(entry.path, 200)});
+    }
   }
 
   void secure_boot() {
     const auto rulings = by_secure_boot(reference_, measured_into(replay_, kSecureBootPcr));
     for (const auto& ruling : rulings.events) {
       if (ruling.allowed) continue;
-      const auto& event = events_[ruling.event];
+      const auto& event = boot_.events[ruling.event];
       auto difference = added(event);
       if (!ruling.key.empty()) difference.part = ruling.key;
       const auto list = reference_.secure_boot_lists.find(ruling.key.substr(ruling.key.find('.') + 1));
@@ -115,8 +130,8 @@ class ReferenceDiff {
   }
 
   const Reference& reference_;
+  const ViewedBoot& boot_;
   const Replay& replay_;
-  const std::vector<ViewedEvent>& events_;
   std::map<std::uint32_t, Events> by_pcr_;
   std::vector<Difference> out_;
 };
@@ -142,20 +157,19 @@ std::string kind_of_part(std::string_view name) {
   return std::string(numbered ? name.substr(0, dash) : name);
 }
 
-Result<std::vector<Difference>> diff_logs(std::string_view before, std::string_view after, Hash bank) {
-  VMSEC_TRY(const auto left, view_log(before, bank));
-  VMSEC_TRY(const auto right, view_log(after, bank));
-  auto was = by_pcr(left);
-  auto is = by_pcr(right);
+Result<std::vector<Difference>> diff_boots(const BootLogs& before, const BootLogs& after, Hash bank) {
+  VMSEC_TRY(const auto left, view_boot(before, bank));
+  VMSEC_TRY(const auto right, view_boot(after, bank));
+  auto was = by_pcr(left.events);
+  auto is = by_pcr(right.events);
   std::vector<Difference> out;
   for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) VMSEC_CHECK(diff_events(was[pcr], is[pcr], out));
   return out;
 }
 
-Result<std::vector<Difference>> diff_reference(const Reference& reference, std::string_view log) {
-  VMSEC_TRY(const auto replayed, replay(log, reference.bank));
-  VMSEC_TRY(const auto events, view_log(log, reference.bank));
-  return ReferenceDiff(reference, replayed, events).diff();
+Result<std::vector<Difference>> diff_reference(const Reference& reference, const BootLogs& logs) {
+  VMSEC_TRY(const auto boot, view_boot(logs, reference.bank));
+  return ReferenceDiff(reference, boot).diff();
 }
 
 }  // namespace vmsec::boot

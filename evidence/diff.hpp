@@ -22,8 +22,9 @@ struct Difference {
 };
 
 // By digests of that bank, PCR by PCR. Which event became which is told by what they say of themselves.
-Result<std::vector<Difference>> diff_logs(std::string_view before, std::string_view after, Hash bank);
-Result<std::vector<Difference>> diff_reference(const Reference& reference, std::string_view log);
+Result<std::vector<Difference>> diff_boots(const BootLogs& before, const BootLogs& after, Hash bank);
+// Of a file that IMA has measured: what the reference's allow list lacks, by its path.
+Result<std::vector<Difference>> diff_reference(const Reference& reference, const BootLogs& logs);
 
 // "kernel" of the reference's part "kernel-2".
 std::string kind_of_part(std::string_view name);

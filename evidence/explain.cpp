@@ -1,20 +1,22 @@
 #include "explain.hpp"
 
 #include "bytes.hpp"
-#include "ima.hpp"
+#include "ima_judge.hpp"
 
 namespace vmsec::boot {
 namespace {
 
 class Explainer {
  public:
-  Explainer(const Reference& reference, const Replay& replay) : reference_(reference), replay_(replay) {}
+  Explainer(const Reference& reference, ViewedBoot boot)
+      : reference_(reference), boot_(std::move(boot)), replay_(boot_.replay) {}
 
-  Explanation explain(std::vector<ViewedEvent> events) && {
+  Result<Explanation> explain() && {
     const auto comparison = compare(reference_, replay_);
-    for (auto& event : events) explanation_.events.push_back({std::move(event), {}, 0, Answer::not_covered});
+    for (auto& event : boot_.events) explanation_.events.push_back({std::move(event), {}, 0, Answer::not_covered});
     for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) explain_pcr(pcr);
     explanation_.cause = comparison.cause;
+    if (reference_.ima) VMSEC_CHECK(explain_ima(*reference_.ima));
     if (reference_.strict) apply_remarks();
     return std::move(explanation_);
   }
@@ -40,15 +42,29 @@ class Explainer {
       }
       if (!found->second.values.empty()) apply_values(row, name + "values", found->second.values);
     }
-    if (pcr == kImaPcr && reference_.ima) explanation_.not_judged.push_back(pcr);
-    if (pcr == kImaPcr && reference_.ima) row = {pcr, {}, "ima, by the host's IMA list", 0, Answer::not_covered, {}};
     if (row.rules.empty() && measured.empty()) return;
     if (row.rules.empty()) row.answer = Answer::not_covered;
     explanation_.pcrs.push_back(std::move(row));
   }
 
+  Status explain_ima(const ImaReference& ima) {
+    ExplainedPcr row{kImaPcr, {}, {"ima"}, 0, Answer::not_covered, {}};
+    if (boot_.ima) {
+      row.value = replay_.values[kImaPcr];
+      row.answer = Answer::allowed;
+      VMSEC_TRY(const auto cause, ima_cause(ima, *boot_.ima, replay_));
+      if (!cause.empty()) refuse(row, cause);
+      if (explanation_.cause.empty()) explanation_.cause = cause;
+    } else {
+      explanation_.not_judged.push_back(kImaPcr);
+    }
+    std::erase_if(explanation_.pcrs, [](const auto& each) { return each.pcr == kImaPcr; });
+    explanation_.pcrs.push_back(std::move(row));
+    return {};
+  }
+
   static void add(ExplainedPcr& row, const std::string& rule, std::size_t line) {
-    row.rules += (row.rules.empty() ? "" : ", ") + rule;
+    row.rules.push_back(rule);
     if (row.line == 0) row.line = line;
   }
   static void refuse(ExplainedPcr& row, const std::string& cause) {
@@ -103,6 +119,7 @@ class Explainer {
   }
 
   const Reference& reference_;
+  ViewedBoot boot_;
   const Replay& replay_;
   Explanation explanation_;
 };
@@ -121,10 +138,9 @@ std::string_view to_string(Answer answer) {
   return "not covered";
 }
 
-Result<Explanation> explain_log(const Reference& reference, std::string_view log) {
-  VMSEC_TRY(const auto replayed, replay(log, reference.bank));
-  VMSEC_TRY(auto events, view_log(log, reference.bank));
-  return Explainer(reference, replayed).explain(std::move(events));
+Result<Explanation> explain_boot(const Reference& reference, const BootLogs& logs) {
+  VMSEC_TRY(auto boot, view_boot(logs, reference.bank));
+  return Explainer(reference, std::move(boot)).explain();
 }
 
 }  // namespace vmsec::boot

@@ -19,8 +19,8 @@ struct ExplainedEvent {
 
 struct ExplainedPcr {
   std::uint32_t pcr = 0;
-  std::string value;  // raw
-  std::string rules;  // "values, sequence"
+  std::string value;               // raw
+  std::vector<std::string> rules;  // "values", "sequence"
   std::size_t line = 0;
   Answer answer = Answer::not_covered;
   std::string cause;  // of a refusal
@@ -30,11 +30,11 @@ struct Explanation {
   std::vector<ExplainedPcr> pcrs;
   std::vector<ExplainedEvent> events;
   std::string cause;  // the first thing that is refused; empty: nothing is
-  // Those that the reference covers and no event log leads to: IMA's, by the list that only the host has.
+  // Those that the reference covers and none of the logs leads to: IMA's, without its list.
   std::vector<std::uint32_t> not_judged;
 };
 
 // As if a TPM had quoted what the log leads to.
-Result<Explanation> explain_log(const Reference& reference, std::string_view log);
+Result<Explanation> explain_boot(const Reference& reference, const BootLogs& logs);
 
 }  // namespace vmsec::boot

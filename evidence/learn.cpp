@@ -1,6 +1,7 @@
 #include "learn.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "align.hpp"
 #include "diff.hpp"
@@ -15,10 +16,9 @@ namespace {
 constexpr PcrMask kLearnedPcrs{0x0043ff};
 constexpr std::uint32_t kLastSerial = 999'999'999;
 
-struct Boot {
+struct Boot : ViewedBoot {
   std::string name;
-  Replay replay;
-  std::vector<ViewedEvent> events;
+  bool secure_boot = false;
 };
 
 struct Line {
@@ -61,12 +61,20 @@ class Learner {
   Learner(std::vector<Boot> boots, const Reference* base, Hash bank)
       : boots_(std::move(boots)), base_(base), bank_(bank) {}
 
-  Result<std::string> learn() && {
+  Result<Learned> learn() && {
     VMSEC_CHECK(learn_secure_boot());
+    learn_files();
     for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
       if (covered(pcr)) VMSEC_CHECK(learn_pcr(pcr));
     name_parts();
-    return text();
+    Learned learned{text(), {}};
+    if (learned.toml.size() > kMaxReferenceBytes)
+      return fail(Code::limit_exceeded, "learn: the reference would have " + std::to_string(learned.toml.size()) +
+                                            " bytes, at most " + std::to_string(kMaxReferenceBytes) +
+                                            " are read: put the files into a list of sha256sum, and name it as [ima] "
+                                            "file and file_sha256");
+    note(learned.notes);
+    return learned;
   }
 
  private:
@@ -80,8 +88,13 @@ class Learner {
   [[nodiscard]] bool covered(std::uint32_t pcr) const {
     if (base_ != nullptr) return base_of(pcr) != nullptr;
     if (kFirmwarePcrs.has(pcr)) return true;
-    return kLearnedPcrs.has(pcr) &&
+    return is_learned(pcr) &&
            std::ranges::any_of(boots_, [&](const Boot& boot) { return !measured_into(boot.replay, pcr).empty(); });
+  }
+
+  [[nodiscard]] bool is_learned(std::uint32_t pcr) const {
+    return kLearnedPcrs.has(pcr) ||
+           std::ranges::any_of(boots_, [&](const Boot& boot) { return boot.module_pcrs.has(pcr); });
   }
 
   [[nodiscard]] bool alike(std::uint32_t pcr) const {
@@ -144,9 +157,10 @@ class Learner {
   Status learn_secure_boot() {
     VMSEC_TRY(const auto on, secure_boot_digest(bank_, true));
     secure_boot_ = true;
-    for (const auto& boot : boots_) {
+    for (auto& boot : boots_) {
       const auto measured = measured_into(boot.replay, kSecureBootPcr);
       const bool is_on = !measured.empty() && measured.front()->digest == on;
+      boot.secure_boot = is_on;
       if (base_ != nullptr && base_->secure_boot && !is_on)
         return fail(Code::untrusted, boot.name + ": Secure Boot is not on, and the base demands it");
       secure_boot_ = secure_boot_ && is_on;
@@ -167,6 +181,50 @@ class Learner {
       const std::string list = ruling.key.empty() ? "extra" : ruling.key.substr(ruling.key.find('.') + 1);
       add_line(lists_[list], event.digest, comment_on(boot, event));
     }
+  }
+
+  // The first entry is the boot's aggregate, which follows from the other PCRs.
+  void learn_files() {
+    std::set<std::string_view> known;
+    if (base_ != nullptr && base_->ima) {
+      for (const auto& digest : base_->ima->own) files_.push_back({digest, "as before"});
+      known.insert(base_->ima->digests.begin(), base_->ima->digests.end());
+    }
+    for (const auto& boot : boots_) {
+      if (!boot.ima) continue;
+      for (const auto& entry : boot.ima->entries | std::views::drop(1))
+        if (!entry.violation && known.insert(entry.digest).second)
+          files_.push_back({std::string(entry.digest), boot.name + " " + printable(entry.path, 200)});
+    }
+  }
+
+  void note(std::vector<std::string>& notes) const {
+    for (const auto& boot : boots_) note_boot(boot, notes);
+    for (const auto& [pcr, learned] : pcrs_)
+      for (const auto& column : learned.sequence)
+        if (column.optional)
+          notes.push_back("PCR " + std::to_string(pcr) + ": " + column.name +
+                          " may be left out, for not every boot has it");
+    const auto on = std::ranges::count_if(boots_, &Boot::secure_boot);
+    if (on != 0 && !secure_boot_) notes.emplace_back("Secure Boot was on in some boots only: it is not demanded");
+  }
+
+  void note_boot(const Boot& boot, std::vector<std::string>& notes) const {
+    PcrMask uncovered;
+    for (const auto& event : boot.events) {
+      for (const auto& remark : event.description.remarks)
+        notes.push_back(boot.name + " event " + std::to_string(event.number) + ": " + printable(remark));
+      if (event.extends && !pcrs_.contains(event.pcr) && !(event.pcr == kSecureBootPcr && !lists_.empty()))
+        uncovered.add(event.pcr);
+    }
+    for (const auto& remark : boot.remarks) notes.push_back(boot.name + ": " + remark);
+    if (uncovered.bits != 0)
+      notes.push_back(boot.name + ": PCR " + to_string(uncovered) + ", which the reference does not cover");
+    if (!boot.ima) return;
+    for (const auto& entry : boot.ima->entries)
+      if (entry.violation)
+        notes.push_back(boot.name + " IMA entry " + std::to_string(entry.number) + " (" + printable(entry.path, 200) +
+                        "): a violation, refused unless [ima] violations = true");
   }
 
   // A name for what has none; the same for what is the same.
@@ -216,7 +274,7 @@ class Learner {
     PcrMask mask;
     for (const auto& [pcr, learned] : pcrs_) mask.add(pcr);
     if (!lists_.empty()) mask.add(kSecureBootPcr);
-    if (base_ != nullptr && base_->ima) mask.add(kImaPcr);
+    if (has_ima()) mask.add(kImaPcr);
     std::string list = to_string(mask);
     for (std::size_t comma = list.find(','); comma != std::string::npos; comma = list.find(',', comma + 1))
       list.replace(comma, 1, ", ");
@@ -240,41 +298,45 @@ class Learner {
     for (const auto& [name, lines] : parts_) out += "\n[part." + name + "]\n" + list_text("digests", lines);
     if (!lists_.empty()) out += "\n[secure_boot]\n";
     for (const auto& [name, lines] : lists_) out += list_text(name, lines);
-    if (base_ != nullptr && base_->ima) out += ima_text(*base_->ima);
+    if (has_ima()) out += ima_text();
     return out;
   }
 
-  static std::string ima_text(const ImaReference& ima) {
+  [[nodiscard]] bool has_ima() const { return !files_.empty() || (base_ != nullptr && base_->ima); }
+
+  [[nodiscard]] std::string ima_text() const {
     std::string out = "\n[ima]\n";
-    if (!ima.own.empty()) out += list_text("digests", lines_of({ima.own.begin(), ima.own.end()}));
+    if (!files_.empty()) out += list_text("digests", files_);
+    if (base_ == nullptr || !base_->ima) return out;
+    const auto& ima = *base_->ima;
     if (!ima.file.empty()) out += "file = \"" + ima.file + "\"\nfile_sha256 = \"" + to_hex(ima.file_digest) + "\"\n";
     if (ima.violations) out += "violations = true\n";
     return out;
   }
 
-  const std::vector<Boot> boots_;
+  std::vector<Boot> boots_;
   const Reference* base_;
   const Hash bank_;
   std::map<std::uint32_t, LearnedPcr> pcrs_;
   std::map<std::string, Lines> parts_;
   std::map<std::string, Lines> lists_;
+  Lines files_;
   bool secure_boot_ = false;
 };
 
 }  // namespace
 
-Result<std::string> learn_logs(const std::vector<NamedLog>& logs, const Reference* base, Hash bank) {
-  if (logs.empty()) return fail(Code::invalid_argument, "learn: name one log at least");
+Result<Learned> learn_boots(const std::vector<NamedBoot>& named, const Reference* base, Hash bank) {
+  if (named.empty()) return fail(Code::invalid_argument, "learn: name one log at least");
   if (base != nullptr && base->bank != bank)
     return fail(Code::invalid_argument, "learn: the base is of bank " + to_string(base->bank));
   if (base != nullptr && base->serial >= kLastSerial)
     return fail(Code::limit_exceeded, "learn: the base's serial is the last that there is");
   std::vector<Boot> boots;
-  for (const auto& [name, log] : logs) {
-    auto replayed = replay(log, bank);
-    if (!replayed) return fail(replayed.error().in("log " + name));
-    VMSEC_TRY(auto events, view_log(log, bank));
-    boots.push_back({name, std::move(*replayed), std::move(events)});
+  for (const auto& [name, logs] : named) {
+    auto viewed = view_boot(logs, bank);
+    if (!viewed) return fail(viewed.error().in("log " + name));
+    boots.push_back({std::move(*viewed), name});
   }
   return Learner(std::move(boots), base, bank).learn();
 }

@@ -23,6 +23,18 @@ MISTAKES = [
 SELF = "script/check_mistakes.py"
 
 
+def unbuilt_tests(names):
+    """Tests that no CMakeLists.txt above them names: they pass because they never run."""
+    lists = [ROOT / name for name in names if name.startswith("test/") and name.endswith("CMakeLists.txt")]
+    for name in names:
+        if not re.match(r"test/.*_test\.cpp$", name):
+            continue
+        path = ROOT / name
+        above = [file for file in lists if path.is_relative_to(file.parent)]
+        if not any(re.search(rf"(?<![\w/]){re.escape(str(path.relative_to(file.parent)))}\b", file.read_text()) for file in above):
+            yield name
+
+
 def main():
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     found = 0
@@ -39,6 +51,9 @@ def main():
                 if re.search(pattern, line) and "mistake-ok:" not in line:
                     print(f"{name}:{number}: {title}: {instead}")
                     found += 1
+    for name in unbuilt_tests(names):
+        print(f"{name}:1: a test that is in no build: name it in its CMakeLists.txt")
+        found += 1
     print(f"mistakes: {len(names)} files, {found} found")
     return 1 if found else 0
 

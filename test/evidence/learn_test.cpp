@@ -6,6 +6,7 @@
 #include "evidence/align.hpp"
 #include "evidence/diff.hpp"
 #include "evidence/explain.hpp"
+#include "evidence/module_log.hpp"
 #include "shown.hpp"
 
 namespace vmsec::boot::test {
@@ -17,11 +18,15 @@ std::string boot_log(const std::string& fills) {
   return log;
 }
 
-Reference learned(const std::vector<NamedLog>& logs, const Reference* base = nullptr) {
-  const auto text = learn_logs(logs, base, Hash::sha256);
-  INFO((text ? *text : text.error().message));
+std::string sample(const std::string& ending) {
+  return read_whole(VMSEC_SOURCE_DIR "/test/data/eventlogs/ovmf-q35-ima." + ending);
+}
+
+Reference learned(const std::vector<NamedBoot>& logs, const Reference* base = nullptr) {
+  const auto text = learn_boots(logs, base, Hash::sha256);
+  INFO((text ? text->toml : text.error().message));
   REQUIRE(text);
-  const auto reference = parse_reference(*text, "learned");
+  const auto reference = parse_reference(text->toml, "learned");
   INFO((reference ? "" : reference.error().message));
   REQUIRE(reference);
   return *reference;
@@ -83,12 +88,12 @@ TEST_CASE("a base's rules stay, the new boot is added, and the serial grows") {
 TEST_CASE("a base that demands Secure Boot learns from no boot without it") {
   const auto base =
       parse_reference("secure_boot = true\npcrs = [9]\n[pcr.9]\nvalues = [\"" + std::string(64, 'a') + "\"]\n", "b");
-  const auto text = learn_logs({{"a.bin", ovmf_log()}}, &*base, Hash::sha256);
+  const auto text = learn_boots({{"a.bin", ovmf_log()}}, &*base, Hash::sha256);
   REQUIRE_FALSE(text);
   CHECK(text.error().message == "a.bin: Secure Boot is not on, and the base demands it");
-  CHECK_FALSE(learn_logs({}, nullptr, Hash::sha256));
-  CHECK_FALSE(learn_logs({{"a.bin", "x"}}, nullptr, Hash::sha256));
-  CHECK_FALSE(learn_logs({{"a.bin", ovmf_log()}}, nullptr, Hash::sha384));
+  CHECK_FALSE(learn_boots({}, nullptr, Hash::sha256));
+  CHECK_FALSE(learn_boots({{"a.bin", "x"}}, nullptr, Hash::sha256));
+  CHECK_FALSE(learn_boots({{"a.bin", ovmf_log()}}, nullptr, Hash::sha384));
 }
 
 TEST_CASE("an explanation names the line that decides each event") {
@@ -99,7 +104,7 @@ TEST_CASE("an explanation names the line that decides each event") {
                           "\"]\n[part.initrd]\ndigests = [\"" + two + "\"]\n",
                       "ref");
   REQUIRE(reference);
-  const auto good = explain_log(*reference, boot_log("\1\2") + sha256_event(4, 4, 7));
+  const auto good = explain_boot(*reference, {boot_log("\1\2") + sha256_event(4, 4, 7)});
   REQUIRE(good);
   CHECK(good->cause.empty());
   REQUIRE(good->events.size() == 4);
@@ -109,43 +114,129 @@ TEST_CASE("an explanation names the line that decides each event") {
   CHECK(good->events[3].answer == Answer::not_covered);
   REQUIRE(good->pcrs.size() == 2);
   CHECK(good->pcrs[0].answer == Answer::not_covered);
-  CHECK(good->pcrs[1].rules == "sequence");
-  const auto bad = explain_log(*reference, boot_log("\1\5"));
+  CHECK(good->pcrs[1].rules == std::vector<std::string>{"sequence"});
+  const auto bad = explain_boot(*reference, {boot_log("\1\5")});
   CHECK(bad->cause.find("PCR 9 event 2: initrd is ") == 0);
   CHECK(bad->events[1].answer == Answer::allowed);
   CHECK(bad->events[2].answer == Answer::refused);
 }
 
 TEST_CASE("a difference is an event that is added, removed or changed") {
-  CHECK(diff_logs(ovmf_log(), ovmf_log(), Hash::sha256)->empty());
-  const auto changed = diff_logs(boot_log("\1\2\3"), boot_log("\1\4\3"), Hash::sha256);
+  CHECK(diff_boots({ovmf_log()}, {ovmf_log()}, Hash::sha256)->empty());
+  const auto changed = diff_boots({boot_log("\1\2\3")}, {boot_log("\1\4\3")}, Hash::sha256);
   REQUIRE(changed);
   REQUIRE(changed->size() == 1);
   CHECK(changed->front().change == Change::changed);
   CHECK(changed->front().event == 2U);
   CHECK(changed->front().after == to_hex(std::string(32, 4)));
-  const auto more = diff_logs(boot_log("\1\3"), boot_log("\1\2\3"), Hash::sha256);
+  const auto more = diff_boots({boot_log("\1\3")}, {boot_log("\1\2\3")}, Hash::sha256);
   REQUIRE(more->size() == 1);
   CHECK(more->front().change == Change::added);
-  CHECK(diff_logs(boot_log("\1\2\3"), boot_log("\1\3"), Hash::sha256)->front().change == Change::removed);
+  CHECK(diff_boots({boot_log("\1\2\3")}, {boot_log("\1\3")}, Hash::sha256)->front().change == Change::removed);
 }
 
 TEST_CASE("a boot differs from a reference by what that does not allow") {
   const auto reference = learned({{"a.bin", boot_log("\1\2\3")}, {"b.bin", boot_log("\1\4\3")}});
-  CHECK(diff_reference(reference, boot_log("\1\4\3"))->empty());
-  const auto changed = diff_reference(reference, boot_log("\1\5\3"));
+  CHECK(diff_reference(reference, {boot_log("\1\4\3")})->empty());
+  const auto changed = diff_reference(reference, {boot_log("\1\5\3")});
   REQUIRE(changed->size() == 1);
   CHECK(changed->front().pcr == 9);
   CHECK(changed->front().event == 2U);
   const auto values = learned({{"a.bin", boot_log("\1\2\3")}});
-  CHECK(diff_reference(values, boot_log("\1\2\3"))->empty());
-  CHECK(diff_reference(values, boot_log("\1\2\3\4"))->front().change == Change::added);
-  CHECK(diff_reference(values, boot_log("\1\3\2"))->front().part == "value");
+  CHECK(diff_reference(values, {boot_log("\1\2\3")})->empty());
+  CHECK(diff_reference(values, {boot_log("\1\2\3\4")})->front().change == Change::added);
+  CHECK(diff_reference(values, {boot_log("\1\3\2")})->front().part == "value");
 }
 
 TEST_CASE("boots that are too long to compare are an error") {
   const std::vector<Place> many(5000);
   CHECK(align(many, many).error().code == Code::limit_exceeded);
+}
+
+TEST_CASE("what a reference's list has beyond a boot that it allows is no difference") {
+  const auto first = boot_log("\1\2\3");
+  const auto text = "pcrs = [9]\n[pcr.9]\nvalues = [\"" + to_hex(replay(first)->values[9]) + "\"]\nevents = [\"" +
+                    to_hex(std::string(32, 1)) + "\", \"" + to_hex(std::string(32, 2)) + "\", \"" +
+                    to_hex(std::string(32, 3)) + "\", \"" + to_hex(std::string(32, 4)) + "\"]\n";
+  const auto reference = parse_reference(text, "ref");
+  REQUIRE(reference);
+  CHECK(diff_reference(*reference, {first})->empty());
+  const auto other = diff_reference(*reference, {boot_log("\1\2\5")});
+  REQUIRE(other->size() == 3);
+  CHECK(other->front().change == Change::added);
+  CHECK(other->back().change == Change::removed);
+}
+
+TEST_CASE("modules and measured files are learned, explained and compared with the boot that they are of") {
+  const LoadedObject throttle{"module", "throttle", std::string(64, 'a')};
+  const LoadedObject spy{"module", "spy", std::string(64, 'b')};
+  const std::vector<Bank> banks{{Hash::sha256, 32}};
+  const auto modules = begin_module_log(banks, 1) + module_event(11, banks, throttle).value();
+  BootLogs boot{sample("bin"), modules, sample("list")};
+  const auto learned = learn_boots({{"a", boot}}, nullptr, Hash::sha256);
+  REQUIRE(learned);
+  CHECK(std::ranges::any_of(learned->notes, [](const auto& note) {
+    return note == "a IMA entry 5 (/tmp/open): a violation, refused unless [ima] violations = true";
+  }));
+  const auto reference = parse_reference(learned->toml + "violations = true\n", "ref");
+  INFO((reference ? learned->toml : reference.error().message));
+  REQUIRE(reference);
+  CHECK(reference->mask().bits == (0x3ffU | 1U << 10 | 1U << 11));
+  CHECK(reference->ima->digests.size() == 6);
+
+  const auto explained = explain_boot(*reference, boot);
+  REQUIRE(explained);
+  CHECK(explained->cause.empty());
+  CHECK(explained->not_judged.empty());
+  CHECK(explained->events.back().event.description.text == "module throttle " + throttle.digest);
+  CHECK(explained->events.back().answer == Answer::allowed);
+  CHECK(diff_reference(*reference, boot)->empty());
+
+  SECTION("a module that the reference does not know") {
+    boot.module_log += module_event(11, banks, spy).value();
+    CHECK(explain_boot(*reference, boot)->cause.starts_with("PCR 11 is "));
+    const auto changed = diff_reference(*reference, boot);
+    REQUIRE(changed->size() == 1);
+    CHECK(changed->front().text == "module spy " + spy.digest);
+    const auto more = learn_boots({{"b", boot}}, &*reference, Hash::sha256);
+    REQUIRE(more);
+    const auto grown = parse_reference(more->toml, "grown");
+    REQUIRE(grown);
+    CHECK(explain_boot(*grown, boot)->cause.empty());
+  }
+  SECTION("a file that it does not know") {
+    auto fewer = *reference;
+    fewer.ima->digests.erase(std::string(read_ima(boot.ima_list)->entries[7].digest));
+    CHECK(explain_boot(fewer, boot)->cause.find("IMA entry 7 (/bin/tool)") == 0);
+    const auto changed = diff_reference(fewer, boot);
+    REQUIRE(changed->size() == 1);
+    CHECK(changed->front().part == "file");
+    CHECK(changed->front().text == "/bin/tool");
+  }
+  SECTION("without IMA's list it is not judged") {
+    boot.ima_list.clear();
+    CHECK(explain_boot(*reference, boot)->not_judged == std::vector<std::uint32_t>{10});
+  }
+  SECTION("without the modules' log their PCR is not what it was") {
+    boot.module_log.clear();
+    CHECK(explain_boot(*reference, boot)->cause.starts_with("PCR 11 is "));
+  }
+  SECTION("a list or log that cannot be read is named") {
+    CHECK(explain_boot(*reference, {boot.event_log, "x", {}}).error().message.starts_with("module log"));
+    CHECK(explain_boot(*reference, {boot.event_log, {}, "x"}).error().message.starts_with("IMA list"));
+  }
+}
+
+TEST_CASE("whoever reviews what was learned is told of what is odd about it") {
+  const auto learned = learn_boots({{"a", {boot_log("\1\2\3")}}, {"b", {boot_log("\1\3") + sha256_event(12, 0xd, 9)}}},
+                                   nullptr, Hash::sha256);
+  REQUIRE(learned);
+  const auto has = [&](const std::string& text) {
+    return std::ranges::any_of(learned->notes, [&](const auto& note) { return note.find(text) != std::string::npos; });
+  };
+  CHECK(has("PCR 9: other-2 may be left out, for not every boot has it"));
+  CHECK(has("b: PCR 12, which the reference does not cover"));
+  CHECK_FALSE(has("a: PCR"));
 }
 
 }  // namespace vmsec::boot::test

@@ -48,6 +48,26 @@ TEST_CASE("a reference is learned from logs, explained and compared, without an 
   for (const auto& log : {kLog, updated}) CHECK(tool({"attest", "explain", both, "--log", log}).code == 0);
 }
 
+TEST_CASE("the files that a kernel has measured are learned, explained and compared") {
+  const TempDir folder;
+  const std::string reference = folder / "reference.toml";
+  const std::string boot = VMSEC_SOURCE_DIR "/test/data/eventlogs/ovmf-q35-ima.";
+  const Ran learned = tool({"attest", "learn", "--log", boot + "bin", "--ima", boot + "list", "-o", reference});
+  INFO(learned.err);
+  REQUIRE(learned.code == 0);
+  CHECK(learned.err.find("note: ovmf-q35-ima.bin IMA entry 5 (/tmp/open): a violation, refused") == 0);
+  const std::vector<std::string> explain{"attest", "explain", reference, "--log", boot + "bin", "--ima", boot + "list"};
+  CHECK(tool_json(explain, 3)["cause"].get<std::string>().find("IMA entry 5 (/tmp/open): a violation") == 0);
+  write_file(reference, read_file(reference) + "violations = true\n");
+  const auto accepted = tool_json(explain);
+  CHECK(accepted["accepted"] == true);
+  CHECK(accepted["cause"].is_null());
+  CHECK(accepted["pcrs"].back()["rules"] == nlohmann::json{"ima"});
+  CHECK(tool({"attest", "diff", reference, "--log", boot + "bin", "--ima", boot + "list"}).code == 0);
+  CHECK(tool_json({"attest", "explain", reference, "--log", boot + "bin"})["not_judged"] == nlohmann::json{10});
+  CHECK(tool({"attest", "explain", reference, "--log", boot + "bin", "--ima", boot + "bin"}).code == 2);
+}
+
 TEST_CASE("what is wrong with a log or a wish is the caller's mistake") {
   const TempDir folder;
   CHECK(tool({"attest", "learn", "host-b", "--log", kLog}).code == 2);
@@ -55,5 +75,8 @@ TEST_CASE("what is wrong with a log or a wish is the caller's mistake") {
   CHECK(tool({"attest", "learn", "--log", folder / "none.bin"}).code == 2);
   CHECK(tool({"attest", "learn", "--log", kLog, "--bank", "md5"}).code == 2);
   CHECK(tool({"attest", "diff", kLog}).code == 2);
+  CHECK(tool({"attest", "diff", kLog, kLog, "--ima", kLog}).code == 2);
+  CHECK(tool({"attest", "learn", "--log", kLog, "--log", kLog, "--ima", kLog}).code == 2);
+  CHECK(tool({"attest", "learn", "--modules", kLog}).code == 2);
   CHECK(tool({"attest", "explain", folder / "none.toml", "--log", kLog}).code == 2);
 }
