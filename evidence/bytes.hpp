@@ -1,8 +1,10 @@
 // Bytes: reading them without ever passing their end, and showing them.
 #pragma once
 
+#include <bit>
 #include <concepts>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,11 +31,11 @@ class ByteReader {
   // Event logs are little-endian, TPM structures big-endian.
   template <std::unsigned_integral T>
   std::optional<T> little() {
-    return integer<T>([](std::size_t i) { return i; });
+    return integer<T>(std::endian::little);
   }
   template <std::unsigned_integral T>
   std::optional<T> big() {
-    return integer<T>([](std::size_t i) { return sizeof(T) - 1 - i; });
+    return integer<T>(std::endian::big);
   }
 
   // A TPM2B: two bytes of size, then as many bytes.
@@ -47,16 +49,13 @@ class ByteReader {
   }
 
  private:
-  template <class T, class Place>
-  std::optional<T> integer(Place place) {
-    const auto view = take(sizeof(T));
-    if (!view) return std::nullopt;
+  template <class T>
+  std::optional<T> integer(std::endian order) {
+    if (sizeof(T) > left()) return std::nullopt;
     T value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      const auto byte = static_cast<std::uint8_t>((*view)[i]);
-      value = static_cast<T>(value | static_cast<T>(static_cast<T>(byte) << (8 * place(i))));
-    }
-    return value;
+    std::memcpy(&value, bytes_.data() + offset_, sizeof(T));
+    offset_ += sizeof(T);
+    return order == std::endian::native ? value : std::byteswap(value);
   }
 
   std::string_view bytes_;

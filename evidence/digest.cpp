@@ -1,3 +1,5 @@
+// For SHA256_Init() and its kind: see Digester.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "digest.hpp"
 
 #include <openssl/core_names.h>
@@ -6,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
@@ -62,6 +65,18 @@ struct MacContextFree {
   void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
 };
 
+// An event log is a thousand digests of 64 bytes each. By EVP most of the time goes into what is around them (230 ns
+// each, 130 by these older functions of the same library).
+Status sha256_into(std::initializer_list<std::string_view> parts, std::string& out) {
+  SHA256_CTX context;
+  std::array<unsigned char, kSha256Size> bytes{};
+  bool good = SHA256_Init(&context) == 1;
+  for (const auto part : parts) good = good && SHA256_Update(&context, part.data(), part.size()) == 1;
+  if (!good || SHA256_Final(bytes.data(), &context) != 1) return fail(openssl_error("compute a digest"));
+  out.assign(bytes.begin(), bytes.end());
+  return {};
+}
+
 const unsigned char* data(std::string_view bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
 
 }  // namespace
@@ -94,18 +109,19 @@ std::optional<std::size_t> digest_size(Hash hash) {
 
 void Digester::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
 
-Digester::Digester(const evp_md_st* md) : md_(md), context_(EVP_MD_CTX_new()) {}
+Digester::Digester(const evp_md_st* md, bool is_sha256) : md_(md), is_sha256_(is_sha256), context_(EVP_MD_CTX_new()) {}
 
 Result<Digester> Digester::create(Hash hash) {
   const auto* entry = find(hash);
   if (entry == nullptr) return fail(Code::unsupported, "compute a digest: no " + to_string(hash) + " here");
-  Digester digester(fetched(*entry));
+  Digester digester(fetched(*entry), hash == Hash::sha256);
   if (!digester.context_ || EVP_DigestInit_ex(digester.context_.get(), digester.md_, nullptr) != 1)
     return fail(openssl_error("compute a digest by " + to_string(hash), Code::unsupported));
   return digester;
 }
 
 Status Digester::digest(std::initializer_list<std::string_view> parts, std::string& out) {
+  if (is_sha256_) return sha256_into(parts, out);
   if (EVP_DigestInit_ex(context_.get(), md_, nullptr) != 1) return fail(openssl_error("compute a digest"));
   for (const auto part : parts)
     if (EVP_DigestUpdate(context_.get(), part.data(), part.size()) != 1) return fail(openssl_error("compute a digest"));

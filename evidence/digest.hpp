@@ -71,9 +71,10 @@ class Digester {
   struct Free {
     void operator()(evp_md_ctx_st* context) const;
   };
-  explicit Digester(const evp_md_st* md);
+  Digester(const evp_md_st* md, bool is_sha256);
 
   const evp_md_st* md_;
+  bool is_sha256_;
   std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
