@@ -234,7 +234,7 @@ TEST_CASE("whoever reviews what was learned is told of what is odd about it") {
   const auto has = [&](const std::string& text) {
     return std::ranges::any_of(learned->notes, [&](const auto& note) { return note.find(text) != std::string::npos; });
   };
-  CHECK(has("PCR 9: other-2 may be left out, for not every boot has it"));
+  CHECK(has("PCR 9: boot-loader-setting-2 may be left out, for not every boot has it"));
   CHECK(has("b: PCR 12, which the reference does not cover"));
   CHECK_FALSE(has("a: PCR"));
 }
