@@ -1,8 +1,11 @@
 #include "diff.hpp"
 
 #include <algorithm>
+#include <ranges>
+#include <set>
 
 #include "align.hpp"
+#include "ima_judge.hpp"
 #include "rules.hpp"
 
 namespace vmsec::boot {
@@ -62,7 +65,7 @@ class ReferenceDiff {
       if (!wanted.values.empty() && out_.size() == before && !is_allowed(value, wanted.values))
         out_.push_back({Change::changed, pcr, "value", {}, allowed_text(wanted.values), to_hex(value), {}});
     }
-    if (reference_.ima && boot_.ima) files(*reference_.ima, boot_.ima->entries);
+    if (boot_.ima) VMSEC_CHECK(files(*boot_.ima));
     return std::move(out_);
   }
 
@@ -101,16 +104,26 @@ class ReferenceDiff {
       if (!seen.contains(digest)) out_.push_back({Change::removed, pcr, "event", {}, to_hex(digest), {}, {}});
   }
 
-  // The first is the boot's aggregate.
-  void files(const ImaReference& ima, const std::vector<ImaEntry>& entries) {
+  // Each file that is not allowed; else the one thing that is wrong with the list. Its first is the boot's aggregate.
+  Status files(const ImaList& list) {
+    const std::size_t before = out_.size();
     std::set<std::string_view> told;
-    for (std::size_t i = 1; i < entries.size(); ++i) {
-      const auto& entry = entries[i];
-      if (entry.violation || ima.digests.contains(std::string(entry.digest)) || !told.insert(entry.digest).second)
-        continue;
-      out_.push_back(
-          {Change::added, kImaPcr, "file", entry.number, {}, to_hex(entry.digest), printable(entry.path, 200)});
+    for (const auto& entry : list.entries | std::views::drop(reference_.ima ? 1 : list.entries.size())) {
+      const bool allowed =
+          entry.violation ? reference_.ima->violations : reference_.ima->digests.contains(std::string(entry.digest));
+      if (allowed || (!entry.violation && !told.insert(entry.digest).second)) continue;
+      out_.push_back({Change::added,
+                      kImaPcr,
+                      entry.violation ? "violation" : "file",
+                      entry.number,
+                      {},
+                      entry.violation ? "" : to_hex(entry.digest),
+                      printable(entry.path, 200)});
     }
+    if (out_.size() != before) return {};
+    VMSEC_TRY(auto cause, ima_cause(reference_, &list, replay_));
+    if (!cause.empty()) out_.push_back({Change::changed, kImaPcr, "ima", {}, {}, {}, std::move(cause)});
+    return {};
   }
 
   void secure_boot() {

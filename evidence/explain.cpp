@@ -1,5 +1,7 @@
 #include "explain.hpp"
 
+#include <algorithm>
+
 #include "bytes.hpp"
 #include "ima_judge.hpp"
 
@@ -16,7 +18,7 @@ class Explainer {
     for (auto& event : boot_.events) explanation_.events.push_back({std::move(event), {}, 0, Answer::not_covered});
     for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr) explain_pcr(pcr);
     explanation_.cause = comparison.cause;
-    if (reference_.ima) VMSEC_CHECK(explain_ima(*reference_.ima));
+    VMSEC_CHECK(explain_ima());
     if (reference_.strict) apply_remarks();
     return std::move(explanation_);
   }
@@ -47,19 +49,25 @@ class Explainer {
     explanation_.pcrs.push_back(std::move(row));
   }
 
-  Status explain_ima(const ImaReference& ima) {
-    ExplainedPcr row{kImaPcr, {}, {"ima"}, 0, Answer::not_covered, {}};
-    if (boot_.ima) {
-      row.value = replay_.values[kImaPcr];
-      row.answer = Answer::allowed;
-      VMSEC_TRY(const auto cause, ima_cause(ima, *boot_.ima, replay_));
-      if (!cause.empty()) refuse(row, cause);
-      if (explanation_.cause.empty()) explanation_.cause = cause;
-    } else {
-      explanation_.not_judged.push_back(kImaPcr);
-    }
-    std::erase_if(explanation_.pcrs, [](const auto& each) { return each.pcr == kImaPcr; });
-    explanation_.pcrs.push_back(std::move(row));
+  // By the list, where there is one: nothing else tells what leads to the PCR.
+  Status explain_ima() {
+    if (!boot_.ima && reference_.ima) explanation_.not_judged.push_back(kImaPcr);
+    if (!boot_.ima && !reference_.ima) return {};
+    VMSEC_TRY(const auto cause,
+              boot_.ima ? ima_cause(reference_, &*boot_.ima, replay_) : Result<std::string>(std::string()));
+    const bool is_covered = reference_.ima || reference_.pcrs.contains(kImaPcr);
+    ExplainedPcr row{kImaPcr, boot_.ima ? replay_.values[kImaPcr] : "", {}, 0, Answer::not_covered, {}};
+    if (reference_.ima) row.rules = {"ima"};
+    if (boot_.ima && is_covered) row.answer = Answer::allowed;
+    const auto place = std::ranges::lower_bound(explanation_.pcrs, kImaPcr, {}, &ExplainedPcr::pcr);
+    const bool has_row = place != explanation_.pcrs.end() && place->pcr == kImaPcr;
+    if (has_row && !reference_.ima) row = *place;
+    if (!cause.empty()) refuse(row, cause);
+    if (has_row)
+      *place = std::move(row);
+    else
+      explanation_.pcrs.insert(place, std::move(row));
+    if (explanation_.cause.empty()) explanation_.cause = cause;
     return {};
   }
 

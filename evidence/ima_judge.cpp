@@ -1,5 +1,7 @@
 #include "ima_judge.hpp"
 
+#include <algorithm>
+
 #include "bytes.hpp"
 
 namespace vmsec::boot {
@@ -25,9 +27,7 @@ Result<std::string> aggregate_cause(const ImaEntry& entry, const Replay& replay)
   return name_of(entry) + ": it is " + to_hex(entry.digest) + ", PCR 0 to 9 lead to " + to_hex(expected);
 }
 
-}  // namespace
-
-Result<std::string> ima_cause(const ImaReference& reference, const ImaList& list, const Replay& replay) {
+Result<std::string> list_cause(const ImaReference& reference, const ImaList& list, const Replay& replay) {
   if (!reference.file.empty() && !reference.file_read)
     return "the reference's allow list " + reference.file + " was not read";
   const std::size_t count = list.quoted.value_or(0);
@@ -43,6 +43,27 @@ Result<std::string> ima_cause(const ImaReference& reference, const ImaList& list
       return name_of(entry) + ": " + to_string(entry.hash) + " " + to_hex(entry.digest) + " is not in the allow list";
   }
   return std::string();
+}
+
+// A rule for PCR 10's events sees the event log's alone. A list of which nothing is known to be quoted counts as a
+// whole.
+std::string unseen_by_rules(const ImaList& list, const Reference& reference) {
+  const auto rules = reference.pcrs.find(kImaPcr);
+  if (rules == reference.pcrs.end() || list.quoted.value_or(list.entries.size()) == 0) return {};
+  if (rules->second.events.empty() && rules->second.sequence.empty()) return {};
+  return "PCR 10 was extended by IMA, of which the reference says nothing";
+}
+
+}  // namespace
+
+Result<std::string> ima_cause(const Reference& reference, const ImaList* list, const Replay& replay) {
+  if (!reference.ima) return list == nullptr ? std::string() : unseen_by_rules(*list, reference);
+  // What the event log has there no rule looks at: all that IMA has measured could be told in it.
+  const auto beside = std::ranges::find(replay.measurements, kImaPcr, &Measurement::pcr);
+  if (beside != replay.measurements.end())
+    return "event " + std::to_string(beside->number) + " of the event log is of PCR 10, which is IMA's";
+  if (list == nullptr) return std::string("the host shows no IMA list ([tpm] ima_list in its vmsecd.toml)");
+  return list_cause(*reference.ima, *list, replay);
 }
 
 }  // namespace vmsec::boot

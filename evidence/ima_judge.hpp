@@ -10,8 +10,9 @@
 
 namespace vmsec::boot {
 
-// Why the entries that were quoted are not what the reference allows; empty when they are.
+// Why PCR 10 is not what the reference allows by its [ima], or without one leaves to nobody; empty when it is.
+// `list`: null where the host shows none.
 // `replay` has the values of PCR 0 to 9 that a quote has confirmed.
-Result<std::string> ima_cause(const ImaReference& reference, const ImaList& list, const Replay& replay);
+Result<std::string> ima_cause(const Reference& reference, const ImaList* list, const Replay& replay);
 
 }  // namespace vmsec::boot

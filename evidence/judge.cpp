@@ -43,12 +43,12 @@ Result<std::string> explain(const Evidence& evidence, const Quote& quote, const 
 std::string unknown_module(const Reference& reference, const Confirmed& confirmed, const AttestationReport& report) {
   for (const auto& row : report.pcrs) {
     const auto rules = reference.pcrs.find(row.pcr);  // none: by Secure Boot's or IMA's rules alone
-    if (row.expected || rules == reference.pcrs.end()) continue;
+    if (row.expected || row.pcr != confirmed.modules.start.pcr || rules == reference.pcrs.end()) continue;
     const auto& known = rules->second.events;
+    if (known.empty()) continue;  // a sequence names what it refuses by itself
     for (const auto& each : confirmed.modules.objects) {
       const auto found = std::ranges::find(each.digests, confirmed.replay.bank, &EventDigest::hash);
-      if (each.pcr != row.pcr || found == each.digests.end() || std::ranges::find(known, found->bytes) != known.end())
-        continue;
+      if (found == each.digests.end() || std::ranges::find(known, found->bytes) != known.end()) continue;
       return "; " + each.object.kind + " " + each.object.name + " is " + each.object.digest +
              ", which the reference does not have";
     }
@@ -91,28 +91,13 @@ Result<std::string> remark(std::string_view log) {
   }
 }
 
-// A rule for PCR 10's events sees the event log's alone.
-std::string unseen_by_rules(const Confirmed& confirmed, const Reference& reference) {
-  const auto rules = reference.pcrs.find(kImaPcr);
-  if (reference.ima || confirmed.ima.quoted.value_or(0) == 0 || rules == reference.pcrs.end()) return {};
-  if (rules->second.events.empty() && rules->second.sequence.empty()) return {};
-  return "PCR 10 was extended by IMA, of which the reference says nothing";
-}
-
 Status judge_ima(const Evidence& evidence, const Confirmed& confirmed, const Reference& reference,
                  AttestationReport& report) {
-  if (!reference.ima) return {};
   const auto& replay = confirmed.replay;
-  std::string cause = "the host shows no IMA list ([tpm] ima_list in its vmsecd.toml)";
-  // What the event log has there no rule looks at: all that IMA has measured could be told in it.
-  const auto beside = std::ranges::find(replay.measurements, kImaPcr, &Measurement::pcr);
-  if (beside != replay.measurements.end()) {
-    cause = "event " + std::to_string(beside->number) + " of the event log is of PCR 10, which is IMA's";
-  } else if (!evidence.ima_list.empty()) {
-    VMSEC_TRY(cause, ima_cause(*reference.ima, confirmed.ima, replay));
-  }
-  report.pcrs.push_back({kImaPcr, to_string(replay.bank), to_hex(replay.values[kImaPcr]), cause.empty(),
-                         cause.empty() ? "" : "files of its allow list"});
+  VMSEC_TRY(auto cause, ima_cause(reference, evidence.ima_list.empty() ? nullptr : &confirmed.ima, replay));
+  if (reference.ima)
+    report.pcrs.push_back({kImaPcr, to_string(replay.bank), to_hex(replay.values[kImaPcr]), cause.empty(),
+                           cause.empty() ? "" : "files of its allow list"});
   if (report.cause.empty()) report.cause = std::move(cause);
   return {};
 }
@@ -123,7 +108,6 @@ Status judge_confirmed(const Evidence& evidence, const Confirmed& confirmed, con
   auto comparison = compare(reference, confirmed.replay);
   report.pcrs = std::move(comparison.pcrs);
   report.cause = std::move(comparison.cause);
-  if (report.cause.empty()) report.cause = unseen_by_rules(confirmed, reference);
   VMSEC_CHECK(judge_ima(evidence, confirmed, reference, report));
   if (!reference.strict || !report.cause.empty()) return {};
   VMSEC_TRY(report.cause, remark(evidence.event_log));

@@ -5,7 +5,7 @@
 
 #include "align.hpp"
 #include "diff.hpp"
-#include "ima.hpp"
+#include "ima_judge.hpp"
 #include "log_view.hpp"
 #include "rules.hpp"
 
@@ -48,6 +48,7 @@ struct Column {
   std::string name;  // of its part, once it has one
   Lines lines;
   bool optional = false;
+  bool missing = false;  // in one of the boots
 };
 
 struct LearnedPcr {
@@ -68,12 +69,10 @@ class Learner {
       if (covered(pcr)) VMSEC_CHECK(learn_pcr(pcr));
     name_parts();
     Learned learned{text(), {}};
-    if (learned.toml.size() > kMaxReferenceBytes)
-      return fail(Code::limit_exceeded, "learn: the reference would have " + std::to_string(learned.toml.size()) +
-                                            " bytes, at most " + std::to_string(kMaxReferenceBytes) +
-                                            " are read: put the files into a list of sha256sum, and name it as [ima] "
-                                            "file and file_sha256");
+    VMSEC_TRY(const auto reference, checked(learned.toml));
     note(learned.notes);
+    for (const auto& boot : boots_)
+      if (boot.ima) VMSEC_CHECK(note_list(boot, reference, learned.notes));
     return learned;
   }
 
@@ -92,10 +91,10 @@ class Learner {
            std::ranges::any_of(boots_, [&](const Boot& boot) { return !measured_into(boot.replay, pcr).empty(); });
   }
 
-  [[nodiscard]] bool is_learned(std::uint32_t pcr) const {
-    return kLearnedPcrs.has(pcr) ||
-           std::ranges::any_of(boots_, [&](const Boot& boot) { return boot.module_pcrs.has(pcr); });
+  [[nodiscard]] bool is_of_modules(std::uint32_t pcr) const {
+    return std::ranges::any_of(boots_, [&](const Boot& boot) { return boot.module_pcr == pcr; });
   }
+  [[nodiscard]] bool is_learned(std::uint32_t pcr) const { return kLearnedPcrs.has(pcr) || is_of_modules(pcr); }
 
   [[nodiscard]] bool alike(std::uint32_t pcr) const {
     return std::ranges::all_of(
@@ -112,8 +111,9 @@ class Learner {
         learned.sequence.push_back(
             {kind_of_part(step.part), step.part, lines_of(base_->parts.at(step.part)), step.optional});
     }
-    const bool by_sequence = base != nullptr ? !base->sequence.empty() : !alike(pcr);
-    const bool by_values = base != nullptr ? !base->values.empty() : !by_sequence;
+    // Modules are loaded in any order, and may be updated while the host runs: each is known, or it is not.
+    const bool by_sequence = base != nullptr ? !base->sequence.empty() : !alike(pcr) && !is_of_modules(pcr);
+    const bool by_values = base != nullptr ? !base->values.empty() : !by_sequence && !is_of_modules(pcr);
     const bool by_events = base != nullptr ? !base->events.empty() : !by_sequence;
     for (const auto& boot : boots_) {
       if (by_values) add_line(learned.values, boot.replay.values[pcr], boot.name);
@@ -145,7 +145,7 @@ class Learner {
       Column column;
       if (pair.left) column = std::move(columns[*pair.left]);
       if (!pair.left) column.kind = right[*pair.right].kind;
-      if (!first && (!pair.left || !pair.right)) column.optional = true;
+      if (!first && (!pair.left || !pair.right)) column.optional = column.missing = true;
       if (pair.right) add_line(column.lines, events[*pair.right]->digest, comment_on(boot, *events[*pair.right]));
       merged.push_back(std::move(column));
     }
@@ -193,7 +193,7 @@ class Learner {
     for (const auto& boot : boots_) {
       if (!boot.ima) continue;
       for (const auto& entry : boot.ima->entries | std::views::drop(1))
-        if (!entry.violation && known.insert(entry.digest).second)
+        if (!entry.violation && entry.hash != Hash::sha1 && known.insert(entry.digest).second)
           files_.push_back({std::string(entry.digest), boot.name + " " + printable(entry.path, 200)});
     }
   }
@@ -202,11 +202,13 @@ class Learner {
     for (const auto& boot : boots_) note_boot(boot, notes);
     for (const auto& [pcr, learned] : pcrs_)
       for (const auto& column : learned.sequence)
-        if (column.optional)
+        if (column.missing)
           notes.push_back("PCR " + std::to_string(pcr) + ": " + column.name +
                           " may be left out, for not every boot has it");
     const auto on = std::ranges::count_if(boots_, &Boot::secure_boot);
-    if (on != 0 && !secure_boot_) notes.emplace_back("Secure Boot was on in some boots only: it is not demanded");
+    if (on != 0 && !secure_boot_)
+      notes.push_back("Secure Boot was on in " + std::to_string(on) + " of " + std::to_string(boots_.size()) +
+                      " boots: it is not demanded");
   }
 
   void note_boot(const Boot& boot, std::vector<std::string>& notes) const {
@@ -220,11 +222,40 @@ class Learner {
     for (const auto& remark : boot.remarks) notes.push_back(boot.name + ": " + remark);
     if (uncovered.bits != 0)
       notes.push_back(boot.name + ": PCR " + to_string(uncovered) + ", which the reference does not cover");
-    if (!boot.ima) return;
-    for (const auto& entry : boot.ima->entries)
+  }
+
+  // What is written is what can be read.
+  [[nodiscard]] Result<Reference> checked(const std::string& toml) const {
+    auto reference = parse_reference(toml, "what was learned");
+    if (reference) return reference;
+    constexpr std::size_t kMany = 4000;
+    return fail(Code::limit_exceeded,
+                "learn: it makes no reference: " + reference.error().message +
+                    (files_.size() < kMany ? ""
+                                           : "; write the files into a list by sha256sum, and name it as [ima] file "
+                                             "and file_sha256"));
+  }
+
+  // The files are all allowed now: what is still refused is the list's.
+  static Status note_list(const Boot& boot, Reference reference, std::vector<std::string>& notes) {
+    for (const auto& entry : boot.ima->entries) {
+      const std::string name =
+          boot.name + " IMA entry " + std::to_string(entry.number) + " (" + printable(entry.path, 200) + ")";
       if (entry.violation)
-        notes.push_back(boot.name + " IMA entry " + std::to_string(entry.number) + " (" + printable(entry.path, 200) +
-                        "): a violation, refused unless [ima] violations = true");
+        notes.push_back(name + ": a violation, refused unless [ima] violations = true");
+      else if (entry.hash == Hash::sha1)
+        notes.push_back(name + ": by SHA-1, which no reference allows");
+    }
+    if (!reference.ima) {
+      notes.push_back(boot.name + ": IMA has measured no file, so that PCR 10 is not covered");
+      return {};
+    }
+    reference.ima->violations = true;
+    reference.ima->file.clear();  // not read here
+    VMSEC_TRY(auto cause, ima_cause(reference, &*boot.ima, boot.replay));
+    if (!cause.empty() && !cause.ends_with(" is not in the allow list"))
+      notes.push_back(boot.name + ": it will be refused: " + cause);
+    return {};
   }
 
   // A name for what has none; the same for what is the same.

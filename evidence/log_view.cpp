@@ -23,10 +23,10 @@ Status view_events(std::string_view log, Hash bank, ViewedBoot& boot) {
 Status view_modules(std::string_view log, ViewedBoot& boot) {
   const std::size_t before = boot.replay.measurements.size();
   VMSEC_TRY(const auto modules, replay_modules(boot.replay, log));
+  boot.module_pcr = modules.start.pcr;
   for (std::size_t i = 0; i < modules.objects.size(); ++i) {
     const auto& measured = boot.replay.measurements[before + i];
     const auto& object = modules.objects[i].object;
-    boot.module_pcrs.add(measured.pcr);
     boot.events.push_back({measured.number,
                            measured.pcr,
                            measured.type,

@@ -10,7 +10,6 @@
 
 #include "describe.hpp"
 #include "ima.hpp"
-#include "pcr_mask.hpp"
 #include "replay.hpp"
 
 namespace vmsec::boot {
@@ -32,11 +31,11 @@ struct BootLogs {
 };
 
 struct ViewedBoot {
-  Replay replay;                     // as if a TPM had quoted what the logs lead to
-  std::vector<ViewedEvent> events;   // numbered from 0, without gaps; modules behind the firmware's log
-  PcrMask module_pcrs;               // of the module log
-  std::optional<ImaList> ima;        // all of it is quoted; views into the logs
-  std::vector<std::string> remarks;  // on the event log as a whole
+  Replay replay;                            // as if a TPM had quoted what the logs lead to
+  std::vector<ViewedEvent> events;          // numbered from 0, without gaps; modules behind the firmware's log
+  std::optional<std::uint32_t> module_pcr;  // of the module log
+  std::optional<ImaList> ima;               // all of it is quoted; views into the logs
+  std::vector<std::string> remarks;         // on the event log as a whole
 };
 
 // Errors name the log that is wrong. `unsupported` where the event log has no digests of the bank.

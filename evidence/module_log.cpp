@@ -6,7 +6,7 @@ namespace vmsec::boot {
 namespace {
 
 constexpr std::string_view kSpecId("Spec ID Event03\0\0\0\0\0\0\2\0\2", 24);  // class 0, version 2.0, errata 0, 64 bit
-constexpr std::string_view kSignature("vmsec modules v1\0", 17);
+constexpr std::string_view kSignature("vmsec modules v2\0", 17);
 constexpr std::uint32_t kEventTag = 0x00000006;
 constexpr std::uint32_t kTag = 0x45534d56;  // "VMSE"
 constexpr std::size_t kSha1Size = 20;
@@ -60,21 +60,24 @@ Status check_digests(const Event& event) {
   return {};
 }
 
-Result<MeasuredObject> read_event(const Event& event) {
+Result<MeasuredObject> read_event(const Event& event, std::uint32_t pcr) {
   if (event.type != kEventTag) return bad_entry(event, event_type_name(event.type) + ", want EV_EVENT_TAG");
-  if (!is_module_pcr(event.pcr)) return bad_entry(event, "PCR " + std::to_string(event.pcr) + " is none for modules");
+  if (event.pcr != pcr)
+    return bad_entry(event, "PCR " + std::to_string(event.pcr) + ", the log is of PCR " + std::to_string(pcr));
   VMSEC_CHECK(check_digests(event));
   VMSEC_TRY(auto object, read_object(event));
-  return MeasuredObject{event.pcr, std::move(object), event.digests};
+  return MeasuredObject{event.offset, std::move(object), event.digests};
 }
 
-Result<std::uint32_t> read_reset_count(const std::optional<Event>& event) {
+Result<ModuleLogStart> read_start(const std::optional<Event>& event, const Bank& bank) {
   if (!event || event->type != kNoAction || !event->data.starts_with(kSignature))
     return fail(Code::invalid_argument, "module log: it does not begin with the TPM's reset counter");
   ByteReader reader(event->data.substr(kSignature.size()));
   const auto count = reader.little<std::uint32_t>();
-  if (!count || reader.left() != 0) return bad_entry(*event, "the reset counter is of a wrong size");
-  return *count;
+  const auto pcr = reader.little<std::uint32_t>();
+  if (!count || !pcr || reader.left() != bank.size) return bad_entry(*event, "its beginning is of a wrong size");
+  if (!is_module_pcr(*pcr)) return bad_entry(*event, "PCR " + std::to_string(*pcr) + " is none for modules");
+  return ModuleLogStart{*count, *pcr, std::string(reader.rest())};
 }
 
 }  // namespace
@@ -93,7 +96,7 @@ Status check_object(const LoadedObject& object) {
   return {};
 }
 
-std::string begin_module_log(const std::vector<Bank>& banks, std::uint32_t reset_count) {
+std::string begin_module_log(const std::vector<Bank>& banks, const ModuleLogStart& start) {
   std::string header(kSpecId);
   header += as_little(static_cast<std::uint32_t>(banks.size()));
   for (const auto& bank : banks)
@@ -103,7 +106,7 @@ std::string begin_module_log(const std::vector<Bank>& banks, std::uint32_t reset
       as_little(std::uint32_t{0}) + as_little(kNoAction) + std::string(kSha1Size, '\0') + with_size(header);
   out += as_little(std::uint32_t{0}) + as_little(kNoAction) + as_little(static_cast<std::uint32_t>(banks.size()));
   for (const auto& bank : banks) out += as_little(static_cast<std::uint16_t>(bank.hash)) + std::string(bank.size, '\0');
-  return out + with_size(std::string(kSignature) + as_little(reset_count));
+  return out + with_size(std::string(kSignature) + as_little(start.reset_count) + as_little(start.pcr) + start.value);
 }
 
 std::string module_event_data(const LoadedObject& object) {
@@ -127,35 +130,46 @@ Result<ModuleLog> read_module_log(std::string_view log) {
   out.banks = reader->banks();
   VMSEC_CHECK(reader->next());  // the header
   VMSEC_TRY(const auto first, reader->next());
-  VMSEC_TRY(out.reset_count, read_reset_count(first));
+  VMSEC_TRY(out.start, read_start(first, out.banks.front()));
   while (true) {
     auto event = reader->next();
     if (!event) return fail(event.error().in("module log"));
     if (!*event) return out;
-    VMSEC_TRY(auto object, read_event(**event));
+    VMSEC_TRY(auto object, read_event(**event, out.start.pcr));
     out.objects.push_back(std::move(object));
   }
 }
 
 Result<ModuleLog> replay_modules(Replay& replay, std::string_view log, const std::vector<ClaimedPcr>& claimed) {
   VMSEC_TRY(auto modules, read_module_log(log));
-  const auto is_reached = [&](std::uint32_t pcr) {
-    return std::ranges::any_of(
-        claimed, [&](const auto& claim) { return claim.pcr == pcr && equal(claim.value, replay.values[pcr]); });
-  };
-  std::vector<MeasuredObject> measured;
-  for (auto& each : modules.objects) {
-    if (is_reached(each.pcr)) continue;
+  const std::uint32_t pcr = modules.start.pcr;
+  auto& value = replay.values[pcr];
+  const auto claim = std::ranges::find(claimed, pcr, &ClaimedPcr::pcr);
+  std::size_t measured = 0;
+  for (const auto& each : modules.objects) {
+    if (claim != claimed.end() && equal(claim->value, value)) break;
     const auto found = std::ranges::find(each.digests, replay.bank, &EventDigest::hash);
     if (found == each.digests.end())
       return fail(Code::invalid_argument, "the module log has no " + to_string(replay.bank) + " digests");
-    replay.measurements.push_back({replay.events++, each.pcr, kEventTag, DigestBytes(found->bytes)});
-    auto& value = replay.values[each.pcr];
+    replay.measurements.push_back({replay.events++, pcr, kEventTag, DigestBytes(found->bytes)});
     VMSEC_TRY(value, digest(replay.bank, {value, found->bytes}));
-    measured.push_back(std::move(each));
+    ++measured;
   }
-  modules.objects = std::move(measured);
+  modules.objects.resize(measured);
   return modules;
+}
+
+Result<std::optional<std::size_t>> measured_objects(const ModuleLog& log, std::string_view value) {
+  std::string leads_to = log.start.value;
+  if (equal(leads_to, value)) return std::optional<std::size_t>(0);
+  for (std::size_t i = 0; i < log.objects.size(); ++i) {
+    const auto& event = log.objects[i].digests;
+    const auto found = std::ranges::find(event, log.banks.front().hash, &EventDigest::hash);
+    if (found == event.end()) break;  // not of a log that was read
+    VMSEC_TRY(leads_to, digest(log.banks.front().hash, {leads_to, found->bytes}));
+    if (equal(leads_to, value)) return std::optional(i + 1);
+  }
+  return std::optional<std::size_t>();
 }
 
 }  // namespace vmsec::boot

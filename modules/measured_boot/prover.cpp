@@ -5,6 +5,7 @@
 #include "evidence/digest.hpp"
 #include "evidence/ima.hpp"
 #include "evidence/secret.hpp"
+#include "tpm/quoted_evidence.hpp"
 
 namespace vmsec::boot {
 namespace {
@@ -142,22 +143,17 @@ Result<Prover::Local> Prover::quote_locally(const QuoteRequest& request) {
 }
 
 Result<Evidence> Prover::quote(Tpm& tpm, const KeyBlob& key, const std::string& qualifying, PcrSelection selection) {
-  const auto& [pcrs, bank] = selection;
-  VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, pcrs, bank));
-  VMSEC_TRY(const auto values, tpm.read_pcrs(pcrs, bank));
+  VMSEC_TRY(auto evidence, quoted_evidence(tpm, key, qualifying, selection));
   // Files and modules go on being measured: a log of before the quote may lack what was quoted, one of after it has it
   // all.
   VMSEC_TRY(auto now, evidence_.host({}));
-  Evidence evidence{std::move(quoted.attest), std::move(quoted.signature), std::move(now.event_log), {}, {},
-                    std::move(now.module_log)};
-  if (pcrs.has(kImaPcr)) {
-    if (now.ima_list.size() > kMaxShownIma)
-      return fail(Code::limit_exceeded, "quote: this host's IMA list has " + std::to_string(now.ima_list.size()) +
-                                            " bytes, at most " + std::to_string(kMaxShownIma) + " are shown");
-    evidence.ima_list = std::move(now.ima_list);
-  }
-  for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
-    if (pcrs.has(pcr)) evidence.claimed.push_back({pcr, values[pcr]});
+  evidence.event_log = std::move(now.event_log);
+  evidence.module_log = std::move(now.module_log);
+  if (!selection.pcrs.has(kImaPcr)) return evidence;
+  if (now.ima_list.size() > kMaxShownIma)
+    return fail(Code::limit_exceeded, "quote: this host's IMA list has " + std::to_string(now.ima_list.size()) +
+                                          " bytes, at most " + std::to_string(kMaxShownIma) + " are shown");
+  evidence.ima_list = std::move(now.ima_list);
   return evidence;
 }
 

@@ -7,6 +7,7 @@
 #include "evidence/diff.hpp"
 #include "evidence/explain.hpp"
 #include "evidence/module_log.hpp"
+#include "ima_lists.hpp"
 #include "shown.hpp"
 
 namespace vmsec::boot::test {
@@ -171,7 +172,8 @@ TEST_CASE("modules and measured files are learned, explained and compared with t
   const LoadedObject throttle{"module", "throttle", std::string(64, 'a')};
   const LoadedObject spy{"module", "spy", std::string(64, 'b')};
   const std::vector<Bank> banks{{Hash::sha256, 32}};
-  const auto modules = begin_module_log(banks, 1) + module_event(11, banks, throttle).value();
+  const auto modules =
+      begin_module_log(banks, {1, 11, std::string(32, '\0')}) + module_event(11, banks, throttle).value();
   BootLogs boot{sample("bin"), modules, sample("list")};
   const auto learned = learn_boots({{"a", boot}}, nullptr, Hash::sha256);
   REQUIRE(learned);
@@ -194,7 +196,7 @@ TEST_CASE("modules and measured files are learned, explained and compared with t
 
   SECTION("a module that the reference does not know") {
     boot.module_log += module_event(11, banks, spy).value();
-    CHECK(explain_boot(*reference, boot)->cause.starts_with("PCR 11 is "));
+    CHECK(explain_boot(*reference, boot)->cause.starts_with("PCR 11"));
     const auto changed = diff_reference(*reference, boot);
     REQUIRE(changed->size() == 1);
     CHECK(changed->front().text == "module spy " + spy.digest);
@@ -217,14 +219,59 @@ TEST_CASE("modules and measured files are learned, explained and compared with t
     boot.ima_list.clear();
     CHECK(explain_boot(*reference, boot)->not_judged == std::vector<std::uint32_t>{10});
   }
-  SECTION("without the modules' log their PCR is not what it was") {
-    boot.module_log.clear();
-    CHECK(explain_boot(*reference, boot)->cause.starts_with("PCR 11 is "));
+  SECTION("modules in another order are the same modules") {
+    const std::vector<LoadedObject> order{spy, throttle};
+    std::string log = begin_module_log(banks, {1, 11, std::string(32, '\0')});
+    for (const auto& each : order) log += module_event(11, banks, each).value();
+    const auto other = learn_boots({{"a", boot}, {"b", {boot.event_log, log, {}}}}, nullptr, Hash::sha256);
+    REQUIRE(other);
+    const auto both = parse_reference(other->toml, "both");
+    REQUIRE(both);
+    CHECK(both->pcrs.at(11).values.empty());
+    CHECK(both->pcrs.at(11).events.size() == 2);
+  }
+  SECTION("what is refused by more than a file is a difference, too") {
+    auto strict = *reference;
+    strict.ima->violations = false;
+    const auto changed = diff_reference(strict, boot);
+    REQUIRE(changed->size() == 1);
+    CHECK(changed->front().part == "violation");
+    auto other = boot;
+    other.event_log = ovmf_log();
+    const auto aggregate = diff_reference(*reference, other);
+    CHECK(std::ranges::any_of(*aggregate, [](const auto& each) {
+      return each.part == "ima" && each.text.starts_with("IMA entry 0 (boot_aggregate): it is ");
+    }));
+    const auto odd = learn_boots({{"a", other}}, nullptr, Hash::sha256);
+    CHECK(std::ranges::any_of(odd->notes, [](const auto& note) {
+      return note.starts_with("a: it will be refused: IMA entry 0 (boot_aggregate)");
+    }));
+  }
+  SECTION("a rule for PCR 10 without [ima] is not met by what IMA has measured") {
+    const std::string digest(32, 'd');
+    const auto rules = parse_reference("pcrs = [10]\n[pcr.10]\nevents = [\"" + to_hex(digest) + "\"]\n", "r");
+    REQUIRE(rules);
+    boot.event_log += event(10, 0xd, {{0x0004, std::string(20, 'd')}, {0x000b, digest}});
+    CHECK(explain_boot(*rules, boot)->cause == "PCR 10 was extended by IMA, of which the reference says nothing");
+    auto without = boot;
+    without.ima_list.clear();
+    CHECK(explain_boot(*rules, without)->cause.empty());
+    CHECK_FALSE(learn_boots({{"a", boot}}, &*rules, Hash::sha256));
   }
   SECTION("a list or log that cannot be read is named") {
     CHECK(explain_boot(*reference, {boot.event_log, "x", {}}).error().message.starts_with("module log"));
     CHECK(explain_boot(*reference, {boot.event_log, {}, "x"}).error().message.starts_with("IMA list"));
   }
+}
+
+TEST_CASE("a reference that could not be read is not written") {
+  std::string list = sample("list");
+  for (int i = 0; i < 4100; ++i)
+    list += ima_entry("ima-ng",
+                      field(std::string("sha256:\0", 8) + sha256({std::to_string(i)}).value()) + path_field("/f"));
+  const auto learned = learn_boots({{"a", {sample("bin"), {}, list}}}, nullptr, Hash::sha256);
+  REQUIRE_FALSE(learned);
+  CHECK(learned.error().message.find("sha256sum") != std::string::npos);
 }
 
 TEST_CASE("whoever reviews what was learned is told of what is odd about it") {

@@ -1,6 +1,7 @@
 #include "agent.hpp"
 
 #include "evidence/files.hpp"
+#include "tpm/quoted_evidence.hpp"
 
 namespace vmsec::guest {
 namespace {
@@ -90,15 +91,10 @@ Result<GuestEvidence> Agent::quote(const GuestQuote& request) {
   VMSEC_TRY(auto exchange_key, ExchangeKey::make());
   VMSEC_TRY(const auto qualifying, guest_qualifying_data(request.domain, request.nonce, exchange_key.public_key()));
   GuestEvidence out;
-  VMSEC_TRY(out.evidence.event_log, read_file(setup_.event_log, kMaxLog, "the event log"));
   VMSEC_TRY(auto tpm, Tpm::open(setup_.tcti));
   VMSEC_TRY(const auto key, tpm.primary_attestation_key());
-  VMSEC_TRY(auto quoted, tpm.quote(key, qualifying, selection.pcrs, selection.bank));
-  VMSEC_TRY(const auto values, tpm.read_pcrs(selection.pcrs, selection.bank));
-  out.evidence.attest = std::move(quoted.attest);
-  out.evidence.signature = std::move(quoted.signature);
-  for (std::uint32_t pcr = 0; pcr < kPcrCount; ++pcr)
-    if (selection.pcrs.has(pcr)) out.evidence.claimed.push_back({pcr, values[pcr]});
+  VMSEC_TRY(out.evidence, quoted_evidence(tpm, key, qualifying, selection));
+  VMSEC_TRY(out.evidence.event_log, read_file(setup_.event_log, kMaxLog, "the event log"));
   out.exchange_key = exchange_key.public_key();
   quoted_.emplace(request.nonce, std::move(exchange_key));
   return out;

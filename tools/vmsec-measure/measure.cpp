@@ -14,8 +14,6 @@
 namespace vmsec::boot {
 namespace {
 
-constexpr std::size_t kMaxPendingBytes = kMaxLogBytes + 4096;
-
 Result<Fd> lock(const std::string& log) {
   const std::string path = log + ".lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -50,23 +48,15 @@ Status replace(const std::string& log, const std::string& bytes) {
 }
 
 // The log of this boot, begun where there is none; one of another boot is done with.
-Result<std::string> log_of_boot(const std::string& path, std::uint32_t reset_count, const std::vector<Bank>& banks) {
+Result<std::string> log_of_boot(const std::string& path, const ModuleLogStart& now, const std::vector<Bank>& banks) {
   auto log = read_file(path, kMaxLogBytes, "module log");
-  if (!log && log.error().native == ENOENT) return begin_module_log(banks, reset_count);
+  if (!log && log.error().native == ENOENT) return begin_module_log(banks, now);
   if (!log) return fail(log.error());
   VMSEC_TRY(const auto read, read_module_log(*log));
-  if (read.reset_count != reset_count) return begin_module_log(banks, reset_count);
+  if (read.start.reset_count != now.reset_count) return begin_module_log(banks, now);
   if (!std::ranges::equal(read.banks, banks, {}, &Bank::hash, &Bank::hash))
     return fail(Code::wrong_state, "module log " + path + ": it is of other PCR banks than the TPM's");
   return log;
-}
-
-std::string pending_file(const std::string& log) { return log + ".pending"; }
-
-Status forget_pending(const std::string& log) {
-  const std::string path = pending_file(log);
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-  return fail(errno_error("remove " + path));
 }
 
 Result<std::string> value_of(Tpm& tpm, std::uint32_t pcr, const std::vector<Bank>& banks) {
@@ -74,18 +64,19 @@ Result<std::string> value_of(Tpm& tpm, std::uint32_t pcr, const std::vector<Bank
   return std::move(values[pcr]);
 }
 
-// An object that is in the log and was never measured was never loaded: it is taken out, so that it is measured when it
-// is.
-Status settle(const std::string& log, Tpm& tpm, std::uint32_t reset_count, const std::vector<Bank>& banks) {
-  const auto bytes = read_file(pending_file(log), kMaxPendingBytes, "state of the module log");
-  if (!bytes && bytes.error().native == ENOENT) return {};
-  if (!bytes) return fail(bytes.error());
-  VMSEC_TRY(const auto pending, wire::decode<PendingMeasurement>(*bytes));
-  if (pending.reset_count != reset_count) return forget_pending(log);
-  if (!is_module_pcr(pending.pcr)) return fail(Code::invalid_argument, pending_file(log) + ": of no PCR for modules");
-  VMSEC_TRY(const auto value, value_of(tpm, pending.pcr, banks));
-  if (value == pending.value) VMSEC_CHECK(replace(log, pending.log));
-  return forget_pending(log);
+// As much of the log as the PCR has: an object that was written down and not measured, for the agent ended or the TPM
+// failed in between, was not loaded either. What the log says is never believed beyond that.
+Result<std::string> confirmed(const std::string& path, const std::string& log, const std::string& value,
+                              std::uint32_t pcr) {
+  VMSEC_TRY(const auto read, read_module_log(log));
+  if (read.start.pcr != pcr)
+    return fail(Code::wrong_state, "module log " + path + ": it is of PCR " + std::to_string(read.start.pcr) +
+                                       ": another PCR begins with the next boot");
+  VMSEC_TRY(const auto count, measured_objects(read, value));
+  if (!count)
+    return fail(Code::tampered, "module log " + path + ": it does not lead to PCR " + std::to_string(pcr) +
+                                    ": the log was changed, or something else has extended the PCR");
+  return *count == read.objects.size() ? log : log.substr(0, read.objects[*count].offset);
 }
 
 }  // namespace
@@ -99,22 +90,18 @@ Status measure(const MeasureRequest& request) {
   VMSEC_TRY(const auto resets, tpm.reset_count());
   VMSEC_TRY(const auto banks, tpm.banks());
   if (banks.empty()) return fail(Code::unsupported, "the TPM has no active PCR bank");
-  VMSEC_CHECK(settle(request.log, tpm, resets, banks));
-  VMSEC_TRY(const auto before, log_of_boot(request.log, resets, banks));
+  VMSEC_TRY(const auto value, value_of(tpm, request.pcr, banks));
+  VMSEC_TRY(const auto log, log_of_boot(request.log, {resets, request.pcr, value}, banks));
+  VMSEC_TRY(const auto before, confirmed(request.log, log, value, request.pcr));
   VMSEC_TRY(const auto known, read_module_log(before));
   for (const auto& each : known.objects)
-    if (each.pcr == request.pcr && each.object == request.object) return {};
+    if (each.object == request.object) return {};
   VMSEC_TRY(const auto event, module_event(request.pcr, banks, request.object));
   if (before.size() + event.size() > kMaxLogBytes)
     return fail(Code::limit_exceeded, "module log " + request.log + ": it is full");
-  VMSEC_TRY(auto value, value_of(tpm, request.pcr, banks));
-  VMSEC_CHECK(replace(pending_file(request.log),
-                      wire::encode(PendingMeasurement{resets, request.pcr, std::move(value), before})));
   // First the log: whoever is quoted in between shows one that is ahead, which says nothing of what is not measured.
   VMSEC_CHECK(replace(request.log, before + event));
-  const auto extended = tpm.extend(request.pcr, banks, module_event_data(request.object));
-  const auto settled = settle(request.log, tpm, resets, banks);
-  return extended ? settled : extended;
+  return tpm.extend(request.pcr, banks, module_event_data(request.object));
 }
 
 }  // namespace vmsec::boot

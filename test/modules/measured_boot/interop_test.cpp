@@ -52,12 +52,13 @@ TEST_CASE("tpm2_eventlog comes to the same PCRs from the log") {
 TEST_CASE("tpm2_eventlog reads our log of modules, and comes to the same PCR") {
   if (!tools("tpm2_eventlog")) return;
   const std::vector<Bank> banks{{Hash::sha256, 32}, {Hash::sha384, 48}};
+  const ModuleLogStart start{7, 11, std::string(32, '\0')};
   const auto log =
-      begin_module_log(banks, 7) + module_event(11, banks, {"module", "throttle", std::string(64, 'a')}).value();
+      begin_module_log(banks, start) + module_event(11, banks, {"module", "throttle", std::string(64, 'a')}).value();
   TempFolder folder;
   const std::string out = folder.path() / "out";
   REQUIRE(run("tpm2_eventlog " + folder.file("log", log) + " > " + out) == 0);
-  auto replayed = replay(begin_module_log(banks, 7)).value();
+  auto replayed = replay(begin_module_log(banks, start)).value();
   REQUIRE(replay_modules(replayed, log));
   const auto text = read_whole(out);
   CHECK(text.find("EV_EVENT_TAG") != std::string::npos);

@@ -1,4 +1,7 @@
 // vmsec attest: has a host booted what the reference says? And enrol, learn.
+#include <algorithm>
+#include <array>
+
 #include "commands/attest_guest.hpp"
 #include "commands/commands.hpp"
 #include "output.hpp"
@@ -134,10 +137,13 @@ void add_attest(CLI::App& app, Context& context) {
   learn_command->add_option("--guest", *vm, "A VM of this host, by its own TPM")->excludes(peer);
   learn_command->footer(
       "Examples:\n  vmsec attest learn host-b > golden.toml\n  vmsec attest learn --guest web-1 > default.toml\n"
-      "  vmsec attest learn --log monday.bin --log tuesday.bin -o golden.toml");
+      "  vmsec attest learn --log monday.bin --log tuesday.bin -o golden.toml\n"
+      "  vmsec attest learn --log boot.bin --modules modules.log --ima ima.list -o golden.toml");
   const auto offline = add_attest_reference(*attest_command, *learn_command, context);
   context.on(learn_command, [&context, learned, vm, offline, learn_command]() -> Ending {
-    const bool from_logs = learn_command->count("--log") != 0;
+    const auto is_given = [&](const char* option) { return learn_command->count(option) != 0; };
+    const bool from_logs =
+        std::ranges::any_of(std::array{"--log", "--modules", "--ima", "--base", "--bank", "--output"}, is_given);
     if (!vm->empty() && from_logs) return usage_error("attest learn: --guest or --log, not both");
     if (!vm->empty()) return learn_guest(context, *vm);
     auto ended = offline(*learned);

@@ -19,15 +19,19 @@ struct LogFiles {
   std::string ima_list;
 };
 
+// The kernel's own files say that they are empty, and are so in many a copy.
+Result<std::string> read_more(const std::string& what, const std::string& file, std::size_t limit) {
+  if (file.empty()) return std::string();
+  VMSEC_TRY(auto bytes, read_input(what, file, limit));
+  if (bytes.empty()) return fail(Code::invalid_argument, what + " " + file + ": it is empty");
+  return bytes;
+}
+
 Result<boot::BootLogs> read_logs(const LogFiles& files) {
   boot::BootLogs logs;
   VMSEC_TRY(logs.event_log, read_input("event log", files.event_log, boot::kMaxLogBytes));
-  if (!files.module_log.empty()) {
-    VMSEC_TRY(logs.module_log, read_input("module log", files.module_log, boot::kMaxLogBytes));
-  }
-  if (!files.ima_list.empty()) {
-    VMSEC_TRY(logs.ima_list, read_input("IMA list", files.ima_list, boot::kMaxImaBytes));
-  }
+  VMSEC_TRY(logs.module_log, read_more("module log", files.module_log, boot::kMaxLogBytes));
+  VMSEC_TRY(logs.ima_list, read_more("IMA list", files.ima_list, boot::kMaxImaBytes));
   return logs;
 }
 
@@ -283,7 +287,8 @@ std::function<std::optional<Ending>(const std::string&)> add_attest_reference(CL
   diff_command->add_option("--bank", compared->bank, "Of two logs: sha256, sha384 or sha512");
   diff_command->footer(
       "Exit codes: 0 nothing changes, 5 something does.\n\n"
-      "Examples:\n  vmsec attest diff reference.toml --log updated.bin\n  vmsec attest diff before.bin after.bin");
+      "Examples:\n  vmsec attest diff reference.toml --log updated.bin\n  vmsec attest diff before.bin after.bin\n"
+      "  vmsec attest diff reference.toml --log updated.bin --modules modules.log --ima ima.list");
   context.on(diff_command, [&context, compared] { return diff_boots(context, *compared); });
 
   return [&context, wish](const std::string& host) -> std::optional<Ending> {
