@@ -109,19 +109,20 @@ std::optional<std::size_t> digest_size(Hash hash) {
 
 void Digester::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
 
-Digester::Digester(const evp_md_st* md, bool is_sha256) : md_(md), is_sha256_(is_sha256), context_(EVP_MD_CTX_new()) {}
+Digester::Digester(const evp_md_st* md) : md_(md), context_(md == nullptr ? nullptr : EVP_MD_CTX_new()) {}
 
 Result<Digester> Digester::create(Hash hash) {
   const auto* entry = find(hash);
   if (entry == nullptr) return fail(Code::unsupported, "compute a digest: no " + to_string(hash) + " here");
-  Digester digester(fetched(*entry), hash == Hash::sha256);
+  if (hash == Hash::sha256) return Digester(nullptr);
+  Digester digester(fetched(*entry));
   if (!digester.context_ || EVP_DigestInit_ex(digester.context_.get(), digester.md_, nullptr) != 1)
     return fail(openssl_error("compute a digest by " + to_string(hash), Code::unsupported));
   return digester;
 }
 
 Status Digester::digest(std::initializer_list<std::string_view> parts, std::string& out) {
-  if (is_sha256_) return sha256_into(parts, out);
+  if (md_ == nullptr) return sha256_into(parts, out);
   if (EVP_DigestInit_ex(context_.get(), md_, nullptr) != 1) return fail(openssl_error("compute a digest"));
   for (const auto part : parts)
     if (EVP_DigestUpdate(context_.get(), part.data(), part.size()) != 1) return fail(openssl_error("compute a digest"));

@@ -71,10 +71,9 @@ class Digester {
   struct Free {
     void operator()(evp_md_ctx_st* context) const;
   };
-  Digester(const evp_md_st* md, bool is_sha256);
+  explicit Digester(const evp_md_st* md);
 
-  const evp_md_st* md_;
-  bool is_sha256_;
+  const evp_md_st* md_;  // none: SHA-256, which needs no context
   std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 

@@ -6,13 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "eventlog.hpp"
 #include "vmsec/wire.hpp"
 
 namespace vmsec::boot {
 
-// A PCR as the host says: to name the one that differs, never to decide.
+// A PCR as the host says: to name the one that differs, and to say how far its logs count. What decides is the quote's
+// digest.
 struct ClaimedPcr {
-  static constexpr std::size_t kAtMost = 24;  // in one message: a TPM has no more
+  static constexpr std::size_t kAtMost = kPcrCount;  // in one message
   std::uint32_t pcr = 0;
   std::string value;
   static constexpr std::string_view kMessage = "vmsec.measured_boot.ClaimedPcr";

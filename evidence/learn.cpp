@@ -12,8 +12,6 @@
 namespace vmsec::boot {
 namespace {
 
-// 0 to 9, and 14, where boot loaders measure: what comes later depends on more than the boot.
-constexpr PcrMask kLearnedPcrs{0x0043ff};
 constexpr std::uint32_t kLastSerial = 999'999'999;
 
 struct Boot : ViewedBoot {

@@ -29,5 +29,8 @@ std::string to_string(PcrMask mask);
 inline constexpr PcrMask kFirmwarePcrs{0x0000ff};  // 0 to 7: what a reference covers unless it says otherwise
 inline constexpr PcrMask kImaPcrs{0x0007ff};       // 10, IMA's; its first entry is of 0 to 9
 inline constexpr PcrMask kUsualPcrs{0x0002ff};     // and 9, of what was booted: always quoted
+// 0 to 9, and 14, where boot loaders measure: those of them that a log knows are learned. What comes later depends on
+// more than the boot.
+inline constexpr PcrMask kLearnedPcrs{0x0043ff};
 
 }  // namespace vmsec::boot

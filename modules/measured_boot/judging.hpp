@@ -17,9 +17,6 @@ struct ShownEvidence {
   QuoteDemand demand;
 };
 
-// 0 to 9, and 14, where boot loaders measure: those of them that the log knows are learned.
-inline constexpr PcrMask kLearnedPcrs{0x0043ff};
-
 // What is quoted for a reference: always what a boot is usually asked for, too.
 PcrSelection selection_of(const Reference& wanted);
 
