@@ -7,14 +7,12 @@ import time
 from lab.agent import wait_for
 from lab.kvm import HOSTS, KvmLab
 
-from . import kvm_peers, migration, processes
+from . import kvm_peers, machine, migration, processes
 from .kvm_peers import GUEST, PORTS
 from .relay import LinkRelay
 from .ticks import PERIOD, TickWatch
 
 A, B = HOSTS
-# Linux's own default for TCP: what a machine sets for itself, such as BBR with its timers, would measure that.
-CONGESTION = "cubic"
 BEGUN = 1 << 20  # bytes on the wire: past all handshakes, and before any memory to speak of
 
 
@@ -30,13 +28,21 @@ class KvmBench:
 
     def __enter__(self):
         self.lab.__enter__()
-        policy = self.folder / "policy.toml"
-        policy.write_text(migration.POLICY)
-        for side in "ab":
-            subprocess.run([*self.lab.env["TB_ENTER"].split(), side, "sysctl", "-q", "-w", f"net.ipv4.tcp_congestion_control={CONGESTION}"],
-                           check=True, capture_output=True, text=True)
-        self.namespaces = {os.stat(f"/run/netns/{self.lab.side(host, 'NETNS')}").st_ino: host for host in HOSTS}
+        try:
+            (self.folder / "policy.toml").write_text(migration.POLICY)
+            for side in "ab":
+                self._set_congestion_control(side)
+            self.namespaces = {os.stat(f"/run/netns/{self.lab.side(host, 'NETNS')}").st_ino: host for host in HOSTS}
+        except BaseException:  # a context that was not entered is not left by the caller
+            self.lab.__exit__()
+            raise
         return self
+
+    def _set_congestion_control(self, side):
+        setting = f"net.ipv4.tcp_congestion_control={machine.congestion_control()}"
+        done = subprocess.run([*self.lab.env["TB_ENTER"].split(), side, "sysctl", "-q", "-w", setting], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"host {side}: {setting}: {done.stderr.strip()}")
 
     def __exit__(self, *failure):
         self._leave_link()

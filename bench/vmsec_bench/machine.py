@@ -44,9 +44,16 @@ def commit():
     return first_line("git", "describe", "--always", "--dirty", "--abbrev=12")
 
 
+def congestion_control():
+    """Linux's own default for TCP, or its plainest: what a machine sets for itself, such as BBR with its timers, would be measured else.
+    A network namespace may only use what the machine allows to every user; reno is always among that."""
+    allowed = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control").read_text().split()
+    return "cubic" if "cubic" in allowed else "reno"
+
+
 def facts(build):
     return {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit(), "build_type": build_type(build),
             "cpu": processor(), "cpu_flags": flags(), "cpus": os.cpu_count(), "memory_bytes": memory_bytes(),
-            "kernel": platform.release(), "load_before": os.getloadavg()[0], "qemu": first_line("qemu-system-x86_64", "--version"),
+            "kernel": platform.release(), "tcp_congestion_control": congestion_control(), "load_before": os.getloadavg()[0], "qemu": first_line("qemu-system-x86_64", "--version"),
             "libvirt": first_line("libvirtd", "--version"), "openssl": first_line("openssl", "version"),
             "socat": first_line("sh", "-c", "socat -V | sed -n 2p"), "python": platform.python_version()}
