@@ -4,6 +4,7 @@
 
 #include "context.hpp"
 #include "domain.hpp"
+#include "qemu_process.hpp"
 #include "units.hpp"
 #include "vcpu_count.hpp"
 
@@ -37,7 +38,13 @@ Microseconds vcpu_time(virDomainPtr domain, const virDomainInfo& info) {
   return {(nanoseconds != 0 ? nanoseconds : info.cpuTime) / 1000};
 }
 
-Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation, const WaitingDomains& waiting) {
+// Nobody is asked: libvirt's word for it would be QEMU's, and one that hangs would hold up every list.
+std::optional<Microseconds> steal_of(const DomainInfo& info, const std::string& run_dir) {
+  const auto process = find_qemu(run_dir, info.name, info.domain);
+  return process ? vcpu_steal(*process) : std::nullopt;
+}
+
+Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation, const Context& context) {
   DomainInfo out;
   std::array<std::uint8_t, 16> uuid{};
   if (virDomainGetUUID(domain, uuid.data()) < 0) return fail(virt_error(operation));
@@ -52,9 +59,10 @@ Result<DomainInfo> info_of(virDomainPtr domain, std::string_view operation, cons
   if (out.state != DomainState::shut_off) {
     out.memory.value = info.memory * common::kKibibyte;
     out.cpu_time = vcpu_time(domain, info);
+    out.cpu_steal = steal_of(out, context.setting("libvirt_run_dir", kUsualRunDir));
   }
   VMSEC_TRY(const DomainXml xml, xml_of(domain, operation));
-  const bool silent = waiting.contains(out.domain) || is_arriving(domain);
+  const bool silent = context.waiting.contains(out.domain) || is_arriving(domain);
   for (const auto& disk : xml.disks)
     out.disks.push_back({disk.target, disk.source, silent ? Bytes{} : capacity_of(domain, disk)});
   for (const auto& nic : xml.nics) out.nics.push_back({nic.target, nic.mac});
@@ -81,7 +89,7 @@ class KvmDomainControl final : public DomainControl {
     for (int i = 0; i < count; ++i) domains.emplace_back(raw[i]);
     DomainList out;
     for (const auto& domain : domains) {
-      auto info = info_of(domain.get(), "list domains", context_->waiting);
+      auto info = info_of(domain.get(), "list domains", *context_);
       if (info) {
         out.domains.push_back(std::move(*info));
       } else if (info.error().code != Code::not_found) {  // it went away meanwhile
@@ -95,7 +103,7 @@ class KvmDomainControl final : public DomainControl {
   Result<DomainInfo> get(const DomainRef& request) override {
     const std::string operation = "get domain " + request.domain.text();
     VMSEC_TRY(const DomainPtr domain, context_->connection->domain(request.domain, operation));
-    return info_of(domain.get(), operation, context_->waiting);
+    return info_of(domain.get(), operation, *context_);
   }
 
   Result<Empty> pause(const DomainRef& request) override {

@@ -37,6 +37,10 @@ void on_tunable(virConnectPtr /*connect*/, virDomainPtr domain, virTypedParamete
   push(ring_of(opaque), EventKind::limits_changed, domain, std::move(names));
 }
 
+void on_device(virConnectPtr /*connect*/, virDomainPtr domain, const char* alias, void* opaque) {
+  push(ring_of(opaque), EventKind::devices_changed, domain, alias == nullptr ? std::string() : alias);
+}
+
 // Registers on each connection as it comes.
 class Registration final : public ConnectionWatcher {
  public:
@@ -51,6 +55,8 @@ class Registration final : public ConnectionWatcher {
     add(VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle));
     add(VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, VIR_DOMAIN_EVENT_CALLBACK(on_iteration));
     add(VIR_DOMAIN_EVENT_ID_TUNABLE, VIR_DOMAIN_EVENT_CALLBACK(on_tunable));
+    add(VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device));
+    add(VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device));
     lost_ = false;
     if (again) ring_->push(EventKind::backend_restored, {}, {}, "reconnected to libvirtd");
   }

@@ -1,5 +1,6 @@
 #include "qemu_process.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -8,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <memory>
 
 namespace vmsec::kvm {
 namespace {
@@ -36,6 +38,21 @@ bool started_with(const std::string& command_line, const Uuid& uuid) {
   return at != std::string::npos && at > 0 && command_line[at - 1] == '\0';
 }
 
+// "CPU 0/KVM", "CPU 0/TCG", "ALL CPUs/TCG": QEMU names its threads where libvirt starts it.
+bool is_vcpu(std::string_view name) { return name.starts_with("CPU ") || name.starts_with("ALL CPUs"); }
+
+// schedstat's second number: nanoseconds on a run queue (the kernel's Documentation/scheduler/sched-stats.rst).
+std::optional<std::uint64_t> run_delay(int tasks, const std::string& task) {
+  const auto text = read_small(tasks, task + "/schedstat");
+  if (!text) return std::nullopt;
+  const auto space = text->find(' ');
+  if (space == std::string::npos) return std::nullopt;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data() + space + 1, text->data() + text->size(), value);
+  if (error != std::errc()) return std::nullopt;
+  return value;
+}
+
 }  // namespace
 
 Result<QemuProcess> find_qemu(const std::string& run_dir, const std::string& name, const Uuid& uuid) {
@@ -62,6 +79,26 @@ Status signal_qemu(const QemuProcess& process, ProcessSignal signal) {
   const int number = signal == ProcessSignal::stop ? SIGSTOP : signal == ProcessSignal::go_on ? SIGCONT : SIGKILL;
   if (::syscall(SYS_pidfd_send_signal, process.proc.get(), number, nullptr, 0) == 0) return {};
   return fail(errno_error("signal QEMU, process " + std::to_string(process.pid)));
+}
+
+std::optional<Microseconds> vcpu_steal(const QemuProcess& process) {
+  const int folder = openat(process.proc.get(), "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return std::nullopt;
+  const std::unique_ptr<DIR, int (*)(DIR*)> tasks(fdopendir(folder), closedir);
+  if (!tasks) {
+    ::close(folder);
+    return std::nullopt;
+  }
+  std::optional<std::uint64_t> nanoseconds;
+  while (const dirent* task = readdir(tasks.get())) {
+    const auto name = read_small(folder, std::string(task->d_name) + "/comm");
+    if (!name || !is_vcpu(*name)) continue;
+    const auto counted = run_delay(folder, task->d_name);
+    if (!counted) return std::nullopt;
+    nanoseconds = nanoseconds.value_or(0) + *counted;
+  }
+  if (!nanoseconds) return std::nullopt;
+  return Microseconds{*nanoseconds / 1000};
 }
 
 bool shares_network(const QemuProcess& process) {

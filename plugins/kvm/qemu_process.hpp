@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "vmsec/fd.hpp"
@@ -25,6 +26,10 @@ Result<QemuProcess> find_qemu(const std::string& run_dir, const std::string& nam
 enum class ProcessSignal { stop, go_on, kill };
 // Named for ever by `proc`: a later process of the same number is never meant. An error where it is gone, too.
 Status signal_qemu(const QemuProcess& process, ProcessSignal signal);
+
+// How long its vCPUs' threads were ready to run and did not, as the scheduler counts it; of those that there are now.
+// None where the kernel does not count it, or QEMU's threads have no names.
+std::optional<Microseconds> vcpu_steal(const QemuProcess& process);
 
 // Whether it is in the network namespace of this process.
 bool shares_network(const QemuProcess& process);

@@ -66,6 +66,7 @@ class Machine {
   [[nodiscard]] const DomainSpec& spec() const { return spec_; }
   [[nodiscard]] GuestMemory& memory() { return *memory_; }
   [[nodiscard]] Microseconds cpu_time() const { return {cpu_time_.used()}; }
+  [[nodiscard]] Microseconds cpu_steal() const { return {cpu_time_.stolen()}; }
   [[nodiscard]] IoStatistics statistics() const;
 
   // Bounds the domain's CPU time, in CPU microseconds a second.

@@ -44,6 +44,7 @@ DomainInfo SimHost::info_of(const Domain& domain) const {
   if (domain.machine) {
     info.memory = domain.spec.memory;
     info.cpu_time = domain.machine->cpu_time();
+    info.cpu_steal = domain.machine->cpu_steal();
   }
   for (const auto& disk : domain.spec.disks)
     info.disks.push_back({disk.target, disk_path(disk).value_or(disk.source), disk.capacity});

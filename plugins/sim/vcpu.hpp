@@ -25,14 +25,23 @@ class CpuTime {
   }
   double take(double micros, TimePoint now) {
     const std::lock_guard lock(mutex_);
-    if (stopped_) return 0;
+    if (stopped_) {
+      stolen_ += micros;
+      return 0;
+    }
     const double granted = bucket_.take(micros, now);
     used_ += granted;
+    stolen_ += micros - granted;
     return granted;
   }
   [[nodiscard]] std::uint64_t used() const {
     const std::lock_guard lock(mutex_);
     return static_cast<std::uint64_t>(used_);
+  }
+  // Wanted, and not given.
+  [[nodiscard]] std::uint64_t stolen() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::uint64_t>(stolen_);
   }
   void set_used(std::uint64_t micros) {
     const std::lock_guard lock(mutex_);
@@ -44,6 +53,7 @@ class CpuTime {
   TokenBucket bucket_;
   bool stopped_ = true;
   double used_ = 0;
+  double stolen_ = 0;
 };
 
 // Where a vCPU is in its (deterministic) sequence of pages.

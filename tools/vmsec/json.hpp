@@ -67,6 +67,8 @@ inline std::string_view name_of(EventKind kind) {
       return "backend restored";
     case EventKind::limits_changed:
       return "limits changed";
+    case EventKind::devices_changed:
+      return "devices changed";
   }
   return "unknown";
 }

@@ -210,6 +210,21 @@ TEST_CASE("CPU weights divide a busy host") {
   CHECK(second > 500'000 * 0.3);
 }
 
+TEST_CASE("what a vCPU wants and does not get is steal") {
+  Host host(domain_text(1, "dirty_rate = 10"));
+  const auto steal = [&] { return host.a.control().get({kVm})->cpu_steal.value().value; };
+  ResourceLimits limits;
+  limits.cpu_quota_millis = 400;
+  REQUIRE(host.a.resources().set({kVm, limits}));
+  const auto used_before = cpu_time(host.a, kVm);
+  const auto steal_before = steal();
+  REQUIRE(eventually([&] { return steal() > steal_before + 1'000'000; }));
+  // Each of its vCPUs wants a whole CPU, and all of them get 0.4.
+  const auto used = static_cast<double>(cpu_time(host.a, kVm) - used_before);
+  const double wanted = host.a.control().get({kVm})->vcpus;
+  CHECK(static_cast<double>(steal() - steal_before) / used == Approx((wanted - 0.4) / 0.4).epsilon(0.3));
+}
+
 TEST_CASE("a memory limit bounds the host memory of the domain, and is refused below what it has") {
   Host host(domain_text(1, "pattern = \"idle\"\nfill = 0.25"));
   ResourceLimits limits;

@@ -1,6 +1,7 @@
 // Domains: which there are, their state, pause and resume.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,9 @@ struct DomainInfo {
   bool tpm = false;  // has a virtual TPM
   std::vector<std::string> tags;
   std::uint32_t vcpus_maximum = 0;  // how many it may be given while it runs
+  // Of all vCPUs since the domain started on this host: ready to run, and kept from it by others or by a limit of its
+  // own. Absent where the hypervisor does not tell, or not now.
+  std::optional<Microseconds> cpu_steal;
   static constexpr std::string_view kMessage = "vmsec.DomainInfo";
   static constexpr auto fields() {
     return wire::fields(
@@ -60,7 +64,8 @@ struct DomainInfo {
         wire::field(7, "cpu_time", &DomainInfo::cpu_time), wire::field(8, "disks", &DomainInfo::disks),
         wire::field(9, "nics", &DomainInfo::nics), wire::field(10, "persistent", &DomainInfo::persistent),
         wire::field(11, "tpm", &DomainInfo::tpm), wire::field(12, "tags", &DomainInfo::tags),
-        wire::field(13, "vcpus_maximum", &DomainInfo::vcpus_maximum));
+        wire::field(13, "vcpus_maximum", &DomainInfo::vcpus_maximum),
+        wire::field(14, "cpu_steal", &DomainInfo::cpu_steal));
   }
 };
 

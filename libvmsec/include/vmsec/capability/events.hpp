@@ -20,6 +20,7 @@ enum class EventKind : std::uint32_t {
   backend_lost = 8,  // the hypervisor's daemon is gone; events may be missed until backend_restored
   backend_restored = 9,
   limits_changed = 10,
+  devices_changed = 11,  // plugged in or taken away while the domain runs; not told by every backend
 };
 
 struct Event {

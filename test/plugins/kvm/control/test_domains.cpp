@@ -46,3 +46,16 @@ TEST_CASE("a paused domain uses no CPU, a resumed one goes on, and both are told
   };
   CHECK(eventually([&] { return told(EventKind::domain_paused) && told(EventKind::domain_resumed); }));
 }
+
+TEST_CASE("a device that is plugged in is an event") {
+  if (!have_host()) return;
+  Host host;
+  const Guest guest(host, {.name = "hotplug"});
+  const char* device = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>";
+  REQUIRE(virDomainAttachDevice(guest.handle(), device) == 0);
+  CHECK(eventually([&] {
+    return std::ranges::any_of(must(host.events->next({})).events, [&](const Event& event) {
+      return event.kind == EventKind::devices_changed && event.domain == guest.uuid && event.detail == "rng0";
+    });
+  }));
+}

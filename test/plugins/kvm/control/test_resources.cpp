@@ -21,6 +21,23 @@ TEST_CASE("a CPU quota holds, over all vCPUs together") {
   CHECK(eventually([&] { return per_second(0.5, cpu_time) / 1000 > 250; }));
 }
 
+TEST_CASE("two guests on one CPU steal from each other") {
+  if (!have_host()) return;
+  Host host;
+  const Guest one(host, {.name = "one", .command_line = "verify=0 cpu=1"});
+  const Guest two(host, {.name = "two", .command_line = "verify=0 cpu=1"});
+  for (const auto* guest : {&one, &two}) must(host.resources->set({guest->uuid, {.pins = {{0, {0}}}}}));
+  const auto steal = [&](const Guest& guest) { return must(host.domains->get(guest.ref())).cpu_steal.value().value; };
+  const auto before_one = steal(one);
+  const auto before_two = steal(two);
+  CHECK(eventually([&] { return steal(one) > before_one + 500'000 && steal(two) > before_two + 500'000; }));
+  must(host.domains->pause(one.ref()));
+  const auto paused = steal(one);
+  const auto runs = must(host.domains->get(two.ref())).cpu_time.value;
+  REQUIRE(eventually([&] { return must(host.domains->get(two.ref())).cpu_time.value > runs + 300'000; }));
+  CHECK(steal(one) - paused < 50'000);
+}
+
 TEST_CASE("limits are read back as they were set, and stay in the definition") {
   if (!have_host()) return;
   Host host;
