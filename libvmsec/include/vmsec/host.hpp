@@ -48,6 +48,7 @@ struct HostOptions {
   BackendOptions backend;
   std::map<std::string, Settings> modules;   // to load, each with its configuration
   std::string policy_file;                   // empty: no policy; then no module is granted anything
+  bool enforce = false;                      // applies the policy's limits by itself (docs/configuration.md)
   bool trusted_without_policy = false;       // for tools of one call: modules get all that they need
   std::string trust_file;                    // the operator's trust store; empty: kOperatorTrust where it exists
   std::vector<std::string> in_process;       // modules that run in the host's own process (docs/configuration.md)
@@ -55,6 +56,7 @@ struct HostOptions {
   std::string listen;                        // "address:port" for peers; port 0: any; empty: none
   std::map<std::string, std::string> peers;  // host name to "address:port"
   std::string control_socket;                // for serve_control()
+  std::string metrics_listen;                // "address:port" for a monitoring system, by vmsecd; empty: none
 
   // By module: what its process may take. Those that are not named have the defaults.
   std::map<std::string, WorkerBudget> workers;
@@ -91,7 +93,8 @@ class VMSEC_EXPORT Host : public Control {
 };
 
 // Opens backend, audit log and modules, and checks the policy; on any failure
-// nothing stays behind. The policy's limits are not applied: apply_policy() does.
+// nothing stays behind. The policy's limits are applied by apply_policy(), or by the
+// host itself where options.enforce says so.
 VMSEC_EXPORT Result<std::shared_ptr<Host>> open_host(HostOptions options);
 
 }  // namespace vmsec

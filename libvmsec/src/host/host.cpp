@@ -8,6 +8,7 @@
 
 #include "host/authority_service.hpp"
 #include "host/carrier.hpp"
+#include "host/enforcer.hpp"
 #include "host/grant_ledger.hpp"
 #include "host/grant_service.hpp"
 #include "host/journal_service.hpp"
@@ -15,6 +16,7 @@
 #include "host/log.hpp"
 #include "host/measure.hpp"
 #include "host/modules_service.hpp"
+#include "host/own_enforcement.hpp"
 #include "host/peer_server.hpp"
 #include "host/peers_service.hpp"
 #include "host/policy_service.hpp"
@@ -75,7 +77,8 @@ class LocalHost final : public Host, private HostControl {
     trust_ = std::make_unique<Trust>(std::move(trust));
     VMSEC_CHECK(open_backend());
     for (const auto& [name, settings] : options_.modules) VMSEC_CHECK(load_module(name, settings));
-    return adopt_policy();
+    VMSEC_CHECK(adopt_policy());
+    return options_.enforce ? start_enforcer() : Status();
   }
 
   Result<Packet> call(std::string_view interface, std::uint32_t method, Packet request) override {
@@ -120,6 +123,8 @@ class LocalHost final : public Host, private HostControl {
   [[nodiscard]] std::string peer_address() const override { return peer_server_ ? peer_server_->address() : ""; }
 
   void shut_down() override {
+    enforcer_.reset();
+    enforcement_.reset();
     agent_server_.reset();
     connections_.shut_down_all();
     peer_server_.reset();
@@ -448,6 +453,18 @@ class LocalHost final : public Host, private HostControl {
     });
   }
 
+  Status start_enforcer() {
+    enforcement_ = std::make_unique<OwnEnforcement>(
+        *backend_, *policy_, registry_, grants_, [this](const std::string& module, const AuditEntry& entry) {
+          if (entry.outcome == Outcome::failed) write_log(LogLevel::error, "enforce", module + ": " + entry.detail);
+          record(module, entry);
+        });
+    enforcer_ = std::make_unique<Enforcer>(*enforcement_);
+    VMSEC_CHECK(enforcer_->begin());
+    enforcer_->run();
+    return {};
+  }
+
   static std::string named(const std::string& file, const std::string& digest) {
     return file + ", SHA-256 " + identity::hex(digest);
   }
@@ -471,6 +488,8 @@ class LocalHost final : public Host, private HostControl {
   std::unique_ptr<PolicyService> policy_;
   std::unique_ptr<GrantService> grant_service_;
   std::unique_ptr<TenantService> tenants_;
+  std::unique_ptr<OwnEnforcement> enforcement_;
+  std::unique_ptr<Enforcer> enforcer_;
   std::unique_ptr<RecordLimiter> refusals_;
   std::unique_ptr<PeerServer> peer_server_;
   std::unique_ptr<rpc::AgentServer> agent_server_;

@@ -66,6 +66,7 @@ class OptionsReader {
                                                        {"backend.uri", &options_.backend.uri},
                                                        {"host.name", &options_.name},
                                                        {"host.listen", &options_.listen},
+                                                       {"metrics.listen", &options_.metrics_listen},
                                                        {"tpm.tcti", &options_.backend.tpm_tcti}};
     const std::map<std::string, std::string*> paths = {{"host.state", &options_.state_dir},
                                                        {"host.run", &options_.run_dir},
@@ -98,6 +99,7 @@ class OptionsReader {
     if (setting.path.starts_with(kBackend))
       return take_text(setting, options_.backend.settings[setting.path.substr(kBackend.size())]);
     if (setting.path == "tpm.module_pcr") return take_module_pcr(setting);
+    if (setting.path == "host.enforce") return take_flag(setting, options_.enforce);
     if (setting.path == "host.modules") return take_modules(setting);
     if (setting.path == "host.in_process") return take_in_process(setting);
     if (setting.path == "audit.keep_files") return take_number(setting, 0, 100'000, options_.audit_keep_files);
@@ -145,6 +147,12 @@ class OptionsReader {
     }
     for (const auto& [name, setting] : kept_)
       if (!options_.modules.contains(name)) return at(setting, "no module \"" + name + "\" is loaded");
+    return {};
+  }
+
+  Status take_flag(const Setting& setting, bool& target) const {
+    if (setting.type != SettingType::boolean) return at(setting, "must be true or false");
+    target = setting.boolean;
     return {};
   }
 

@@ -21,12 +21,6 @@ Result<Reply> ask(LoadedModule& module, std::uint32_t method, const Request& req
   return wire::unpack<Reply>(std::move(reply));
 }
 
-bool enforces(const LoadedModule& module) {
-  const auto& provides = module.manifest().provides;
-  return !module.manifest().section.empty() &&
-         std::find(provides.begin(), provides.end(), Methods<Enforcement>::kName) != provides.end();
-}
-
 void append(Findings& to, Findings from) {
   for (auto& finding : from.findings) to.findings.push_back(std::move(finding));
 }
@@ -187,22 +181,39 @@ Result<PolicyReport> PolicyService::compare(const PolicyText& text, std::uint32_
   return checked.report;
 }
 
+bool PolicyService::enforces(const LoadedModule& module) {
+  const auto& provides = module.manifest().provides;
+  return !module.manifest().section.empty() &&
+         std::find(provides.begin(), provides.end(), Methods<Enforcement>::kName) != provides.end();
+}
+
+std::optional<DomainChanges> PolicyService::enforce(const DomainInfo& domain, LoadedModule& module) {
+  const std::lock_guard lock(turn_);
+  const auto policy = grants_.current();
+  return policy ? compare_one(*policy, domain, module, kApply) : std::nullopt;
+}
+
 void PolicyService::compare_domain(const Policy& policy, const DomainInfo& info, std::uint32_t method,
                                    PolicyReport& report) {
   for (const auto& module : registry_.modules()) {
     if (!enforces(*module)) continue;
-    const Section* wanted = policy.section(info.name, info.tags, module->manifest().section);
-    if (wanted == nullptr) continue;
-    DomainChanges entry{info.domain, info.name, module->manifest().name, {}, {}, Code::ok};
-    auto changes = ask<Changes>(*module, method, EnforcementTarget{info.domain, wanted->settings});
-    if (changes) {
-      entry.changes = std::move(changes->changes);
-    } else {
-      entry.error = changes.error().message;
-      entry.code = changes.error().code;
-    }
-    report.domains.push_back(std::move(entry));
+    if (auto entry = compare_one(policy, info, *module, method)) report.domains.push_back(std::move(*entry));
   }
+}
+
+std::optional<DomainChanges> PolicyService::compare_one(const Policy& policy, const DomainInfo& info,
+                                                        LoadedModule& module, std::uint32_t method) {
+  const Section* wanted = policy.section(info.name, info.tags, module.manifest().section);
+  if (wanted == nullptr) return std::nullopt;
+  DomainChanges entry{info.domain, info.name, module.manifest().name, {}, {}, Code::ok};
+  auto changes = ask<Changes>(module, method, EnforcementTarget{info.domain, wanted->settings});
+  if (changes) {
+    entry.changes = std::move(changes->changes);
+  } else {
+    entry.error = changes.error().message;
+    entry.code = changes.error().code;
+  }
+  return entry;
 }
 
 }  // namespace vmsec::host

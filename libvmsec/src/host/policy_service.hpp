@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "host/capabilities.hpp"
@@ -33,6 +34,9 @@ class VMSEC_EXPORT PolicyService {
   Result<PolicyReport> check(const PolicyText& text);
   Result<PolicyReport> diff(const PolicyText& text);
   Result<PolicyReport> apply(const PolicyText& text, const Begins& begins = {});
+  // Applies the policy in force once more, to this VM by this module. None: it says nothing of them.
+  std::optional<DomainChanges> enforce(const DomainInfo& domain, LoadedModule& module);
+  [[nodiscard]] static bool enforces(const LoadedModule& module);
 
  private:
   struct Checked {
@@ -46,6 +50,8 @@ class VMSEC_EXPORT PolicyService {
   static Status begin(const Checked& checked, const Begins& begins);
   Result<PolicyReport> compare(const PolicyText& text, std::uint32_t method, const Begins& begins);
   void compare_domain(const Policy& policy, const DomainInfo& info, std::uint32_t method, PolicyReport& report);
+  static std::optional<DomainChanges> compare_one(const Policy& policy, const DomainInfo& info, LoadedModule& module,
+                                                  std::uint32_t method);
 
   Registry& registry_;
   Capabilities& capabilities_;
