@@ -18,7 +18,7 @@ LIBRARIES = {
     "openssl": ("openssl/",), "toml": ("toml++/",), "spdlog": ("spdlog/", "fmt/"), "protozero": ("protozero/",),
     "tss2": ("tss2/",), "libvirt": ("libvirt/",), "xml": ("libxml/",), "cli": ("CLI/",), "json": ("nlohmann/",),
     "catch": ("catch2/",), "protobuf": ("google/protobuf/",), "benchmark": ("benchmark/",),
-    "seccomp": ("seccomp.h",),
+    "seccomp": ("seccomp.h",), "http": ("microhttpd.h",),
 }
 ALL = tuple(prefix for prefixes in LIBRARIES.values() for prefix in prefixes) + HYPERVISOR
 
@@ -52,6 +52,7 @@ RULES = [
     ("plugins/xen/", HYPERVISOR[1:] + ("xentoollog",) + libraries("json"), ("vmsec/", "xen/")),
     ("tools/vmsec-measure/", (), ("vmsec/", "evidence/", "tpm/")),
     ("tools/vmsec-worker/", libraries("seccomp"), ("vmsec/", "worker/")),
+    ("tools/vmsecd/", libraries("cli", "http"), ("vmsec/", "common/")),
     ("tools/vmsec-guest/", (), ("vmsec/", "evidence/", "tpm/")),
     ("tools/", libraries("cli", "json", "openssl"), ("vmsec/", "commands/", "common/", "evidence/")),
     ("bench/link/", (), ()),

@@ -108,8 +108,8 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   add_options(app, context.options);
   for (const auto add :
-       {add_host, add_vm, add_policy, add_grant, add_tenant, add_ticket, add_migrate, add_attest, add_audit, add_pki,
-        add_objects, add_signing, add_trust, add_inspect, add_doctor, add_completion})
+       {add_host, add_vm, add_top, add_policy, add_grant, add_tenant, add_ticket, add_migrate, add_attest, add_audit,
+        add_pki, add_objects, add_signing, add_trust, add_inspect, add_doctor, add_completion})
     add(app, context);
   try {
     app.parse(argc, argv);

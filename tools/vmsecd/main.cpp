@@ -6,7 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "collector.hpp"
 #include "common/advice.hpp"
+#include "common/readings.hpp"
+#include "metrics_server.hpp"
 #include "options.hpp"
 #include "single.hpp"
 
@@ -65,10 +68,35 @@ int wait_for_end(const sigset_t& ends) {
   return number;
 }
 
-Status say_ready(const Host& host, const HostOptions& options, int ready_fd) {
+// What monitoring reads, and from whom.
+struct Metrics {
+  std::unique_ptr<Collector> collector;
+  std::unique_ptr<MetricsServer> server;  // asks the collector: it ends first
+};
+
+// The reading keeps the host: it may be under way for as long as a hypervisor hangs.
+Result<std::vector<tools::Reading>> read_vms(const std::shared_ptr<Host>& host) {
+  const auto domains = host->open<DomainControl>();
+  const auto resources = host->open<ResourceControl>();
+  const auto io = host->open<IoControl>();
+  return tools::read_all({*domains, *resources, *io});
+}
+
+Result<Metrics> serve_metrics(const std::shared_ptr<Host>& host, const std::string& address) {
+  Metrics metrics;
+  if (address.empty()) return metrics;
+  metrics.collector = std::make_unique<Collector>([host] { return host->open<HostControl>()->info(Empty{}); },
+                                                  [host] { return read_vms(host); });
+  VMSEC_TRY(metrics.server,
+            MetricsServer::start(address, [collector = metrics.collector.get()] { return collector->text(); }));
+  return metrics;
+}
+
+Status say_ready(const Host& host, const HostOptions& options, const MetricsServer* metrics, int ready_fd) {
   const std::string peers = host.peer_address().empty() ? "" : ", peers at " + host.peer_address();
-  std::fprintf(stderr, "vmsecd: ready: %s, operators at %s%s\n", options.name.c_str(), options.control_socket.c_str(),
-               peers.c_str());
+  const std::string port = metrics == nullptr ? "" : ", metrics on port " + std::to_string(metrics->port());
+  std::fprintf(stderr, "vmsecd: ready: %s, operators at %s%s%s\n", options.name.c_str(), options.control_socket.c_str(),
+               peers.c_str(), port.c_str());
   if (ready_fd < 0) return {};
   const bool written = ::write(ready_fd, "ready\n", 6) == 6;
   ::close(ready_fd);
@@ -82,9 +110,12 @@ Status serve(const HostOptions& options, int ready_fd) {
   VMSEC_TRY(const auto host, open_host(options));
   if (!options.listen.empty()) VMSEC_CHECK(host->serve_peers());
   VMSEC_CHECK(host->serve_control());
-  VMSEC_CHECK(say_ready(*host, options, ready_fd));
+  VMSEC_TRY(auto metrics, serve_metrics(host, options.metrics_listen));
+  VMSEC_CHECK(say_ready(*host, options, metrics.server.get(), ready_fd));
   const int number = wait_for_end(ends);
   std::fprintf(stderr, "vmsecd: %s: shutting down\n", number == SIGINT ? "SIGINT" : "SIGTERM");
+  metrics.server.reset();  // it asks the collector, and that one the host
+  metrics.collector.reset();
   host->shut_down();
   return {};
 }

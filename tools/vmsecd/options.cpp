@@ -73,6 +73,8 @@ Result<HostOptions> complete_options(const std::string& config_file) {
 Status check_options(const HostOptions& options) {
   if (auto good = check_host_name(options.name); !good) return fail(good.error().in("host.name"));
   if (!options.listen.empty()) VMSEC_CHECK(check_address("host.listen", options.listen, Part::optional));
+  if (!options.metrics_listen.empty())
+    VMSEC_CHECK(check_address("metrics.listen", options.metrics_listen, Part::optional));
   for (const auto& [name, address] : options.peers) {
     if (auto good = check_host_name(name); !good) return fail(good.error().in("[[peer]] name"));
     VMSEC_CHECK(check_address("[[peer]] \"" + name + "\" address", address, Part::required));

@@ -14,6 +14,7 @@ void add_vm(CLI::App& app, Context& context);
 void add_vm_define(CLI::App& vm, Context& context);
 void add_vm_limits(CLI::App& vm, Context& context);
 void add_vm_events(CLI::App& vm, Context& context);
+void add_top(CLI::App& app, Context& context);
 void add_policy(CLI::App& app, Context& context);
 void add_grant(CLI::App& app, Context& context);
 void print_withdrawals(const std::vector<Withdrawal>& withdrawals);
