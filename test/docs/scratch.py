@@ -72,6 +72,7 @@ class Scratch(SimLab):
         other = next(peer for peer in HOSTS if peer != host)
         text = self.configuration.replace("host-b", "PEER").replace("host-a", host).replace("PEER", other)
         changes = {'"192.0.2.1:7443"': f'"127.0.0.1:{self.ports[host]}"', '"192.0.2.2:7443"': f'"127.0.0.1:{self.ports[other]}"',
+                   '"127.0.0.1:9464"': '"127.0.0.1:0"',  # both hosts are here
                    'plugin = "kvm"': 'plugin = "sim"',
                    'uri = "qemu:///system"': f'uri = "sim:{host}"\n[backend.settings]\n'
                    f'domains = "{self.home(host)}/domains"\ndisks = "{self.folder}/disks"',
