@@ -146,6 +146,7 @@ Outcome details_stay(Fixture& fixture) {
     CONFORMANCE_TRY(auto after, fixture.open_a<DomainControl>()->get({domain}));
     before.state = after.state;
     before.cpu_time = after.cpu_time;
+    before.cpu_steal = after.cpu_steal;
     CONFORMANCE_EXPECT(wire::encode(before) == wire::encode(after), "something else than its state changed");
     return passed();
   });
