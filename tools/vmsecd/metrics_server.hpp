@@ -16,8 +16,8 @@ class MetricsServer {
   // Called for each request, one at a time, on a thread of the server's. An error is told as "503".
   using Text = std::function<Result<std::string>()>;
 
-  // "127.0.0.1:9464", "[::1]:9464"; port 0: any. `invalid_argument` for what is no numeric address and port,
-  // `unavailable` where it is taken.
+  // "127.0.0.1:9464", "[::1]:9464", ":9464" for every address; port 0: any. `invalid_argument` for what is no numeric
+  // address and port, `unavailable` where it is taken.
   static Result<std::unique_ptr<MetricsServer>> start(const std::string& address, Text text);
   ~MetricsServer();  // ends what is under way
   MetricsServer(const MetricsServer&) = delete;

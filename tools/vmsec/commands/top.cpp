@@ -97,11 +97,16 @@ void print_usage(const std::vector<Usage>& all) {
   table.print();
 }
 
-void show(const std::vector<Usage>& all, const Wish& wish) {
+// In place of the picture before, on a terminal; each begins with its time.
+void begin_picture() {
   if (is_terminal()) std::fputs("\033[H\033[J", stdout);
+  std::printf("%s  ", audit_time(wall_clock()).c_str());
+}
+
+void show(const std::vector<Usage>& all, const Wish& wish) {
+  begin_picture();
   const auto running = std::ranges::count(all, DomainState::running, [](const Usage& u) { return u.domain.state; });
-  std::printf("%s  %zu VMs, %td running; every %g s; in brackets: of the limit\n\n", audit_time(wall_clock()).c_str(),
-              all.size(), running, wish.interval);
+  std::printf("%zu VMs, %td running; every %g s; in brackets: of the limit\n\n", all.size(), running, wish.interval);
   print_usage(all);
   for (const auto& usage : all)
     if (usage.trouble) std::printf("%s: %s\n", safe(usage.domain.name).c_str(), safe(usage.trouble->message).c_str());
@@ -152,8 +157,8 @@ void show_error(const Context& context, const Error& error) {
   if (context.options.json) {
     Context::print_json_line({{"time", audit_time(wall_clock())}, {"error", error.message}});
   } else {
-    if (is_terminal()) std::fputs("\033[H\033[J", stdout);
-    std::printf("%s  %s\n", audit_time(wall_clock()).c_str(), safe(error.message).c_str());
+    begin_picture();
+    std::printf("%s\n", safe(error.message).c_str());
   }
   std::fflush(stdout);
 }
